@@ -1,0 +1,28 @@
+"""GPT-2 and GPT-3 as one readable NumPy program.
+
+The flow, a module each: `tokenizer` (text to ids), `model` (ids to logits), `sampling` (logits to one id),
+`generation` (the loop around them). `config` and `presets` hold the numbers, `checkpoints` reads published weights.
+"""
+
+__version__ = "0.1.0"
+
+from .checkpoints import CheckpointError
+from .config import GPTConfig
+from .generation import Completion, LanguageModel, Score, load
+from .kv_cache import KVCache
+from .model import GPT
+from .presets import presets
+from .tokenizer import Tokenizer
+
+__all__ = [
+    "GPT",
+    "CheckpointError",
+    "Completion",
+    "GPTConfig",
+    "KVCache",
+    "LanguageModel",
+    "Score",
+    "Tokenizer",
+    "load",
+    "presets",
+]

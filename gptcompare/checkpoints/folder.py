@@ -1,0 +1,122 @@
+"""A folder with a checkpoint, in any layout that it is published in, to and from a configuration and its parameters."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..atomic_files import written_together
+from ..config import GPTConfig
+from . import names
+from .errors import CheckpointError
+from .safetensors import read_safetensors, write_safetensors
+from .tensorflow import read_tensorflow
+from .torch_zip import read_torch_zip
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+# In the order of preference: the memory-mapped layout that nothing can hide in comes first.
+HF_WEIGHTS: dict[str, Callable[[Path], Tensors]] = {
+    "model.safetensors": read_safetensors,
+    "pytorch_model.bin": read_torch_zip,
+}
+MAX_JSON = 100_000_000  # bytes
+
+
+def read_checkpoint(folder: str | os.PathLike[str]) -> tuple[GPTConfig, Tensors]:
+    """The configuration and the parameters, memory-mapped where the layout allows, of the checkpoint in a folder.
+
+    Known layouts: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one file or in shards with an
+    index (Hugging Face, and what `write_checkpoint` writes), and `hparams.json` with `model.ckpt.*` (OpenAI).
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder or a checkpoint in it does not exist.
+    CheckpointError
+        If a file is damaged, or describes a model that the library cannot represent.
+    """
+    folder = Path(folder)
+    if (folder / "config.json").is_file():
+        return _read_hf(folder)
+    if (folder / "hparams.json").is_file():
+        return _read_openai(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(folder)!r}")
+    raise FileNotFoundError(
+        f"{folder} has no checkpoint: neither config.json (Hugging Face's layout) nor hparams.json (OpenAI's)"
+    )
+
+
+def _read_hf(folder: Path) -> tuple[GPTConfig, Tensors]:
+    path = folder / "config.json"
+    values = _read_object(path)
+    if values.get("model_type") == names.OUR_MODEL_TYPE:
+        config = names.config_from_ours(path, values)
+    else:
+        config = names.config_from_hf(path, values)
+    for name, reader in HF_WEIGHTS.items():
+        if (folder / name).is_file():
+            return config, names.parameters_from_hf(folder / name, reader(folder / name), config)
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            return config, names.parameters_from_hf(index, _read_shards(index, reader), config)
+    raise FileNotFoundError(
+        f"{folder} has a config.json but no weights: neither {' nor '.join(HF_WEIGHTS)}, nor shards"
+    )
+
+
+def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
+    """The tensors of all files that an index names, each of which must hold what the index says of it."""
+    weight_map = _read_object(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
+        raise CheckpointError(index, "no weight_map from tensor names to file names")
+    tensors: Tensors = {}
+    for file in dict.fromkeys(weight_map.values()):
+        if Path(file).name != file or file in ("", ".", ".."):
+            raise CheckpointError(index, f"{file!r} is not the name of a file beside it")
+        if not (index.parent / file).is_file():
+            raise CheckpointError(index.parent / file, "the file is missing")
+        shard = reader(index.parent / file)
+        wanted = {name for name, place in weight_map.items() if place == file}
+        if missing := sorted(wanted - set(shard)):
+            raise CheckpointError(index.parent / file, f"{missing[0]} is missing, which the index places there")
+        tensors |= {name: shard[name] for name in wanted}
+    return tensors
+
+
+def _read_openai(folder: Path) -> tuple[GPTConfig, Tensors]:
+    path = folder / "hparams.json"
+    config = names.config_from_openai(path, _read_object(path))
+    index = folder / "model.ckpt.index"
+    if not index.is_file():
+        raise FileNotFoundError(f"{folder} has a hparams.json but no weights: {index.name} is missing")
+    return config, names.parameters_from_openai(index, read_tensorflow(index), config)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_JSON:
+        raise CheckpointError(path, "too large for a description")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(path, f"not JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise CheckpointError(path, "not a JSON object")
+    return values
+
+
+def write_checkpoint(
+    folder: str | os.PathLike[str], config: GPTConfig, parameters: Mapping[str, npt.NDArray[np.floating[Any]]]
+) -> None:
+    """Write config.json and model.safetensors: as Hugging Face's GPT-2 if it can represent the model, else as ours."""
+    values = names.config_to_hf(config) or {"model_type": names.OUR_MODEL_TYPE, **config.to_dict()}
+    with written_together(folder, ["config.json", "model.safetensors"]) as (config_file, weights_file):
+        config_file.write(json.dumps(values, indent=2).encode() + b"\n")
+        write_safetensors(weights_file, names.parameters_to_hf(parameters))

@@ -1,0 +1,60 @@
+"""Where the files of a model lie on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..presets import canonical_name
+
+# Hugging Face's repositories of the models in `presets.py`.
+HF_REPOSITORIES = {
+    "gpt2": "openai-community/gpt2",
+    "gpt2-medium": "openai-community/gpt2-medium",
+    "gpt2-large": "openai-community/gpt2-large",
+    "gpt2-xl": "openai-community/gpt2-xl",
+    "distilgpt2": "distilbert/distilgpt2",
+}
+
+
+def locate(name_or_folder: str | os.PathLike[str]) -> Path:
+    """The folder of a model: the one given, or, for a name, that of its snapshot in the Hugging Face cache.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is neither a folder nor the name of a model that is on this machine.
+    """
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        return folder
+    given = os.fspath(name_or_folder)
+    if folder.exists():
+        raise FileNotFoundError(f"{given!r} is a file: give the folder that it lies in")
+    if given.lower().startswith(("gpt3", "gpt-3")):
+        raise FileNotFoundError(
+            f"OpenAI never published the weights of {given!r}: those of GPT-2 can be loaded instead"
+        )
+    try:
+        name = canonical_name(given)
+    except ValueError as error:
+        raise FileNotFoundError(f"{given!r} is not a folder, and an {error}") from None
+    snapshot = _hf_snapshot(HF_REPOSITORIES[name])
+    if snapshot is None:
+        raise FileNotFoundError(
+            f"the weights of {name!r} are not on this machine: fetch the files of {HF_REPOSITORIES[name]} from the "
+            "Hugging Face Hub (config.json, model.safetensors) and give the folder that they lie in"
+        )
+    return snapshot
+
+
+def _hf_snapshot(repository: str) -> Path | None:
+    """The folder of the main revision in Hugging Face's cache, laid out as huggingface_hub documents it."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{repository.replace('/', '--')}"
+    try:
+        revision = (cache / "refs" / "main").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    snapshot = cache / "snapshots" / revision
+    return snapshot if (snapshot / "config.json").is_file() else None

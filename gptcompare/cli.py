@@ -1,0 +1,145 @@
+"""The command `gptcompare`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from . import __version__
+from .generation import load
+from .tokenizer import Tokenizer
+
+EXAMPLES = """\
+examples:
+  gptcompare generate "Once upon a time" --model path/to/gpt2
+  gptcompare generate "Once upon a time" --model path/to/gpt2 --temperature 0.8 --top-p 0.95 --seed 1
+  gptcompare generate - --model path/to/gpt2 --max-new-tokens 200 < prompt.txt
+  gptcompare tokenize "don't and don't"
+"""
+
+MODEL_HELP = (
+    "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout) or with hparams.json "
+    "and model.ckpt.* (OpenAI's), or the name of a GPT-2 model in the Hugging Face cache of this machine"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, 2 for a user's error, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
+        options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader has had enough, as in `gptcompare ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, TypeError, OSError, MemoryError) as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"gptcompare: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gptcompare",
+        description="GPT-2 and GPT-3 as one readable NumPy program.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gptcompare {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_generate(commands)
+    _add_tokenize(commands)
+    return parser
+
+
+def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("generate", help="continue a prompt", description="Continue a prompt, word by word.")
+    parser.add_argument("prompt", metavar="PROMPT", help='the text to continue; "-" reads standard input')
+    parser.add_argument("--model", required=True, metavar="FOLDER_OR_NAME", help=MODEL_HELP)
+    parser.add_argument("--max-new-tokens", type=int, default=40, metavar="N", help="stop after N tokens (default: 40)")
+    parser.add_argument(
+        "--temperature", type=float, default=0.0, metavar="T",
+        help="0 always takes the likeliest token (default); 1 draws from the model's own distribution",
+    )  # fmt: skip
+    parser.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest tokens only")
+    parser.add_argument(
+        "--top-p", type=float, metavar="P", help="draw from the likeliest tokens with probability P together"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same text")
+    parser.add_argument("--stop", action="append", default=[], metavar="TEXT", help="end before TEXT; may be repeated")
+    parser.add_argument(
+        "--json", action="store_true", help="print text, ids, log-probabilities and finish reason as JSON"
+    )
+    parser.set_defaults(run=_generate)
+
+
+def _generate(options: argparse.Namespace) -> None:
+    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    lm = load(options.model)
+    start = time.perf_counter()
+    stream = lm.stream(
+        prompt,
+        max_new_tokens=options.max_new_tokens,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        seed=options.seed,
+        stop=options.stop,
+    )
+    if options.json:
+        for _ in stream:
+            pass
+        print(json.dumps(asdict(stream.completion)))
+        return
+    print(prompt, end="", flush=True)
+    try:
+        for piece in stream:
+            print(piece, end="", flush=True)
+    finally:
+        print(flush=True)
+    seconds = time.perf_counter() - start
+    n_tokens, reason = len(stream.completion.ids), stream.completion.finish_reason
+    print(f"[{n_tokens} tokens in {seconds:.1f} s, ended by: {reason}]", file=sys.stderr)
+
+
+def _add_tokenize(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("tokenize", help="show the tokens of a text", description="Show the tokens of a text.")
+    parser.add_argument("text", metavar="TEXT", help='the text; "-" reads standard input')
+    parser.add_argument(
+        "--model", default="gpt2", metavar="FOLDER_OR_NAME",
+        help="a folder with a tokenizer, or the name of a GPT-2 model (default: gpt2; needs no network)",
+    )  # fmt: skip
+    parser.add_argument("--allow-special", action="store_true", help='read "<|endoftext|>" in the text as the token')
+    parser.add_argument("--ids", action="store_true", help="print the ids alone, on one line")
+    parser.set_defaults(run=_tokenize)
+
+
+def _tokenize(options: argparse.Namespace) -> None:
+    text = sys.stdin.read() if options.text == "-" else options.text
+    tokenizer = Tokenizer.from_pretrained(options.model)
+    ids = tokenizer.encode(text, allowed_special="all" if options.allow_special else ())
+    if options.ids:
+        print(*ids)
+        return
+    for id_ in ids:
+        print(f"{id_:>8}  {_shown(tokenizer.decode_bytes([id_]))}")
+    print(f"{len(ids)} tokens, {len(text)} characters, {len(text.encode())} bytes")
+
+
+def _shown(token: bytes) -> str:
+    """A token as a quoted string, or as bytes if it is a part of a character."""
+    try:
+        return repr(token.decode())
+    except UnicodeDecodeError:
+        return repr(token)

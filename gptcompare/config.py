@@ -1,0 +1,191 @@
+"""A model as a table of numbers, and what follows from the numbers alone.
+
+This is the only place where GPT-2 and GPT-3 differ: GPT-3 is GPT-2's architecture with other sizes and with
+"alternating dense and locally banded sparse attention patterns" (Brown et al. 2020, section 2.1). The published
+tables are in `presets.py`; the arrays that a configuration asks for are in `parameters.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
+ATTENTION_KINDS = ("dense", "banded")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GPTConfig:
+    """The hyperparameters of a decoder-only transformer; immutable and checked.
+
+    Parameters
+    ----------
+    n_layer, n_head, d_model : int
+        Blocks, attention heads per block, width of the residual stream.
+    d_head : int, optional
+        Width of one head's queries, keys and values; d_model / n_head if not given.
+    d_mlp : int, optional
+        Width inside the feed-forward layer; 4 x d_model if not given.
+    n_ctx : int
+        Longest sequence, in tokens: the number of learned positions.
+    n_vocab : int
+        Number of token ids that the model knows.
+    attention : tuple of str
+        The pattern, cycled over the layers: "dense" or "banded" each.
+    band_width : int, optional
+        Keys that a query of a banded layer sees, itself included. Required if a layer is banded, else not allowed.
+    activation : str
+        "gelu_tanh" (GPT-2, GPT-3), "gelu_erf" or "relu".
+    layer_norm_eps : float
+        Added to the variance before the square root.
+    tied_embeddings : bool
+        Whether the output matrix is the token embedding, transposed, or a matrix of its own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value of the wrong kind, out of range, or that contradicts another; the message names the field.
+    """
+
+    n_layer: int
+    n_head: int
+    d_model: int
+    d_head: int = None  # type: ignore[assignment]  # filled in by __post_init__
+    d_mlp: int = None  # type: ignore[assignment]  # filled in by __post_init__
+    n_ctx: int = 1024
+    n_vocab: int = 50257
+    attention: tuple[str, ...] = ("dense",)
+    band_width: int | None = None
+    activation: str = "gelu_tanh"
+    layer_norm_eps: float = 1e-5
+    tied_embeddings: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("n_layer", "n_head", "d_model", "n_ctx", "n_vocab"):
+            _check_positive_int(name, getattr(self, name))
+        if self.d_head is None:
+            if self.d_model % self.n_head:
+                raise ValueError(
+                    f"d_model {self.d_model} is not a multiple of n_head {self.n_head}: give d_head, or change one"
+                )
+            object.__setattr__(self, "d_head", self.d_model // self.n_head)
+        if self.d_mlp is None:
+            object.__setattr__(self, "d_mlp", 4 * self.d_model)
+        for name in ("d_head", "d_mlp"):
+            _check_positive_int(name, getattr(self, name))
+        self._check_attention()
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation {self.activation!r} is not one of {', '.join(ACTIVATIONS)}")
+        if isinstance(self.layer_norm_eps, bool) or not isinstance(self.layer_norm_eps, (int, float)):
+            raise TypeError(f"layer_norm_eps must be a number, got {self.layer_norm_eps!r}")
+        if not 0 < self.layer_norm_eps < math.inf:
+            raise ValueError(f"layer_norm_eps must be positive and finite, got {self.layer_norm_eps!r}")
+        if not isinstance(self.tied_embeddings, bool):
+            raise TypeError(f"tied_embeddings must be True or False, got {self.tied_embeddings!r}")
+
+    def _check_attention(self) -> None:
+        if isinstance(self.attention, str) or not isinstance(self.attention, (tuple, list)):
+            raise TypeError(f'attention must be a tuple such as ("dense", "banded"), got {self.attention!r}')
+        object.__setattr__(self, "attention", tuple(self.attention))
+        if not self.attention:
+            raise ValueError("attention is empty: name at least one of " + ", ".join(ATTENTION_KINDS))
+        for kind in self.attention:
+            if kind not in ATTENTION_KINDS:
+                raise ValueError(f"attention {kind!r} is not one of {', '.join(ATTENTION_KINDS)}")
+        if self.band_width is not None:
+            _check_positive_int("band_width", self.band_width)
+            if "banded" not in self.attention:
+                raise ValueError(f"band_width {self.band_width} is given, but no layer of {self.attention} is banded")
+        elif "banded" in self.attention:
+            raise ValueError("a banded layer needs band_width, the number of keys that a query sees")
+
+    @classmethod
+    def preset(cls, name: str) -> GPTConfig:
+        """The configuration of a published model, by name: see `gptcompare.presets()`.
+
+        Raises
+        ------
+        ValueError
+            If the name is unknown; the message gives the nearest names.
+        """
+        from .presets import hyperparameters
+
+        return cls(**hyperparameters(name))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> GPTConfig:
+        """The inverse of `to_dict`. ValueError for a missing or an unknown field, then as the class itself."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown configuration fields {unknown}: known are {sorted(known)}")
+        if missing := sorted({"n_layer", "n_head", "d_model"} - set(values)):
+            raise ValueError(f"configuration fields {missing} are missing")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain values that JSON can hold."""
+        return {**asdict(self), "attention": list(self.attention)}
+
+    def band_of(self, layer: int) -> int | None:
+        """The band width of a layer, or None if the layer is dense."""
+        kind = self.attention[layer % len(self.attention)]
+        return self.band_width if kind == "banded" else None
+
+    def keys_seen(self, layer: int, n_tokens: int) -> int:
+        """How many keys the last of `n_tokens` tokens sees in a layer, itself included."""
+        band = self.band_of(layer)
+        return n_tokens if band is None else min(band, n_tokens)
+
+    @property
+    def d_attention(self) -> int:
+        """Width of all heads together."""
+        return self.n_head * self.d_head
+
+    @property
+    def n_params_per_layer(self) -> int:
+        """Weights and biases of one block."""
+        layer_norms = 2 * 2 * self.d_model
+        qkv = (self.d_model + 1) * 3 * self.d_attention
+        attention_projection = (self.d_attention + 1) * self.d_model
+        mlp = (self.d_model + 1) * self.d_mlp + (self.d_mlp + 1) * self.d_model
+        return layer_norms + qkv + attention_projection + mlp
+
+    @property
+    def n_params(self) -> int:
+        """All trained numbers; a tied output matrix counts once."""
+        embeddings = (self.n_vocab + self.n_ctx) * self.d_model
+        final_layer_norm = 2 * self.d_model
+        output = 0 if self.tied_embeddings else self.n_vocab * self.d_model
+        return embeddings + self.n_layer * self.n_params_per_layer + final_layer_norm + output
+
+    def flops_per_token(self, context: int) -> int:
+        """Floating-point operations of the matrix products for one token, the last of `context` tokens.
+
+        A multiplication and an addition count as two, as in Kaplan et al. 2020 (arXiv:2001.08361), section 2.1;
+        what is not a matrix product (biases, layer norms, softmax, activations) is left out, as there.
+        """
+        self._check_n_tokens("context", context)
+        block = 4 * self.d_model * self.d_attention + 2 * self.d_model * self.d_mlp  # multiply-adds
+        keys = sum(self.keys_seen(layer, context) for layer in range(self.n_layer))
+        scores_and_weighted_values = 2 * keys * self.d_attention
+        return 2 * (self.n_layer * block + scores_and_weighted_values + self.d_model * self.n_vocab)
+
+    def kv_cache_bytes(self, n_tokens: int, bytes_per_number: int = 4) -> int:
+        """Bytes of keys and values that one sequence of `n_tokens` tokens must keep; float32 unless said otherwise."""
+        self._check_n_tokens("n_tokens", n_tokens)
+        keys = sum(self.keys_seen(layer, n_tokens) for layer in range(self.n_layer))
+        return 2 * keys * self.d_attention * bytes_per_number
+
+    def _check_n_tokens(self, name: str, value: int) -> None:
+        _check_positive_int(name, value)
+        if value > self.n_ctx:
+            raise ValueError(f"{name} {value} is longer than the model's context of {self.n_ctx} tokens")
+
+
+def _check_positive_int(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")

@@ -1,0 +1,349 @@
+"""A model and its tokenizer together: a prompt goes in, a stream of text comes out.
+
+A step is the same for one prompt and for a batch: the logits of each sequence's last position, one token chosen from
+each, one forward pass over all the chosen tokens. The prompts of a batch are read one by one, and a sequence that has
+ended leaves the batch, so no sequence is padded and each gets the tokens that it would get alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from .checkpoints import locate
+from .config import GPTConfig
+from .model import CHUNK, GPT
+from .ops import cross_entropy, log_softmax
+from .sampling import Sampling
+from .stop_strings import StopStrings
+from .tokenizer import StreamDecoder, Tokenizer
+
+Array = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote.
+
+    Attributes
+    ----------
+    prompt : str
+    text : str
+        The new text, without the prompt and without the stop string.
+    ids : list of int
+        The new tokens; those of a stop string are among them, the end-of-text token is not.
+    logprobs : list of float
+        The model's log-probability of each of them, in nats, before temperature, top-k and top-p.
+    finish_reason : str
+        "length" (max_new_tokens), "stop" (a stop string), "end_of_text" (the model ended the text itself) or
+        "context" (prompt and completion fill the model's context).
+    """
+
+    prompt: str
+    text: str
+    ids: list[int]
+    logprobs: list[float]
+    finish_reason: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """How probable a model finds a text.
+
+    Attributes
+    ----------
+    ids : list of int
+        The text's tokens.
+    logprobs : list of float
+        Of every token but the first, given those before it, in nats: one fewer than ids.
+    """
+
+    ids: list[int]
+    logprobs: list[float]
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the mean negative log-probability."""
+        return math.exp(-sum(self.logprobs) / len(self.logprobs))
+
+
+@dataclass
+class _Sequence:
+    """One prompt on its way to a completion."""
+
+    prompt: str
+    prompt_ids: list[int]
+    max_new_tokens: int
+    rng: np.random.Generator
+    decoder: StreamDecoder
+    stops: StopStrings
+    text: str = ""
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish_reason: str = ""
+
+    def check_room(self, n_ctx: int) -> None:
+        """Set the finish reason if there is no room for another token."""
+        if len(self.ids) >= self.max_new_tokens:
+            self.finish_reason = "length"
+        elif len(self.prompt_ids) + len(self.ids) >= n_ctx:
+            self.finish_reason = "context"
+
+    def accept(self, id_: int, logprob: float, n_ctx: int, eot_id: int | None) -> str:
+        """Add a token; returns the text that is now certain to be part of the completion."""
+        if id_ == eot_id:
+            self.finish_reason = "end_of_text"
+            piece = ""
+        else:
+            self.ids.append(id_)
+            self.logprobs.append(logprob)
+            piece, stopped = self.stops.push(self.decoder.push(id_))
+            if stopped:
+                self.finish_reason = "stop"
+            else:
+                self.check_room(n_ctx)
+        if self.finish_reason in ("length", "context", "end_of_text"):
+            last, stopped = self.stops.push(self.decoder.finish())
+            piece += last + self.stops.rest()
+            if stopped:
+                self.finish_reason = "stop"
+        self.text += piece
+        return piece
+
+    def completion(self) -> Completion:
+        return Completion(self.prompt, self.text, self.ids, self.logprobs, self.finish_reason)
+
+
+class TextStream:
+    """Iterator over the pieces of a completion as they are written; each piece is whole characters.
+
+    `completion` is what there is so far, with finish_reason "" until the stream has ended.
+    """
+
+    def __init__(self, sequence: _Sequence, pieces: Iterator[tuple[int, str]]) -> None:
+        self._sequence = sequence
+        self._pieces = pieces
+
+    def __iter__(self) -> TextStream:
+        return self
+
+    def __next__(self) -> str:
+        for _, piece in self._pieces:
+            if piece:
+                return piece
+        raise StopIteration
+
+    @property
+    def completion(self) -> Completion:
+        return self._sequence.completion()
+
+
+class LanguageModel:
+    """A model with its tokenizer.
+
+    Parameters
+    ----------
+    model : GPT
+    tokenizer : Tokenizer
+    """
+
+    def __init__(self, model: GPT, tokenizer: Tokenizer) -> None:
+        if tokenizer.n_vocab > model.config.n_vocab:
+            raise ValueError(
+                f"the tokenizer has {tokenizer.n_vocab} ids, the model only {model.config.n_vocab}: they do not belong "
+                "together"
+            )
+        self.model = model
+        self.tokenizer = tokenizer
+
+    @property
+    def config(self) -> GPTConfig:
+        return self.model.config
+
+    @overload
+    def generate(self, prompt: str, **options: Any) -> Completion: ...
+    @overload
+    def generate(self, prompt: list[str] | tuple[str, ...], **options: Any) -> list[Completion]: ...
+    def generate(  # type: ignore[misc]  # the overloads leave the names of the options to this signature
+        self,
+        prompt: str | list[str] | tuple[str, ...],
+        *,
+        max_new_tokens: int = 40,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+    ) -> Completion | list[Completion]:
+        """Continue a prompt, or each of several.
+
+        The sequence of prompt and completion never grows beyond the model's context: at its end, generation stops with
+        finish_reason "context". An empty prompt stands for the beginning of a text: the model reads its end-of-text
+        token, which separated the texts that it was trained on. A token that the tokenizer does not have, from the
+        padding of some published vocabularies, adds no text.
+
+        Parameters
+        ----------
+        prompt : str, or a list of them
+        max_new_tokens : int
+        temperature, top_k, top_p
+            How tokens are chosen: see `gptcompare.sampling.Sampling`. The default is greedy.
+        seed : int, optional
+            Of the random numbers; each prompt of a batch draws the numbers that it would draw alone. Without a seed
+            every call differs.
+        stop : str, or a sequence of them
+            Generation ends where the completion would contain one of them.
+
+        Returns
+        -------
+        Completion, or a list of them for a list of prompts
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a wrong argument, or a prompt longer than the model's context.
+        """
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        sampling = Sampling(temperature, top_k, top_p)
+        sequences = [self._sequence(text, max_new_tokens, seed, stop) for text in prompts]
+        for _ in self._run(sequences, sampling):
+            pass
+        completions = [sequence.completion() for sequence in sequences]
+        return completions[0] if isinstance(prompt, str) else completions
+
+    def stream(
+        self,
+        prompt: str,
+        *,
+        max_new_tokens: int = 40,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+    ) -> TextStream:
+        """The completion that `generate` gives, piece by piece while it is written: an iterator of str.
+
+        No piece ends inside a character or shows a part of a stop string. The parameters are those of `generate`.
+        """
+        if not isinstance(prompt, str):
+            raise TypeError(f"stream takes one prompt, got {type(prompt).__name__}")
+        sampling = Sampling(temperature, top_k, top_p)
+        sequence = self._sequence(prompt, max_new_tokens, seed, stop)
+        return TextStream(sequence, self._run([sequence], sampling))
+
+    def score(self, text: str) -> Score:
+        """The log-probability of every token of a text but the first.
+
+        A text longer than the model's context is read in windows of the context's length, each half a context after
+        the one before, so that every token but those of the first window sees at least half a context before it.
+
+        Raises
+        ------
+        ValueError
+            If the text has fewer than two tokens.
+        """
+        ids = self.tokenizer.encode(text)
+        if len(ids) < 2:
+            raise ValueError(f"a score needs at least two tokens, the text has {len(ids)}")
+        n_ctx = self.config.n_ctx
+        step = max(n_ctx // 2, 1)
+        logprobs: list[float] = []
+        for start in range(0, max(len(ids) - n_ctx, 0) + step, step):
+            window = ids[start : start + n_ctx + 1]  # the last of them is only predicted, not read
+            new = start + len(window) - 1 - len(logprobs)
+            if new > 0:
+                logprobs += self._logprobs(window)[-new:]
+        return Score(ids, logprobs)
+
+    def _logprobs(self, ids: list[int]) -> list[float]:
+        """Of each id but the first. In chunks, so that the logits of a whole context are never in memory at once."""
+        array, logprobs = np.array(ids), []
+        cache = self.model.new_cache(capacity=len(ids) - 1)
+        for start in range(0, len(ids) - 1, CHUNK):
+            read = array[start : min(start + CHUNK, len(ids) - 1)]
+            targets = array[start + 1 : start + 1 + len(read)]
+            logprobs += (-cross_entropy(self.model(read, cache), targets)).tolist()
+        return logprobs
+
+    def _sequence(self, prompt: str, max_new_tokens: int, seed: int | None, stop: str | Sequence[str]) -> _Sequence:
+        """A prompt made ready; every wrong argument is refused here."""
+        if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int):
+            raise TypeError(f"max_new_tokens must be an integer, got {max_new_tokens!r}")
+        if max_new_tokens < 0:
+            raise ValueError(f"max_new_tokens must not be negative, got {max_new_tokens}")
+        stops = [stop] if isinstance(stop, str) else list(stop)
+        if not all(isinstance(text, str) for text in stops):
+            raise TypeError(f"stop must be a string or several, got {stop!r}")
+        if "" in stops:
+            raise ValueError("a stop string must not be empty: it would stop everything")
+        ids = self.tokenizer.encode(prompt)
+        if not ids:
+            if self.tokenizer.eot_id is None:
+                raise ValueError("the prompt is empty, and the tokenizer has no end-of-text token to begin with")
+            ids = [self.tokenizer.eot_id]
+        if len(ids) > self.config.n_ctx:
+            raise ValueError(
+                f"the prompt has {len(ids)} tokens, the model's context is {self.config.n_ctx}: shorten it"
+            )
+        rng = np.random.default_rng(seed)
+        return _Sequence(prompt, ids, max_new_tokens, rng, self.tokenizer.stream_decoder(), StopStrings(stops))
+
+    def _run(self, sequences: list[_Sequence], sampling: Sampling) -> Iterator[tuple[int, str]]:
+        """Write all sequences to their ends, a token each at a time; gives (number of the sequence, new text)."""
+        n_ctx, eot_id = self.config.n_ctx, self.tokenizer.eot_id
+        for sequence in sequences:
+            sequence.check_room(n_ctx)
+        rows = [row for row, sequence in enumerate(sequences) if not sequence.finish_reason]
+        cache = self.model.new_cache(batch=len(rows))
+        logits = [
+            self.model(sequences[row].prompt_ids, cache.select([place]), last_only=True)
+            for place, row in enumerate(rows)
+        ]
+        while rows:
+            for row, row_logits in zip(rows, logits, strict=True):
+                id_ = sampling.choose(row_logits, sequences[row].rng)
+                logprob = float(log_softmax(row_logits)[id_])
+                yield row, sequences[row].accept(id_, logprob, n_ctx, eot_id)
+            going_on = [place for place, row in enumerate(rows) if not sequences[row].finish_reason]
+            cache = cache.select(going_on)
+            rows = [rows[place] for place in going_on]
+            if rows:
+                logits = list(self.model([[sequences[row].ids[-1]] for row in rows], cache, last_only=True))
+
+
+def load(name_or_folder: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.float32) -> LanguageModel:
+    """Load a model with its tokenizer.
+
+    A folder without tokenizer files whose model has GPT-2's 50,257 tokens, or some more as padding, gets GPT-2's
+    tokenizer, which is in the package.
+
+    Parameters
+    ----------
+    name_or_folder
+        A folder with a checkpoint in any layout that `GPT.from_pretrained` reads, or the name of a model that is on
+        this machine already.
+    dtype : float32 or float64
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no checkpoint or tokenizer in it.
+    CheckpointError, ValueError
+        If a file is damaged, or describes what the library cannot represent.
+    """
+    folder = locate(name_or_folder)
+    model = GPT.from_pretrained(folder, dtype=dtype)
+    try:
+        tokenizer = Tokenizer.from_pretrained(folder)
+    except FileNotFoundError:
+        if model.config.n_vocab < 50257:
+            raise
+        tokenizer = Tokenizer.from_pretrained("gpt2")
+    return LanguageModel(model, tokenizer)

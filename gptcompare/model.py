@@ -1,0 +1,223 @@
+"""The decoder-only transformer, GPT-2's and GPT-3's.
+
+Radford et al. 2019, section 2.3, which refers to Radford et al. 2018 and Vaswani et al. 2017; Brown et al. 2020,
+section 2.1. The reference implementation is github.com/openai/gpt-2, src/model.py.
+
+Letters: B batch, T new tokens, D width of the residual stream, H heads, K width of a head, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .attention import causal_attention
+from .config import GPTConfig
+from .kv_cache import KVCache, LayerCache
+from .ops import ACTIVATION, layer_norm, linear
+from .parameters import block_shapes, check_parameters, in_fast_order, initial_parameters
+
+Array = npt.NDArray[np.floating[Any]]
+Ids = npt.NDArray[np.intp]
+
+# Tokens that go through the layers together: enough for matrix products at full speed, few enough that the
+# temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
+CHUNK = 256
+
+
+class GPT:
+    """Parameters and the forward pass.
+
+    Parameters
+    ----------
+    config : GPTConfig
+    parameters : dict of name -> array, optional
+        As `gptcompare.parameters.parameter_shapes(config)` asks for; random ones if not given. Arrays that already
+        have the dtype and the memory order that the model wants are used as they are, not copied.
+    seed : int
+        Of the random parameters.
+    dtype : float32 or float64
+
+    Raises
+    ------
+    ValueError
+        If a parameter is missing, unknown or of another shape, or the dtype is neither of the two.
+    """
+
+    def __init__(
+        self,
+        config: GPTConfig,
+        parameters: Mapping[str, Array] | None = None,
+        *,
+        seed: int = 0,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype).name}")
+        if parameters is None:
+            parameters = initial_parameters(config, seed, dtype)
+        check_parameters(parameters, config)
+        self.config = config
+        self.dtype = np.dtype(dtype)
+        self._parameters = {name: in_fast_order(value.astype(dtype, copy=False)) for name, value in parameters.items()}
+        self._blocks = [
+            {name: self._parameters[f"h.{layer}.{name}"] for name in block_shapes(config)}
+            for layer in range(config.n_layer)
+        ]
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.float32) -> GPT:
+        """Read a checkpoint: OpenAI's TensorFlow layout, Hugging Face's safetensors or torch zip, or one of ours.
+
+        Parameters
+        ----------
+        name_or_folder
+            A folder with the files as they are published, or the name of a model that is on this machine already.
+        dtype : float32 or float64
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder, or no checkpoint in it.
+        CheckpointError
+            If a file is damaged, or describes a model that this forward pass cannot represent.
+        """
+        from .checkpoints import locate, read_checkpoint
+
+        config, parameters = read_checkpoint(locate(name_or_folder))
+        return cls(config, parameters, dtype=dtype)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write config.json and model.safetensors; a dense model opens in Hugging Face transformers as "gpt2".
+
+        Both files are complete on the disk before they take their names: a full disk or a crash leaves what was there.
+        """
+        from .checkpoints import write_checkpoint
+
+        write_checkpoint(folder, self.config, self._parameters)
+
+    def parameters(self) -> dict[str, Array]:
+        """Name -> array: the model's own arrays, in the shapes of `parameter_shapes`."""
+        return dict(self._parameters)
+
+    def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
+        """An empty cache for `batch` sequences of up to `capacity` tokens each (the model's context if not given)."""
+        return KVCache.empty(self.config, batch, capacity or self.config.n_ctx, self.dtype)
+
+    def __call__(self, ids: npt.ArrayLike, cache: KVCache | None = None, *, last_only: bool = False) -> Array:
+        """The logits of the token that follows each given one.
+
+        Parameters
+        ----------
+        ids : integers, (T,) or (B, T)
+            New tokens: the first ones of their sequences, or those after what the cache has seen.
+        cache : KVCache, optional
+            Of as many sequences as `ids` has rows; extended by the new tokens.
+        last_only : bool
+            Give the logits of the last position alone, and spare computing the others.
+
+        Returns
+        -------
+        (T, V) or (B, T, V); with `last_only` (V,) or (B, V)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an id is not an integer or not in the vocabulary, there is none, the tokens do not fit into the context,
+            or the cache is of another batch size.
+        """
+        checked = self._check_ids(ids)
+        batch, n_new = checked.shape
+        if cache is None:
+            cache = self.new_cache(batch, capacity=min(n_new, self.config.n_ctx))
+        self._check_room(cache, batch, n_new)
+
+        logits: Array = np.empty((batch, 1 if last_only else n_new, self.config.n_vocab), self.dtype)
+        for start in range(0, n_new, CHUNK):
+            chunk = checked[:, start : start + CHUNK]
+            x = self._forward(chunk, cache)
+            if not last_only:
+                self._unembed(x, out=logits[:, start : start + CHUNK])
+        if last_only:
+            self._unembed(x[:, -1:], out=logits)
+            logits = logits[:, 0]
+        return logits if np.ndim(ids) == 2 else logits[0]
+
+    def _forward(self, ids: Ids, cache: KVCache) -> Array:
+        """The residual stream after the last block, (B, T, D), of a chunk of new tokens."""
+        T = ids.shape[1]
+        positions = np.add.outer(cache.n_tokens, np.arange(T))
+        x: Array = self._parameters["wte.weight"][ids] + self._parameters["wpe.weight"][positions]
+        for layer, block in enumerate(self._blocks):
+            x = self._block(x, block, self.config.band_of(layer), [s.layers[layer] for s in cache.sequences], positions)
+        for sequence in cache.sequences:
+            sequence.n_tokens += T
+        return x
+
+    def _block(
+        self, x: Array, p: dict[str, Array], band_width: int | None, caches: list[LayerCache], positions: Ids
+    ) -> Array:
+        """Attention and feed-forward layer, each reading a normalised residual stream and adding to it: (B, T, D)."""
+        eps = self.config.layer_norm_eps
+
+        normed = layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps)
+        qkv = linear(normed, p["attn.c_attn.weight"], p["attn.c_attn.bias"])
+        heads = self._attend(qkv, band_width, caches, positions)
+        x += linear(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"])
+
+        normed = layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps)
+        hidden = ACTIVATION[self.config.activation](linear(normed, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]))
+        x += linear(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"])
+        return x
+
+    def _attend(self, qkv: Array, band_width: int | None, caches: list[LayerCache], positions: Ids) -> Array:
+        """Every sequence over its own keys: (B, T, 3 H K) -> (B, T, H K)."""
+        B, T, _ = qkv.shape
+        H, K = self.config.n_head, self.config.d_head
+        queries, keys, values = qkv.reshape(B, T, 3, H, K).transpose(2, 0, 3, 1, 4)  # each (B, H, T, K)
+        heads: Array = np.empty((B, T, H, K), qkv.dtype)
+        for row, cache in enumerate(caches):
+            seen_keys, seen_values = cache.extend(int(positions[row, 0]), keys[row], values[row])
+            mixed = causal_attention(queries[row], seen_keys, seen_values, band_width)
+            heads[row] = mixed.swapaxes(0, 1)  # (H, T, K) -> (T, H, K)
+        return heads.reshape(B, T, H * K)
+
+    def _unembed(self, x: Array, out: Array) -> None:
+        """Final layer norm and output matrix: (B, T, D) -> (B, T, V), written to `out`."""
+        p = self._parameters
+        x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], self.config.layer_norm_eps)
+        output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
+        out[...] = (x.reshape(-1, x.shape[-1]) @ output).reshape(out.shape)
+
+    def _check_ids(self, ids: npt.ArrayLike) -> Ids:
+        """The ids as (B, T), known to be in the vocabulary: NumPy would let a negative one count from the end."""
+        array = np.asarray(ids)
+        if array.ndim not in (1, 2):
+            raise ValueError(f"ids must have shape (T,) or (B, T), got {array.shape}")
+        if array.size == 0:
+            raise ValueError(f"ids has shape {array.shape}: give at least one token")
+        if not np.issubdtype(array.dtype, np.integer):
+            raise TypeError(f"ids must be integers, got {array.dtype}")
+        wrong = np.argwhere((array < 0) | (array >= self.config.n_vocab))
+        if len(wrong):
+            where = tuple(int(i) for i in wrong[0])
+            raise ValueError(
+                f"id {array[where]} at index {where if array.ndim == 2 else where[0]} is not in the vocabulary: "
+                f"ids are 0 ... {self.config.n_vocab - 1}"
+            )
+        return np.atleast_2d(array).astype(np.intp, copy=False)
+
+    def _check_room(self, cache: KVCache, batch: int, n_new: int) -> None:
+        if len(cache) != batch:
+            raise ValueError(f"the cache holds {len(cache)} sequences, ids has {batch} rows")
+        for sequence in cache.sequences:
+            room = min(sequence.capacity, self.config.n_ctx)
+            if sequence.n_tokens + n_new > room:
+                raise ValueError(
+                    f"{sequence.n_tokens} tokens in the cache and {n_new} new ones do not fit into the "
+                    f"{'context' if room == self.config.n_ctx else 'cache'} of {room} tokens"
+                )

@@ -1,0 +1,94 @@
+"""From logits to one token: greedy, temperature, top-k, top-p."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .ops import softmax
+
+Logits = npt.NDArray[np.floating[Any]]
+Probabilities = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen.
+
+    Parameters
+    ----------
+    temperature : float
+        0 takes the likeliest token (greedy); otherwise the logits are divided by it before the softmax.
+    top_k : int, optional
+        Only the k likeliest tokens, and what is as likely as the k-th (Fan et al. 2018, arXiv:1805.04833).
+    top_p : float, optional
+        Only the fewest likeliest tokens that have probability p together, after temperature and top-k: nucleus
+        sampling (Holtzman et al. 2020, arXiv:1904.09751).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value of the wrong kind or out of range. At temperature 0, top-k and top-p change nothing.
+    """
+
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_number("temperature", self.temperature)
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be 0 (greedy) or a positive finite number, got {self.temperature}")
+        if self.top_k is not None:
+            if isinstance(self.top_k, bool) or not isinstance(self.top_k, int):
+                raise TypeError(f"top_k must be an integer, got {self.top_k!r}")
+            if self.top_k < 1:
+                raise ValueError(f"top_k must be at least 1, got {self.top_k}")
+        if self.top_p is not None:
+            _check_number("top_p", self.top_p)
+            if not 0 < self.top_p <= 1:
+                raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+
+    def choose(self, logits: Logits, rng: np.random.Generator) -> int:
+        """The id of one token from the logits (V,) of one position."""
+        if self.temperature == 0:
+            return int(logits.argmax())
+        return draw(self.probabilities(logits), rng.random())
+
+    def probabilities(self, logits: Logits) -> Probabilities:
+        """The distribution (V,) that a token is drawn from; the temperature must not be 0."""
+        scaled = logits.astype(np.float64)
+        scaled -= scaled.max()  # before the division, which a tiny temperature would make overflow
+        scaled /= self.temperature
+        if self.top_k is not None and self.top_k < len(scaled):
+            scaled[scaled < np.partition(scaled, -self.top_k)[-self.top_k]] = -np.inf
+        probabilities: Probabilities = softmax(scaled).astype(np.float64, copy=False)
+        if self.top_p is not None and self.top_p < 1:
+            probabilities = nucleus(probabilities, self.top_p)
+        return probabilities
+
+
+def nucleus(probabilities: Probabilities, top_p: float) -> Probabilities:
+    """The fewest likeliest tokens that have probability `top_p` together, scaled to sum 1; the others become 0."""
+    likeliest_first = np.argsort(-probabilities, kind="stable")
+    before = np.cumsum(probabilities[likeliest_first]) - probabilities[likeliest_first]
+    kept = likeliest_first[before < top_p]
+    result = np.zeros_like(probabilities)
+    result[kept] = probabilities[kept] / probabilities[kept].sum()
+    return result
+
+
+def draw(probabilities: Probabilities, u: float) -> int:
+    """The index at which the cumulative distribution passes `u`, a number from [0, 1)."""
+    cumulative = np.cumsum(probabilities)
+    last = np.searchsorted(cumulative, cumulative[-1])  # the last token with a probability, should the product round up
+    return int(min(np.searchsorted(cumulative, u * cumulative[-1], side="right"), last))
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {value!r}")

@@ -1,0 +1,308 @@
+"""Byte-level byte-pair encoding: text to ids and back, and learning a vocabulary.
+
+Sennrich et al. 2016 (arXiv:1508.07909) on bytes, as Radford et al. 2019, section 2.2, describe it; the reference
+implementation is github.com/openai/gpt-2, src/encoder.py. Text is cut into pieces (words with their leading space,
+numbers, runs of punctuation, white space); within a piece, the pair of neighbours that was learned first is merged
+until no pair is left that was learned. Where a vocabulary comes from is in `vocabulary.py`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import heapq
+import os
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain, pairwise
+from pathlib import Path
+
+import regex
+
+from .presets import canonical_name
+from .vocabulary import (
+    BYTE_ORDER,
+    BYTE_TO_CHAR,
+    END_OF_TEXT,
+    Vocabulary,
+    bundled_gpt2,
+    read_vocabulary,
+    to_bytes,
+    to_characters,
+    write_vocabulary,
+)
+
+# openai/gpt-2, src/encoder.py: contractions, words, numbers, other marks, white space before a word, white space.
+PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
+
+CACHED_CHARACTERS = 4_000_000  # of pieces whose ids are remembered; beyond that, the memory starts anew
+
+
+class Tokenizer:
+    """A byte-level BPE tokenizer.
+
+    Every text has ids and every list of ids has bytes: there is no unknown token. Special tokens, such as
+    "<|endoftext|>", are plain text in `encode` unless the caller allows them, as in tiktoken.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        ids = vocabulary.ids
+        self._vocabulary = vocabulary
+        self._id_of_byte = [ids[BYTE_TO_CHAR[byte]] for byte in range(256)]
+        self._rank = {
+            (ids[left], ids[right]): rank for rank, (left, right) in reversed([*enumerate(vocabulary.merges)])
+        }
+        self._merged = [ids[left + right] for left, right in vocabulary.merges]
+        self._bytes_of = {id_: to_bytes(token) for token, id_ in ids.items()}
+        self._bytes_of |= {id_: token.encode() for token, id_ in vocabulary.special_tokens.items()}
+        self._cache: dict[str, list[int]] = {}  # piece -> ids
+        self._n_cached = 0  # characters in it
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | os.PathLike[str]) -> Tokenizer:
+        """GPT-2's tokenizer by the name of any GPT-2 model, or the one whose files are in a folder.
+
+        The folder holds `vocab.json` + `merges.txt`, `encoder.json` + `vocab.bpe`, or a byte-level BPE
+        `tokenizer.json`. The name "gpt2" needs no network: the vocabulary is in the package.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder, or no tokenizer in it.
+        ValueError
+            If a file is damaged or is of another kind of tokenizer.
+        """
+        if Path(name_or_folder).is_dir():
+            return cls(read_vocabulary(name_or_folder))
+        try:
+            canonical_name(os.fspath(name_or_folder))
+        except ValueError as error:
+            raise FileNotFoundError(f"{os.fspath(name_or_folder)!r} is not a folder, and an {error}") from None
+        return cls(bundled_gpt2())
+
+    @classmethod
+    def train(cls, texts: Iterable[str], n_vocab: int) -> Tokenizer:
+        """Learn a vocabulary of `n_vocab` tokens: 256 bytes, merges, and "<|endoftext|>" as the last.
+
+        The pair that occurs most often is merged first; of equally frequent ones the one with the lower ids, as
+        Hugging Face tokenizers does. A pair that occurs once is not merged.
+
+        Raises
+        ------
+        ValueError
+            If n_vocab is below 257, or the texts have too few different pairs for it.
+        """
+        if n_vocab < 257:
+            raise ValueError(f"n_vocab must be at least 257 (256 bytes and the end of text), got {n_vocab}")
+        if isinstance(texts, str):
+            raise TypeError("texts must be a list of texts: a single string would be read letter by letter")
+        pieces: Counter[str] = Counter()
+        for text in texts:
+            pieces.update(PIECES.findall(_checked_text(text)))
+        merges = learn_merges({piece.encode(): count for piece, count in pieces.items()}, n_vocab - 257)
+        if len(merges) < n_vocab - 257:
+            raise ValueError(
+                f"the texts have only {len(merges)} pairs to merge: n_vocab can be at most {len(merges) + 257}, "
+                f"got {n_vocab}"
+            )
+        return cls(Vocabulary.from_merges([(to_characters(left), to_characters(right)) for left, right in merges]))
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write `vocab.json` and `merges.txt`, which Hugging Face's GPT-2 tokenizer reads."""
+        write_vocabulary(folder, self._vocabulary)
+
+    @property
+    def n_vocab(self) -> int:
+        """One more than the largest id."""
+        return max(self._bytes_of) + 1
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """Text -> id of the tokens that stand for no text of their own."""
+        return dict(self._vocabulary.special_tokens)
+
+    @property
+    def eot_id(self) -> int | None:
+        """The id of "<|endoftext|>", or None if the vocabulary has no such token."""
+        return self._vocabulary.special_tokens.get(END_OF_TEXT)
+
+    def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
+        """The ids of a text.
+
+        Parameters
+        ----------
+        text : str
+        allowed_special : collection of str, or "all"
+            Special tokens that are recognised in the text; all others in it are plain text.
+
+        Raises
+        ------
+        ValueError
+            If the text contains a lone surrogate, which no UTF-8 text can, or an allowed token is not a special one.
+        """
+        text = _checked_text(text)
+        special = self._vocabulary.special_tokens
+        if allowed_special == "all":
+            allowed_special = special.keys()
+        elif isinstance(allowed_special, str):
+            raise TypeError(f'allowed_special must be a collection of tokens or "all", got {allowed_special!r}')
+        if unknown := [token for token in allowed_special if token not in special]:
+            raise ValueError(f"{unknown} are not special tokens of this vocabulary: it has {[*special]}")
+        if not allowed_special:
+            return self._encode_plain(text)
+        longest_first = sorted(allowed_special, key=len, reverse=True)
+        parts = regex.split("(" + "|".join(map(regex.escape, longest_first)) + ")", text)
+        # split with a group gives text, token, text, token, ..., text
+        return [
+            id_
+            for n, part in enumerate(parts)
+            for id_ in ([special[part]] if n % 2 else self._encode_plain(part))
+        ]  # fmt: skip
+
+    def _encode_plain(self, text: str) -> list[int]:
+        pieces = PIECES.findall(text)
+        cache = self._cache
+        for piece in set(pieces).difference(cache):
+            cache[piece] = self._merge(piece.encode())
+            self._n_cached += len(piece)
+        if self._n_cached > CACHED_CHARACTERS:
+            self._cache, self._n_cached = {}, 0
+        return list(chain.from_iterable(map(cache.__getitem__, pieces)))
+
+    def _merge(self, piece: bytes) -> list[int]:
+        """The ids of one piece.
+
+        Pairs wait in a heap by rank, then position, and symbols form a linked list, so the time grows as n log n:
+        looking for the best pair anew after each merge would take n^2 for a piece of n bytes.
+        """
+        ids = [self._id_of_byte[byte] for byte in piece]
+        n, rank_of, merged = len(ids), self._rank.get, self._merged
+        following = list(range(1, n + 1))
+        previous = list(range(-1, n - 1))
+        heap = []
+        for left, pair in enumerate(pairwise(ids)):
+            if (rank := rank_of(pair)) is not None:
+                heap.append((rank, left))
+        heapq.heapify(heap)
+        while heap:
+            rank, left = heapq.heappop(heap)
+            right = following[left]
+            if right == n or rank_of((ids[left], ids[right])) != rank:
+                continue  # an earlier merge took one of the two
+            ids[left], ids[right] = merged[rank], -1
+            after = following[left] = following[right]
+            if after < n:
+                previous[after] = left
+                if (new := rank_of((ids[left], ids[after]))) is not None:
+                    heapq.heappush(heap, (new, left))
+            before = previous[left]
+            if before >= 0 and (new := rank_of((ids[before], ids[left]))) is not None:
+                heapq.heappush(heap, (new, before))
+        return [id_ for id_ in ids if id_ >= 0]
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes that the ids stand for. ValueError for an id that the vocabulary does not have."""
+        try:
+            return b"".join([self._bytes_of[id_] for id_ in ids])
+        except KeyError as error:
+            raise ValueError(f"id {error} is not in the vocabulary: ids are 0 ... {self.n_vocab - 1}") from None
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids. Bytes that are not UTF-8 become "\N{REPLACEMENT CHARACTER}", as in tiktoken."""
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def stream_decoder(self) -> StreamDecoder:
+        """A decoder that takes ids one by one and gives out whole characters only."""
+        return StreamDecoder(self)
+
+
+class StreamDecoder:
+    """Ids to text, piece by piece: a character whose bytes lie in several tokens comes out with the last of them.
+
+    The pieces put together equal `Tokenizer.decode` of all the ids. An id that the vocabulary does not have stands for
+    no text: models have such ids where their vocabulary was padded to a round number.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._bytes_of = tokenizer._bytes_of
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, id_: int) -> str:
+        """The characters that this id completes; often none."""
+        return self._decoder.decode(self._bytes_of.get(id_, b""))
+
+    def finish(self) -> str:
+        """What is left at the end: a replacement character if the last character is incomplete."""
+        return self._decoder.decode(b"", final=True)
+
+
+def learn_merges(pieces: dict[bytes, int], n_merges: int) -> list[tuple[bytes, bytes]]:
+    """The `n_merges` merges that byte-pair encoding learns from pieces and their counts, fewer if pairs run out.
+
+    Counts of pairs are kept up to date, not taken anew after each merge, and the largest is found with a heap whose
+    entries may be too high: a pair is taken when its entry is its present count, else entered again.
+    """
+    tokens = [bytes([byte]) for byte in BYTE_ORDER]
+    symbol_of_byte = {byte: symbol for symbol, byte in enumerate(BYTE_ORDER)}
+    words = [[symbol_of_byte[byte] for byte in piece] for piece in pieces]
+    counts = list(pieces.values())
+    pair_count: Counter[tuple[int, int]] = Counter()
+    words_with: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    for index, word in enumerate(words):
+        for pair in pairwise(word):
+            pair_count[pair] += counts[index]
+            words_with[pair].add(index)
+
+    heap = [(-count, pair) for pair, count in pair_count.items()]
+    heapq.heapify(heap)
+    merges: list[tuple[bytes, bytes]] = []
+    while heap and len(merges) < n_merges:
+        entry, pair = heapq.heappop(heap)
+        if pair_count[pair] != -entry:
+            heapq.heappush(heap, (-pair_count[pair], pair))
+            continue
+        if -entry < 2:
+            break
+        new_symbol = len(tokens)
+        tokens.append(tokens[pair[0]] + tokens[pair[1]])
+        merges.append((tokens[pair[0]], tokens[pair[1]]))
+        grown = set()
+        for index in words_with.pop(pair):
+            before, after = words[index], _replace_pair(words[index], pair, new_symbol)
+            words[index] = after
+            for old in pairwise(before):
+                pair_count[old] -= counts[index]
+            for new in pairwise(after):
+                pair_count[new] += counts[index]
+                if new_symbol in new:
+                    words_with[new].add(index)
+                    grown.add(new)
+        for new in grown:
+            heapq.heappush(heap, (-pair_count[new], new))
+    return merges
+
+
+def _replace_pair(word: Sequence[int], pair: tuple[int, int], symbol: int) -> list[int]:
+    """Every occurrence of the pair, from the left, replaced by the symbol."""
+    replaced, position = [], 0
+    while position < len(word):
+        if position + 1 < len(word) and (word[position], word[position + 1]) == pair:
+            replaced.append(symbol)
+            position += 2
+        else:
+            replaced.append(word[position])
+            position += 1
+    return replaced
+
+
+def _checked_text(text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, got {type(text).__name__}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the text has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start}, which UTF-8 "
+            'cannot represent: read the text with errors="replace", or join surrogate pairs with '
+            'text.encode("utf-16", "surrogatepass").decode("utf-16")'
+        ) from None
+    return text
