@@ -1,0 +1,125 @@
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import STORY_FOLDER
+
+import gptcompare as gc
+from gptcompare.cli import EXAMPLES, _parser, main
+
+STORY = ["--model", str(STORY_FOLDER)]
+
+
+def test_generate_writes_the_prompt_and_its_completion(story, capsys):
+    assert main(["generate", "Once upon a time", *STORY, "--max-new-tokens", "12"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "Once upon a time" + story.generate("Once upon a time", max_new_tokens=12).text + "\n"
+    assert "12 tokens" in err
+    assert "length" in err
+
+
+def test_every_option_reaches_the_generation(story, capsys):
+    arguments = "--max-new-tokens 30 --temperature 0.8 --top-k 50 --top-p 0.9 --seed 4 --stop the --stop a --json"
+    assert main(["generate", "Once", *STORY, *arguments.split()]) == 0
+    expected = story.generate(
+        "Once", max_new_tokens=30, temperature=0.8, top_k=50, top_p=0.9, seed=4, stop=["the", "a"]
+    )  # fmt: skip
+    result = json.loads(capsys.readouterr().out)
+    assert result == vars(expected)
+
+
+def test_a_prompt_is_read_from_standard_input(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("The end"))
+    assert main(["generate", "-", *STORY, "--max-new-tokens", "0"]) == 0
+    assert capsys.readouterr().out == "The end\n"
+
+
+def test_tokenize_shows_every_token(capsys):
+    assert main(["tokenize", "don't 🐇"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    tokenizer = gc.Tokenizer.from_pretrained("gpt2")
+    assert [int(line.split()[0]) for line in lines[:-1]] == tokenizer.encode("don't 🐇")
+    assert lines[0].endswith("'don'")
+    assert any("b'" in line for line in lines)  # a part of a character
+    assert lines[-1].endswith("7 characters, 10 bytes")
+
+
+def test_tokenize_prints_the_ids_alone(capsys):
+    main(["tokenize", "Hello<|endoftext|>", "--ids", "--allow-special"])
+    assert capsys.readouterr().out == "15496 50256\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["generate", "x", "--model", "no-such-model"], "'no-such-model' is not a folder, and an unknown model"),
+        (["generate", "x", "--model", "gpt3-175b"], "OpenAI never published the weights"),
+        (["generate", "x", *STORY, "--temperature", "-1"], "temperature must be 0"),
+        (["generate", "x " * 300, *STORY], "the model's context is 256"),
+        (["tokenize", "\udcff"], "lone surrogate"),
+    ],
+)
+def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert err.startswith("gptcompare: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["tokenize", "--help"], ["--version"]])
+def test_help_and_version_end_well(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    assert out.strip() == f"gptcompare {gc.__version__}" if arguments == ["--version"] else "usage: gptcompare" in out
+
+
+def test_every_example_of_the_help_parses():
+    commands = [line.strip() for line in EXAMPLES.splitlines() if line.strip().startswith("gptcompare ")]
+    assert len(commands) >= 4
+    for command in commands:
+        words = shlex.split(command.partition(" < ")[0])
+        _parser().parse_args(words[1:])
+
+
+def start(*arguments, **options):
+    command = [sys.executable, "-c", "import sys; from gptcompare.cli import main; sys.exit(main())", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def test_ctrl_c_keeps_what_was_written_and_ends_with_130():
+    process = start("generate", "Once upon a time", *STORY, "--max-new-tokens", "200", "--temperature", "1")
+    first = process.stdout.read(20)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode in (130, 0)  # 0 if it had just finished
+    assert first == b"Once upon a time" + first[16:]
+    assert (first + out).endswith(b"\n")
+    assert b"Traceback" not in err
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    process = start("generate", "Once upon a time", *STORY, "--max-new-tokens", "200")
+    process.stdout.read(5)
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0
+
+
+def test_text_streams_while_it_is_generated():
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    process = start("generate", "Once", *STORY, "--max-new-tokens", "250", env=environment)
+    pieces = 0
+    while os.read(process.stdout.fileno(), 4096):
+        pieces += 1
+    process.communicate(timeout=60)
+    assert pieces > 5

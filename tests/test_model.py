@@ -1,0 +1,282 @@
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gptcompare as gc
+from gptcompare import model as model_module
+from gptcompare.checkpoints import locate
+
+DATA = Path(__file__).parent / "data"
+FOLDERS = sorted(path.parent for path in DATA.glob("logits/*/config.json"))
+TOLERANCE = {np.float32: 2e-5, np.float64: 1e-10}  # of the largest logit
+
+
+def assert_equal_logits(ours, reference, dtype):
+    assert ours.dtype == dtype
+    assert ours.shape == reference.shape
+    assert np.abs(ours - reference).max() <= TOLERANCE[dtype] * np.abs(reference).max()
+
+
+def in_chunks(model, ids, sizes):
+    """The logits of `ids` (..., T) read through the cache in chunks of the given sizes."""
+    cache = model.new_cache(batch=1 if ids.ndim == 1 else len(ids))
+    stops = np.cumsum(sizes)
+    assert stops[-1] == ids.shape[-1]
+    return np.concatenate(
+        [model(ids[..., stop - n : stop], cache) for n, stop in zip(sizes, stops, strict=True)], axis=-2
+    )
+
+
+def random_parameters(config, seed, dtype=np.float64):
+    """Wide random weights, gains and biases: nothing is left at an initial 0 or 1."""
+    rng = np.random.default_rng(seed)
+    shapes = gc.parameters.parameter_shapes(config)
+    return {name: (rng.standard_normal(shape) * 0.4).astype(dtype) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+class TestRecordedLogits:
+    """Transformers' logits, recorded by tests/data/make_reference_logits.py."""
+
+    def cases(self, folder):
+        with np.load(folder / "logits.npz") as arrays:
+            return [(arrays[f"ids_{n}"], arrays[f"logits_{n}"]) for n in range(len(arrays.files) // 2)]
+
+    def test_full_pass(self, folder, dtype):
+        model = gc.GPT.from_pretrained(folder, dtype=dtype)
+        for ids, reference in self.cases(folder):
+            assert_equal_logits(model(ids), reference, dtype)
+
+    def test_chunk_by_chunk(self, folder, dtype, monkeypatch):
+        model = gc.GPT.from_pretrained(folder, dtype=dtype)
+        rng = np.random.default_rng(0)
+        for ids, reference in self.cases(folder):
+            T = ids.shape[-1]
+            cuts = np.sort(rng.choice(np.arange(1, T), size=min(4, T - 1), replace=False))
+            assert_equal_logits(in_chunks(model, ids, np.diff([0, *cuts, T])), reference, dtype)
+            monkeypatch.setattr(model_module, "CHUNK", 7)
+            assert_equal_logits(model(ids), reference, dtype)
+            monkeypatch.undo()
+
+    def test_token_by_token(self, folder, dtype):
+        model = gc.GPT.from_pretrained(folder, dtype=dtype)
+        for ids, reference in self.cases(folder):
+            assert_equal_logits(in_chunks(model, ids, [1] * ids.shape[-1]), reference, dtype)
+
+    def test_last_position_alone(self, folder, dtype):
+        model = gc.GPT.from_pretrained(folder, dtype=dtype)
+        for ids, reference in self.cases(folder):
+            assert_equal_logits(model(ids, last_only=True), reference[..., -1, :], dtype)
+
+
+SHAPES = (
+    {"n_layer": 2, "n_head": 12, "n_embd": 768, "vocab_size": 1000, "n_positions": 1024},
+    {"n_layer": 5, "n_head": 7, "n_embd": 91, "vocab_size": 777, "n_positions": 333, "n_inner": 150},
+    {"n_layer": 3, "n_head": 3, "n_embd": 96, "vocab_size": 501, "n_positions": 300, "activation_function": "gelu"},
+    {"n_layer": 1, "n_head": 4, "n_embd": 64, "vocab_size": 300, "n_positions": 64, "activation_function": "relu"},
+)
+
+
+@pytest.fixture(scope="module", params=range(len(SHAPES)))
+def pair(request, tmp_path_factory):
+    torch = pytest.importorskip("torch", reason="needs the `reference` extra")
+    transformers = pytest.importorskip("transformers", reason="needs the `reference` extra")
+    torch.manual_seed(request.param)
+    shape = SHAPES[request.param]
+    config = transformers.GPT2Config(**shape, bos_token_id=None, eos_token_id=None, initializer_range=0.15)
+    reference = transformers.GPT2LMHeadModel(config).eval()
+    folder = tmp_path_factory.mktemp("model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reference.save_pretrained(folder)
+    return folder, reference, torch
+
+
+@pytest.mark.reference
+class TestTransformers:
+    """Random GPT-2 models of transformers, made anew, larger than those on file."""
+
+    @pytest.mark.parametrize("dtype", TOLERANCE)
+    def test_logits_equal_transformers_full_in_chunks_and_token_by_token(self, pair, dtype):
+        folder, reference, torch = pair
+        reference = reference.to(torch.float64)
+        model = gc.GPT.from_pretrained(folder, dtype=dtype)
+        rng = np.random.default_rng(0)
+        n_ctx = model.config.n_ctx
+        for size in [(1,), (n_ctx,), (4, n_ctx // 3), (1, 2)]:
+            ids = rng.integers(model.config.n_vocab, size=size)
+            with torch.no_grad():
+                expected = reference(torch.tensor(np.atleast_2d(ids))).logits.numpy().reshape(*size, -1)
+            assert_equal_logits(model(ids), expected, dtype)
+            if size[-1] > 2:
+                assert_equal_logits(in_chunks(model, ids, [2, size[-1] - 2]), expected, dtype)
+        ids = rng.integers(model.config.n_vocab, size=40)
+        with torch.no_grad():
+            expected = reference(torch.tensor(ids[None])).logits.numpy()[0]
+        assert_equal_logits(in_chunks(model, ids, [1] * 40), expected, dtype)
+
+    def test_greedy_continuations_equal_transformers(self, pair):
+        folder, reference, torch = pair
+        reference = reference.to(torch.float64)
+        model = gc.GPT.from_pretrained(folder)
+        prompt = np.random.default_rng(1).integers(model.config.n_vocab, size=5)
+        expected = reference.generate(torch.tensor(prompt[None]), max_new_tokens=30, do_sample=False, pad_token_id=0)
+        cache, ids = model.new_cache(), list(prompt)
+        logits = model(ids, cache, last_only=True)
+        for _ in range(30):
+            ids.append(int(logits.argmax()))
+            logits = model(ids[-1:], cache, last_only=True)
+        assert ids == expected[0].tolist()
+
+
+def gpt2_folder():
+    try:
+        return locate("gpt2")
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
+class TestPublished124M:
+    """Outputs of the public 124M checkpoint that others recorded; the file names their sources."""
+
+    RECORDS = json.loads((DATA / "gpt2_124m_reference.json").read_text(encoding="utf-8"))
+
+    def test_logits_equal_the_recorded_ones(self):
+        lm = gc.load(gpt2_folder())
+        for record in self.RECORDS["prompts"]:
+            assert lm.tokenizer.encode(record["prompt"]) == record["ids"]
+            logits = lm.model(record["ids"], last_only=True)
+            for id_, expected in record["top"] + record["probe"]:
+                assert logits[id_] == pytest.approx(expected, abs=1e-2)
+
+    def test_the_greedy_continuation_equals_the_recorded_one(self):
+        lm = gc.load(gpt2_folder())
+        for record in self.RECORDS["greedy"]:
+            completion = lm.generate(record["prompt"], max_new_tokens=record["new_tokens"])
+            assert completion.text == record["continuation"]
+
+
+CONFIGS = {
+    "dense": gc.GPTConfig(n_layer=2, n_head=2, d_model=8, n_ctx=60, n_vocab=20),
+    "alternating": gc.GPTConfig(
+        n_layer=4, n_head=2, d_model=8, n_ctx=60, n_vocab=20, attention=("dense", "banded"), band_width=7
+    ),
+    "banded": gc.GPTConfig(n_layer=2, n_head=3, d_model=8, d_head=5, n_ctx=60, n_vocab=20, attention=("banded",), band_width=3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+class TestChunking:
+    @settings(max_examples=25, deadline=None)
+    @given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=10).filter(lambda sizes: sum(sizes) <= 60))
+    def test_every_chunking_gives_the_logits_of_one_pass(self, config, sizes):
+        model = gc.GPT(config, random_parameters(config, 0), dtype=np.float64)
+        ids = np.random.default_rng(1).integers(20, size=(2, sum(sizes)))
+        assert in_chunks(model, ids, sizes) == pytest.approx(model(ids), abs=1e-11)
+
+    def test_sequences_of_different_lengths_continue_side_by_side(self, config):
+        model = gc.GPT(config, random_parameters(config, 0), dtype=np.float64)
+        rng = np.random.default_rng(2)
+        prompts = [rng.integers(20, size=n) for n in (1, 17, 40)]
+        cache = model.new_cache(batch=3)
+        for row, prompt in enumerate(prompts):
+            model(prompt, cache.select([row]))
+        new = rng.integers(20, size=(3, 5))
+        together = model(new, cache)
+        for row, prompt in enumerate(prompts):
+            alone = model(np.concatenate([prompt, new[row]]))[-5:]
+            assert together[row] == pytest.approx(alone, abs=1e-11)
+
+
+def test_a_band_as_wide_as_the_context_is_dense_attention():
+    dense = CONFIGS["dense"]
+    banded = gc.GPTConfig.from_dict({**dense.to_dict(), "attention": ["banded"], "band_width": 60})
+    parameters = random_parameters(dense, 0)
+    ids = np.random.default_rng(0).integers(20, size=60)
+    assert np.array_equal(gc.GPT(dense, parameters)(ids), gc.GPT(banded, parameters)(ids))
+
+
+def test_a_banded_layer_cannot_look_beyond_its_band():
+    config = gc.GPTConfig(
+        n_layer=1, n_head=2, d_model=8, n_ctx=60, n_vocab=20, attention=("banded",), band_width=7
+    )  # fmt: skip
+    model = gc.GPT(config, random_parameters(config, 0), dtype=np.float64)
+    ids = np.random.default_rng(0).integers(20, size=30)
+    changed = ids.copy()
+    changed[10] = (ids[10] + 1) % 20
+    differs = np.abs(model(ids) - model(changed)).max(axis=-1) > 0
+    assert np.flatnonzero(differs).tolist() == list(range(10, 17))
+
+
+def test_a_model_of_float32_computes_in_float32_throughout(monkeypatch):
+    model = gc.GPT(CONFIGS["alternating"], seed=0)
+    for name in ("layer_norm", "linear", "causal_attention"):
+        original = getattr(model_module, name)
+
+        def checked(*arguments, original=original):
+            result = original(*arguments)
+            assert result.dtype == np.float32
+            return result
+
+        monkeypatch.setattr(model_module, name, checked)
+    assert model(np.arange(20)).dtype == np.float32
+
+
+def test_parameters_of_any_dtype_and_order_become_the_model_s():
+    config = CONFIGS["dense"]
+    parameters = random_parameters(config, 0)
+    half = {name: np.asfortranarray(value.astype(np.float16)) for name, value in parameters.items()}
+    model = gc.GPT(config, half)
+    for name, value in model.parameters().items():
+        assert value.dtype == np.float32
+        assert np.array_equal(value, half[name])
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "words"),
+    [
+        ([3, -1], ValueError, "id -1 at index 1 is not in the vocabulary: ids are 0 ... 19"),
+        ([[3, 20]], ValueError, r"id 20 at index \(0, 1\)"),
+        (np.array([2**63], np.uint64), ValueError, "not in the vocabulary"),
+        ([], ValueError, "at least one token"),
+        ([[]], ValueError, "at least one token"),
+        (3, ValueError, r"shape \(T,\) or \(B, T\)"),
+        (np.zeros((1, 2, 3), int), ValueError, "shape"),
+        ([1.0], TypeError, "must be integers, got float64"),
+        ([True], TypeError, "bool"),
+        (["a"], TypeError, "integers"),
+        ([0] * 61, ValueError, "0 tokens in the cache and 61 new ones do not fit into the context of 60"),
+    ],
+)
+def test_wrong_ids_are_refused(ids, error, words):
+    with pytest.raises(error, match=words):
+        gc.GPT(CONFIGS["dense"])(ids)
+
+
+def test_the_context_ends_where_the_cache_says():
+    model = gc.GPT(CONFIGS["dense"])
+    cache = model.new_cache()
+    model(np.zeros(59, int), cache)
+    model([1], cache)
+    with pytest.raises(ValueError, match="60 tokens in the cache and 1 new ones do not fit"):
+        model([1], cache)
+    with pytest.raises(ValueError, match="do not fit into the cache of 5 tokens"):
+        model(np.zeros(6, int), model.new_cache(capacity=5))
+
+
+def test_a_cache_of_another_batch_size_is_refused():
+    model = gc.GPT(CONFIGS["dense"])
+    with pytest.raises(ValueError, match="the cache holds 2 sequences, ids has 1 rows"):
+        model([1], model.new_cache(batch=2))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int64, "complex64"])
+def test_a_dtype_that_a_model_cannot_compute_in_is_refused(dtype):
+    with pytest.raises(ValueError, match="dtype must be float32 or float64"):
+        gc.GPT(CONFIGS["dense"], dtype=dtype)

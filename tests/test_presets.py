@@ -1,0 +1,29 @@
+import pytest
+
+import gptcompare as gc
+
+# Published counts. GPT-2: Radford et al. 2019, Table 2, corrected in github.com/openai/gpt-2, DEVELOPERS.md; exact for
+# the smallest and the largest. distilgpt2: 81,912,576 tensor elements less its masks, huggingface.co/distilbert/distilgpt2.
+EXACT = {"gpt2": 124_439_808, "gpt2-xl": 1_557_611_200, "distilgpt2": 81_912_576}
+MILLIONS = {"124M": 124, "355M": 355, "774M": 774, "1558M": 1558}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_published_model_has_its_published_number_of_parameters(name):
+    assert gc.GPTConfig.preset(name).n_params == EXACT[name]
+
+
+@pytest.mark.parametrize("name", MILLIONS)
+def test_openai_s_folder_names_say_the_parameters_in_millions(name):
+    assert round(gc.GPTConfig.preset(name).n_params / 1e6) == MILLIONS[name]
+
+
+def test_every_name_has_a_configuration_with_gpt2_s_context_and_vocabulary():
+    for name in gc.presets():
+        config = gc.GPTConfig.preset(name)
+        assert (config.n_ctx, config.n_vocab, config.d_head) == (1024, 50257, 64)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_ones():
+    with pytest.raises(ValueError, match="did you mean gpt2-medium"):
+        gc.GPTConfig.preset("gpt2-medum")
