@@ -136,15 +136,11 @@ class GPT:
             cache = self.new_cache(batch, capacity=min(n_new, self.config.n_ctx))
         self._check_room(cache, batch, n_new)
 
-        logits: Array = np.empty((batch, 1 if last_only else n_new, self.config.n_vocab), self.dtype)
+        x: Array = np.empty((batch, n_new, self.config.d_model), self.dtype)
         for start in range(0, n_new, CHUNK):
-            chunk = checked[:, start : start + CHUNK]
-            x = self._forward(chunk, cache)
-            if not last_only:
-                self._unembed(x, out=logits[:, start : start + CHUNK])
-        if last_only:
-            self._unembed(x[:, -1:], out=logits)
-            logits = logits[:, 0]
+            chunk = slice(start, start + CHUNK)
+            x[:, chunk] = self._forward(checked[:, chunk], cache)
+        logits = self._unembed(x[:, -1] if last_only else x)
         return logits if np.ndim(ids) == 2 else logits[0]
 
     def _forward(self, ids: Ids, cache: KVCache) -> Array:
@@ -186,12 +182,12 @@ class GPT:
             heads[row] = mixed.swapaxes(0, 1)  # (H, T, K) -> (T, H, K)
         return heads.reshape(B, T, H * K)
 
-    def _unembed(self, x: Array, out: Array) -> None:
-        """Final layer norm and output matrix: (B, T, D) -> (B, T, V), written to `out`."""
+    def _unembed(self, x: Array) -> Array:
+        """Final layer norm and output matrix: (..., D) -> (..., V)."""
         p = self._parameters
         x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], self.config.layer_norm_eps)
         output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
-        out[...] = (x.reshape(-1, x.shape[-1]) @ output).reshape(out.shape)
+        return (x.reshape(-1, x.shape[-1]) @ output).reshape(*x.shape[:-1], -1)
 
     def _check_ids(self, ids: npt.ArrayLike) -> Ids:
         """The ids as (B, T), known to be in the vocabulary: NumPy would let a negative one count from the end."""

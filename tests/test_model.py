@@ -162,13 +162,12 @@ class TestPublished124M:
             assert completion.text == record["continuation"]
 
 
+SHAPE = {"n_layer": 4, "n_head": 2, "d_model": 8, "n_ctx": 60, "n_vocab": 20}
 CONFIGS = {
-    "dense": gc.GPTConfig(n_layer=2, n_head=2, d_model=8, n_ctx=60, n_vocab=20),
-    "alternating": gc.GPTConfig(
-        n_layer=4, n_head=2, d_model=8, n_ctx=60, n_vocab=20, attention=("dense", "banded"), band_width=7
-    ),
-    "banded": gc.GPTConfig(n_layer=2, n_head=3, d_model=8, d_head=5, n_ctx=60, n_vocab=20, attention=("banded",), band_width=3),
-}  # fmt: skip
+    "dense": gc.GPTConfig(**SHAPE),
+    "alternating": gc.GPTConfig(**SHAPE, attention=("dense", "banded"), band_width=7),
+    "banded": gc.GPTConfig(**SHAPE, d_head=5, attention=("banded",), band_width=3),
+}
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -203,9 +202,7 @@ def test_a_band_as_wide_as_the_context_is_dense_attention():
 
 
 def test_a_banded_layer_cannot_look_beyond_its_band():
-    config = gc.GPTConfig(
-        n_layer=1, n_head=2, d_model=8, n_ctx=60, n_vocab=20, attention=("banded",), band_width=7
-    )  # fmt: skip
+    config = gc.GPTConfig(**{**SHAPE, "n_layer": 1}, attention=("banded",), band_width=7)
     model = gc.GPT(config, random_parameters(config, 0), dtype=np.float64)
     ids = np.random.default_rng(0).integers(20, size=30)
     changed = ids.copy()

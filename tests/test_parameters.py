@@ -41,7 +41,7 @@ def test_missing_extra_and_misshaped_parameters_are_named():
     check_parameters(good, CONFIG)
     with pytest.raises(ValueError, match=r"1 parameters are missing, among them h\.3\.ln_1\.bias"):
         check_parameters({name: value for name, value in good.items() if name != "h.3.ln_1.bias"}, CONFIG)
-    with pytest.raises(ValueError, match="not of this model, among them h.8.extra"):
+    with pytest.raises(ValueError, match=r"not of this model, among them h\.8\.extra"):
         check_parameters({**good, "h.8.extra": good["ln_f.bias"]}, CONFIG)
     with pytest.raises(ValueError, match=r"wpe.weight has shape \(64, 300\), the configuration asks for \(300, 64\)"):
         check_parameters({**good, "wpe.weight": good["wpe.weight"].T}, CONFIG)

@@ -9,8 +9,8 @@ import gptcompare
 
 PACKAGE = Path(gptcompare.__file__).parent
 ROOMS = [
-    "atomic_files", "config", "presets", "vocabulary", "tokenizer", "parameters", "ops", "attention", "kv_cache", "model",
-    "checkpoints", "sampling", "stop_strings", "generation", "cli",
+    "atomic_files", "config", "presets", "vocabulary", "tokenizer", "parameters", "ops", "attention", "kv_cache",
+    "model", "checkpoints", "sampling", "stop_strings", "generation", "cli",
 ]  # fmt: skip
 # A class's own constructors that open what lies below it: imported when called, and nowhere else.
 DOORS = {("config", "presets"), ("model", "checkpoints")}
