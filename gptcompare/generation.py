@@ -117,7 +117,7 @@ class _Sequence:
         return piece
 
     def completion(self) -> Completion:
-        return Completion(self.prompt, self.text, self.ids, self.logprobs, self.finish_reason)
+        return Completion(self.prompt, self.text, self.ids.copy(), self.logprobs.copy(), self.finish_reason)
 
 
 class TextStream:
@@ -126,7 +126,7 @@ class TextStream:
     `completion` is what there is so far, with finish_reason "" until the stream has ended.
     """
 
-    def __init__(self, sequence: _Sequence, pieces: Iterator[tuple[int, str]]) -> None:
+    def __init__(self, sequence: _Sequence, pieces: Iterator[str]) -> None:
         self._sequence = sequence
         self._pieces = pieces
 
@@ -134,7 +134,7 @@ class TextStream:
         return self
 
     def __next__(self) -> str:
-        for _, piece in self._pieces:
+        for piece in self._pieces:
             if piece:
                 return piece
         raise StopIteration
@@ -295,8 +295,8 @@ class LanguageModel:
         rng = np.random.default_rng(seed)
         return _Sequence(prompt, ids, max_new_tokens, rng, self.tokenizer.stream_decoder(), StopStrings(stops))
 
-    def _run(self, sequences: list[_Sequence], sampling: Sampling) -> Iterator[tuple[int, str]]:
-        """Write all sequences to their ends, a token each at a time; gives (number of the sequence, new text)."""
+    def _run(self, sequences: list[_Sequence], sampling: Sampling) -> Iterator[str]:
+        """Write all sequences to their ends, a token each at a time; gives the new text after each token."""
         n_ctx, eot_id = self.config.n_ctx, self.tokenizer.eot_id
         for sequence in sequences:
             sequence.check_room(n_ctx)
@@ -310,7 +310,7 @@ class LanguageModel:
             for row, row_logits in zip(rows, logits, strict=True):
                 id_ = sampling.choose(row_logits, sequences[row].rng)
                 logprob = float(log_softmax(row_logits)[id_])
-                yield row, sequences[row].accept(id_, logprob, n_ctx, eot_id)
+                yield sequences[row].accept(id_, logprob, n_ctx, eot_id)
             going_on = [place for place, row in enumerate(rows) if not sequences[row].finish_reason]
             cache = cache.select(going_on)
             rows = [rows[place] for place in going_on]

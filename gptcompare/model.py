@@ -106,7 +106,10 @@ class GPT:
 
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
         """An empty cache for `batch` sequences of up to `capacity` tokens each (the model's context if not given)."""
-        return KVCache.empty(self.config, batch, capacity or self.config.n_ctx, self.dtype)
+        n_ctx = self.config.n_ctx
+        if capacity is not None and not 1 <= capacity <= n_ctx:
+            raise ValueError(f"capacity must be between 1 and the model's context of {n_ctx} tokens, got {capacity}")
+        return KVCache.empty(self.config, batch, capacity or n_ctx, self.dtype)
 
     def __call__(self, ids: npt.ArrayLike, cache: KVCache | None = None, *, last_only: bool = False) -> Array:
         """The logits of the token that follows each given one.

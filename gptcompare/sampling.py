@@ -54,7 +54,9 @@ class Sampling:
                 raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
 
     def choose(self, logits: Logits, rng: np.random.Generator) -> int:
-        """The id of one token from the logits (V,) of one position."""
+        """The id of one token from the logits (V,) of one position. ValueError if they are NaN or infinite."""
+        if not math.isfinite(logits.max()):
+            raise ValueError("the logits are not finite numbers: the model's parameters must be damaged")
         if self.temperature == 0:
             return int(logits.argmax())
         return draw(self.probabilities(logits), rng.random())
@@ -74,7 +76,9 @@ class Sampling:
 
 def nucleus(probabilities: Probabilities, top_p: float) -> Probabilities:
     """The fewest likeliest tokens that have probability `top_p` together, scaled to sum 1; the others become 0."""
-    likeliest_first = np.argsort(-probabilities, kind="stable")
+    # All tokens below (1 - p) / V together have less than 1 - p, so the others suffice: few need to be sorted.
+    candidates = np.flatnonzero(probabilities >= (1 - top_p) / len(probabilities))
+    likeliest_first = candidates[np.argsort(-probabilities[candidates], kind="stable")]
     before = np.cumsum(probabilities[likeliest_first]) - probabilities[likeliest_first]
     kept = likeliest_first[before < top_p]
     result = np.zeros_like(probabilities)

@@ -267,6 +267,12 @@ def test_the_context_ends_where_the_cache_says():
         model(np.zeros(6, int), model.new_cache(capacity=5))
 
 
+@pytest.mark.parametrize("capacity", [0, -1, 61])
+def test_a_cache_beyond_the_context_is_refused(capacity):
+    with pytest.raises(ValueError, match="between 1 and the model's context of 60"):
+        gc.GPT(CONFIGS["dense"]).new_cache(capacity=capacity)
+
+
 def test_a_cache_of_another_batch_size_is_refused():
     model = gc.GPT(CONFIGS["dense"])
     with pytest.raises(ValueError, match="the cache holds 2 sequences, ids has 1 rows"):

@@ -72,6 +72,13 @@ def test_a_value_out_of_range_is_refused(values, error, words):
         Sampling(**values)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_not_finite_are_refused(temperature, value):
+    with pytest.raises(ValueError, match="not finite"):
+        Sampling(temperature).choose(np.array([0.0, value]), np.random.default_rng(0))
+
+
 @pytest.mark.reference
 @pytest.mark.parametrize("seed", range(20))
 def test_probabilities_equal_transformers_warpers(seed):

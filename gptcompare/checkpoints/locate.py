@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -51,10 +52,11 @@ def locate(name_or_folder: str | os.PathLike[str]) -> Path:
 def _hf_snapshot(repository: str) -> Path | None:
     """The folder of the main revision in Hugging Face's cache, laid out as huggingface_hub documents it."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{repository.replace('/', '--')}"
-    try:
-        revision = (cache / "refs" / "main").read_text(encoding="utf-8").strip()
-    except OSError:
-        return None
-    snapshot = cache / "snapshots" / revision
-    return snapshot if (snapshot / "config.json").is_file() else None
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    for name in (repository, repository.partition("/")[2]):  # "gpt2" was a repository's name before it had an owner
+        folder = cache / f"models--{name.replace('/', '--')}"
+        with contextlib.suppress(OSError):
+            snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+            if (snapshot / "config.json").is_file():
+                return snapshot
+    return None
