@@ -54,6 +54,7 @@ class Tokenizer:
         self._merged = [ids[left + right] for left, right in vocabulary.merges]
         self._bytes_of = {id_: to_bytes(token) for token, id_ in ids.items()}
         self._bytes_of |= {id_: token.encode() for token, id_ in vocabulary.special_tokens.items()}
+        self._n_vocab = max(self._bytes_of) + 1
         self._cache: dict[str, list[int]] = {}  # piece -> ids
         self._n_cached = 0  # characters in it
 
@@ -113,7 +114,7 @@ class Tokenizer:
     @property
     def n_vocab(self) -> int:
         """One more than the largest id."""
-        return max(self._bytes_of) + 1
+        return self._n_vocab
 
     @property
     def special_tokens(self) -> dict[str, int]:
@@ -216,7 +217,7 @@ class Tokenizer:
         try:
             return b"".join([self._bytes_of[id_] for id_ in ids])
         except KeyError as error:
-            raise ValueError(f"id {error} is not in the vocabulary: ids are 0 ... {self.n_vocab - 1}") from None
+            raise ValueError(f"id {error.args[0]} is not in the vocabulary: ids are 0 ... {self.n_vocab - 1}") from None
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of the ids. Bytes that are not UTF-8 become "\N{REPLACEMENT CHARACTER}", as in tiktoken."""

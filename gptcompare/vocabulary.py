@@ -67,7 +67,8 @@ class Vocabulary:
     Raises
     ------
     ValueError
-        If a byte or a merge's part or result has no id, or two tokens have the same one.
+        If a byte or a merge's part or result has no id, an id is not a whole number from 0, two tokens have the same
+        one, or a special token is empty or has a lone surrogate.
     """
 
     merges: list[tuple[str, str]]
@@ -89,6 +90,9 @@ class Vocabulary:
                 raise ValueError(f"{self.source}: {token!r} has id {id_!r}, which is not a whole number from 0")
         if len(set(both.values())) != len(both):
             raise ValueError(f"{self.source}: two tokens have the same id")
+        for token in self.special_tokens:
+            if not token or any("\ud800" <= char <= "\udfff" for char in token):
+                raise ValueError(f"{self.source}: {token!r} cannot be a token: it is empty or has a lone surrogate")
 
     @classmethod
     def from_merges(cls, merges: list[tuple[str, str]], source: str = "vocabulary") -> Vocabulary:
@@ -158,28 +162,23 @@ def _read_tokenizer_json(path: Path) -> Vocabulary:
         raise ValueError(f"{path}: no list of merges")
     pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]  # both forms are in use
     added = description.get("added_tokens") or []
-    if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
-        raise ValueError(f"{path}: added_tokens is not a list of objects")
-    added_ids = {token.get("content"): token.get("id") for token in added}
-    return _separate(
-        _parse_ids(model.get("vocab"), str(path)),
-        _check_pairs(pairs, str(path)),
-        _parse_ids(added_ids, str(path)),
-        str(path),
-    )
+    if not isinstance(added, list) or not all(isinstance(t, dict) and isinstance(t.get("content"), str) for t in added):
+        raise ValueError(f"{path}: added_tokens is not a list of objects with a content")
+    added_ids = {token["content"]: token.get("id") for token in added}
+    table = _parse_ids(model.get("vocab"), str(path))
+    return _separate(table, _check_pairs(pairs, str(path)), added_ids, str(path))
 
 
 def _refuse_other_algorithms(description: dict[str, Any], path: Path) -> None:
     """ValueError for every setting under which the same text would give other ids than GPT-2's algorithm."""
     model, pre_tokenizer = description["model"], description.get("pre_tokenizer")
-    post = description.get("post_processor") or {"type": "ByteLevel"}
     if not isinstance(pre_tokenizer, dict) or pre_tokenizer.get("type") != "ByteLevel":
         raise ValueError(f"{path}: the pre-tokenizer is not GPT-2's (ByteLevel)")
     refused = {
         "a normalizer": description.get("normalizer") is not None,
         "add_prefix_space": pre_tokenizer.get("add_prefix_space", False),
         "another pattern (use_regex false)": not pre_tokenizer.get("use_regex", True),
-        "a post-processor that adds tokens": not isinstance(post, dict) or post.get("type") != "ByteLevel",
+        "a post-processor that adds tokens": _adds_tokens(description.get("post_processor")),
         "dropout": model.get("dropout"),
         "byte_fallback": model.get("byte_fallback", False),
         "ignore_merges": model.get("ignore_merges", False),
@@ -190,12 +189,24 @@ def _refuse_other_algorithms(description: dict[str, Any], path: Path) -> None:
         raise ValueError(f"{path}: {', '.join(used)} is not supported: GPT-2's byte-level BPE has no such thing")
 
 
+def _adds_tokens(post_processor: Any) -> bool:
+    """False for none, for ByteLevel, and for the template that transformers 5 writes: the text, nothing around it."""
+    match post_processor:
+        case None | {"type": "ByteLevel"} | {"type": "TemplateProcessing", "single": [{"Sequence": _}]}:
+            return False
+        case _:
+            return True
+
+
 def _separate(table: dict[str, int], merges: list[tuple[str, str]], added: dict[str, int], source: str) -> Vocabulary:
     """Tell the special tokens of a file's table from those that bytes and merges make."""
     made = {*BYTE_TO_CHAR.values(), *(left + right for left, right in merges)}
     ids = {token: id_ for token, id_ in table.items() if token in made}
     special = {token: id_ for token, id_ in table.items() if token not in made}
-    special |= {token: id_ for token, id_ in added.items() if ids.get(token) != id_}
+    for token, id_ in added.items():
+        if table.get(token, id_) != id_:
+            raise ValueError(f"{source}: {token!r} has two ids, {table[token]!r} and, as an added token, {id_!r}")
+    special |= {token: id_ for token, id_ in added.items() if token not in ids}
     return Vocabulary(merges, ids, special, source)
 
 
@@ -207,9 +218,10 @@ def _read_text(path: Path) -> str:
 
 
 def _read_json(path: Path) -> Any:
+    text = _read_text(path)
     try:
-        return json.loads(_read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError also for a number of thousands of digits
         raise ValueError(f"{path}: not JSON ({error})") from None
 
 
@@ -222,7 +234,7 @@ def _parse_ids(table: object, source: str) -> dict[str, int]:
 def _parse_merges(text: str, source: str) -> list[tuple[str, str]]:
     lines = text.split("\n")  # not splitlines(), which also breaks at characters that tokens contain
     first = 1 if lines[0].startswith("#version") else 0
-    return _check_pairs([line.removesuffix("\r").split(" ") for line in lines[first:] if line], source)
+    return _check_pairs([line.split(" ") for line in lines[first:] if line], source)
 
 
 def _check_pairs(pairs: Iterable[Any], source: str) -> list[tuple[str, str]]:
