@@ -7,7 +7,7 @@ tables are in `presets.py`; the arrays that a configuration asks for are in `par
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -80,7 +80,7 @@ class GPTConfig:
             raise ValueError(f"activation {self.activation!r} is not one of {', '.join(ACTIVATIONS)}")
         if isinstance(self.layer_norm_eps, bool) or not isinstance(self.layer_norm_eps, (int, float)):
             raise TypeError(f"layer_norm_eps must be a number, got {self.layer_norm_eps!r}")
-        if not 0 < self.layer_norm_eps < math.inf:
+        if not 0 < self.layer_norm_eps <= sys.float_info.max:
             raise ValueError(f"layer_norm_eps must be positive and finite, got {self.layer_norm_eps!r}")
         if not isinstance(self.tied_embeddings, bool):
             raise TypeError(f"tied_embeddings must be True or False, got {self.tied_embeddings!r}")

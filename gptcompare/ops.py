@@ -26,8 +26,9 @@ def linear(x: Array, weight: Array, bias: Array) -> Array:
 
 def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> Array:
     """Each vector shifted to mean 0, scaled to variance 1, then gain and bias (Ba et al. 2016, arXiv:1607.06450)."""
-    centred: Array = x - x.mean(axis=-1, keepdims=True)
-    variance = np.einsum("...d,...d->...", centred, centred)[..., None] / x.shape[-1]
+    width = x.shape[-1]
+    centred: Array = x - np.add.reduce(x, axis=-1, keepdims=True) / width
+    variance = np.einsum("...d,...d->...", centred, centred)[..., None] / width
     centred /= np.sqrt(variance + eps)
     centred *= gain
     centred += bias

@@ -39,6 +39,7 @@ def test_d_head_is_a_value_of_its_own():
         ({"activation": "swish"}, ValueError, "'swish' is not one of gelu_tanh"),
         ({"layer_norm_eps": 0.0}, ValueError, "layer_norm_eps"),
         ({"layer_norm_eps": float("nan")}, ValueError, "layer_norm_eps"),
+        ({"layer_norm_eps": 10**400}, ValueError, "layer_norm_eps"),
         ({"layer_norm_eps": "1e-5"}, TypeError, "layer_norm_eps"),
         ({"tied_embeddings": 1}, TypeError, "tied_embeddings"),
     ],

@@ -63,10 +63,10 @@ def _read_hf(folder: Path) -> tuple[GPTConfig, Tensors]:
         config = names.config_from_hf(path, values)
     for name, reader in HF_WEIGHTS.items():
         if (folder / name).is_file():
-            return config, names.parameters_from_hf(folder / name, reader(folder / name), config)
+            return names.parameters_from_hf(folder / name, reader(folder / name), config)
         index = folder / f"{name}.index.json"
         if index.is_file():
-            return config, names.parameters_from_hf(index, _read_shards(index, reader), config)
+            return names.parameters_from_hf(index, _read_shards(index, reader), config)
     raise FileNotFoundError(
         f"{folder} has a config.json but no weights: neither {' nor '.join(HF_WEIGHTS)}, nor shards"
     )
@@ -81,7 +81,7 @@ def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
     for file in dict.fromkeys(weight_map.values()):
         if Path(file).name != file or file in ("", ".", ".."):
             raise CheckpointError(index, f"{file!r} is not the name of a file beside it")
-        if not (index.parent / file).is_file():
+        if not os.path.isfile(index.parent / file):  # unlike Path.is_file, False for a name that is too long
             raise CheckpointError(index.parent / file, "the file is missing")
         shard = reader(index.parent / file)
         wanted = {name for name, place in weight_map.items() if place == file}

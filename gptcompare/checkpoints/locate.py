@@ -26,11 +26,10 @@ def locate(name_or_folder: str | os.PathLike[str]) -> Path:
     FileNotFoundError
         If it is neither a folder nor the name of a model that is on this machine.
     """
-    folder = Path(name_or_folder)
-    if folder.is_dir():
-        return folder
     given = os.fspath(name_or_folder)
-    if folder.exists():
+    if os.path.isdir(given):  # unlike Path.is_dir, False for a name that is too long
+        return Path(given)
+    if os.path.exists(given):
         raise FileNotFoundError(f"{given!r} is a file: give the folder that it lies in")
     if given.lower().startswith(("gpt3", "gpt-3")):
         raise FileNotFoundError(
@@ -51,8 +50,9 @@ def locate(name_or_folder: str | os.PathLike[str]) -> Path:
 
 def _hf_snapshot(repository: str) -> Path | None:
     """The folder of the main revision in Hugging Face's cache, laid out as huggingface_hub documents it."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.environ.get("HF_HOME") or Path(caches) / "huggingface"
+    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
     for name in (repository, repository.partition("/")[2]):  # "gpt2" was a repository's name before it had an owner
         folder = cache / f"models--{name.replace('/', '--')}"
         with contextlib.suppress(OSError):

@@ -5,11 +5,13 @@ All that differs between publishers ends here, so that the forward pass stays on
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ..config import GPTConfig
@@ -42,7 +44,7 @@ def config_from_hf(path: Path, values: Mapping[str, Any]) -> GPTConfig:
         if values.get(name, required) is not required:
             raise CheckpointError(path, f"{name} {values[name]} is not supported: GPT-2 has {required}")
     activation = values.get("activation_function", "gelu_new")
-    if activation not in HF_ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in HF_ACTIVATIONS:
         raise CheckpointError(
             path, f"activation {activation!r} is not supported: known are {', '.join(HF_ACTIVATIONS)}"
         )
@@ -106,20 +108,26 @@ def _config(path: Path, **values: Any) -> GPTConfig:
         raise CheckpointError(path, str(error)) from None
 
 
-def parameters_from_hf(path: Path, tensors: Tensors, config: GPTConfig) -> Tensors:
+def parameters_from_hf(path: Path, tensors: Tensors, config: GPTConfig) -> tuple[GPTConfig, Tensors]:
     """Hugging Face's names: with or without "transformer.", without the masks, the output matrix as (d_in, d_out).
 
-    As in transformers, a tied model takes its output matrix from the embedding, whether or not the file has one.
+    As in transformers (since 5.0: modeling_utils.py, tie_weights), the file has the last word: a model that its
+    configuration calls tied is untied if the file has an output matrix that is not the embedding.
     """
     parameters = {}
     for name, tensor in tensors.items():
         short = name.removeprefix("transformer.")
-        if HF_MASKS.fullmatch(short) or (short == "lm_head.weight" and config.tied_embeddings):
+        if HF_MASKS.fullmatch(short):
             continue
         if short in parameters:
             raise CheckpointError(path, f"{short} occurs with and without its prefix")
         parameters[short] = tensor.T if short == "lm_head.weight" else tensor
-    return _checked(path, parameters, config)
+    if config.tied_embeddings and "lm_head.weight" in parameters:
+        if np.array_equal(parameters["lm_head.weight"].T, parameters.get("wte.weight", ())):
+            del parameters["lm_head.weight"]
+        else:
+            config = dataclasses.replace(config, tied_embeddings=False)
+    return config, _checked(path, parameters, config)
 
 
 def parameters_to_hf(parameters: Mapping[str, npt.NDArray[Any]]) -> Tensors:
@@ -146,6 +154,8 @@ def parameters_from_openai(path: Path, tensors: Tensors, config: GPTConfig) -> T
 
 
 def _checked(path: Path, parameters: Tensors, config: GPTConfig) -> Tensors:
+    if config.n_layer > len(parameters):  # before a table of all that a forged number asks for is made
+        raise CheckpointError(path, "the configuration asks for more layers than there are tensors")
     try:
         check_parameters(parameters, config)
     except ValueError as error:

@@ -43,13 +43,15 @@ def n_bytes(path: Path, name: str, dtype: str, shape: Iterable[object]) -> int:
     """Bytes that a tensor of this shape and type takes. CheckpointError if they are not a shape and a type."""
     if dtype not in DTYPES:
         raise CheckpointError(path, f"{name} has element type {dtype!r}; known are {', '.join(DTYPES)}")
-    sizes = list(shape)
-    if len(sizes) > MAX_DIMENSIONS or not all(type(size) is int and 0 <= size < MAX_ELEMENTS for size in sizes):
-        raise CheckpointError(path, f"{name} has the impossible shape {str(sizes)[:80]}")
-    count = math.prod(size for size in sizes if isinstance(size, int))
-    if count >= MAX_ELEMENTS:
-        raise CheckpointError(path, f"{name} has the impossible shape {str(sizes)[:80]}")
-    return count * np.dtype(DTYPES[dtype]).itemsize
+    given = list(shape)
+    sizes = [size for size in given if type(size) is int and 0 <= size < MAX_ELEMENTS]
+    if (
+        len(sizes) < len(given)
+        or len(sizes) > MAX_DIMENSIONS
+        or math.prod(size or 1 for size in sizes) >= MAX_ELEMENTS  # NumPy, too, refuses (2**40, 0, 2**40)
+    ):
+        raise CheckpointError(path, f"{name} has the impossible shape {str(given)[:80]}")
+    return math.prod(sizes) * np.dtype(DTYPES[dtype]).itemsize
 
 
 def tensor_at(path: Path, buffer: Buffer, name: str, offset: int, dtype: str, shape: tuple[int, ...]) -> Array:
@@ -65,7 +67,9 @@ def tensor_at(path: Path, buffer: Buffer, name: str, offset: int, dtype: str, sh
 
 def bfloat16_to_float32(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     """A bfloat16 is the upper half of a float32."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
+    wide = bits.astype(np.uint32)
+    wide <<= 16  # in place: a scalar stays an array
+    return wide.view(np.float32)
 
 
 def aligned(array: Array) -> Array:

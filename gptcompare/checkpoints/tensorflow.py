@@ -11,7 +11,8 @@ The index is a sorted-string table (LevelDB's format: tensorflow/core/lib/io/tab
                         (tensorflow/core/protobuf/tensor_bundle.proto)
 
 A block is a list of entries that each share a prefix with the key before, an array of restart points, which only a
-search needs, and a trailer: one byte of compression and a CRC-32C.
+search needs, and a trailer: one byte of compression and a CRC-32C. The checksums of the blocks are verified; those
+of the tensors' own bytes are not, which would take longer in Python than everything else about loading a model.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ MAGIC = 0xDB4775248B80FB57
 FOOTER, TRAILER = 48, 5
 MAX_SHARDS = 10_000
 MAX_INDEX = 100_000_000  # bytes; that of the largest GPT-2 has 21 thousand
+MAX_NAMES = 10_000_000  # bytes of all names, which may be far more than the file's: each repeats the one before
 STRING = 7  # element type of what is not a tensor of numbers, such as TensorFlow 2's object graph
 # tensorflow/core/framework/types.proto
 TYPE_NAMES = {
@@ -96,11 +98,15 @@ def _read_table(path: Path, table: bytes) -> dict[bytes, bytes]:
     reader = _Reader(path, table[-FOOTER:])
     reader.varint(), reader.varint()  # the meta-index, which is empty
     entries: dict[bytes, bytes] = {}
+    n_name_bytes = 0
     for _, handle in _block_entries(path, _block(path, table, reader.varint(), reader.varint())):
         place = _Reader(path, handle)
         for key, value in _block_entries(path, _block(path, table, place.varint(), place.varint())):
             if key in entries:
                 raise CheckpointError(path, f"{key!r} occurs twice")
+            n_name_bytes += len(key)
+            if n_name_bytes > MAX_NAMES:
+                raise CheckpointError(path, f"the tensor names have more than {MAX_NAMES} bytes")
             entries[key] = value
     return entries
 

@@ -11,6 +11,7 @@ There is nothing in it that imports, calls or sets an attribute, so there is not
 
 from __future__ import annotations
 
+import math
 import pickletools
 import struct
 import zipfile
@@ -20,10 +21,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import CheckpointError
-from .tensor_file import DTYPES, Buffer, aligned, bfloat16_to_float32, check_disjoint, map_file
+from .tensor_file import (
+    DTYPES,
+    MAX_DIMENSIONS,
+    MAX_ELEMENTS,
+    Array,
+    Buffer,
+    aligned,
+    bfloat16_to_float32,
+    check_disjoint,
+    map_file,
+    n_bytes,
+)
 
 MAX_PICKLE = 100_000_000  # bytes; that of the largest GPT-2 has 60 thousand
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # first pickle of a file of PyTorch before 1.6
@@ -64,7 +75,7 @@ class _Tensor:
 _MARK = object()
 
 
-def read_torch_zip(path: Path) -> dict[str, npt.NDArray[Any]]:
+def read_torch_zip(path: Path) -> dict[str, Array]:
     """Name -> memory-mapped array of every tensor of a saved state_dict."""
     buffer = map_file(path)
     members = _members(path, buffer)
@@ -82,7 +93,9 @@ def read_torch_zip(path: Path) -> dict[str, npt.NDArray[Any]]:
     state = _unpickle(path, buffer[begin:end].tobytes())
     if not isinstance(state, dict):
         raise CheckpointError(path, "the pickle is not a dict of tensors")
-    return {name: _rebuild(path, buffer, members, prefix, name, tensor) for name, tensor in state.items()}
+    folder = f"{prefix}data/"
+    spans = {name.removeprefix(folder): span for name, span in members.items() if name.startswith(folder)}
+    return _tensors(path, buffer, spans, state)
 
 
 def _members(path: Path, buffer: Buffer) -> dict[str, tuple[int, int]]:
@@ -120,33 +133,47 @@ def _contents(path: Path, buffer: Buffer, info: zipfile.ZipInfo) -> tuple[int, i
     return begin, begin + info.file_size
 
 
-def _rebuild(
-    path: Path, buffer: Buffer, members: dict[str, tuple[int, int]], prefix: str, name: object, tensor: object
-) -> npt.NDArray[Any]:
-    """The array of a tensor: a strided view of its storage, checked to stay inside it."""
-    if not isinstance(name, str) or not isinstance(tensor, _Tensor):
-        raise CheckpointError(path, f"the entry {str(name)[:80]!r} is not a tensor under a name")
-    storage = tensor.storage
-    member = members.get(f"{prefix}data/{storage.key}")
-    if member is None:
-        raise CheckpointError(path, f"{name}: storage {storage.key!r} is missing")
-    begin, end = member
+def _tensors(
+    path: Path, buffer: Buffer, spans: dict[str, tuple[int, int]], state: dict[str, object]
+) -> dict[str, Array]:
+    """The arrays of a state_dict, whose storages lie at the spans of their keys."""
+    storages: dict[_Storage, Array] = {}  # each converted once, however many tensors share it
+    tensors = {}
+    for name, tensor in state.items():
+        if not isinstance(tensor, _Tensor):
+            raise CheckpointError(path, f"the entry {name!r} is not a tensor")
+        storage = tensor.storage
+        if storage not in storages:
+            storages[storage] = _load(path, buffer, spans.get(storage.key), storage)
+        tensors[name] = _view(path, name, storages[storage], tensor)
+    return tensors
+
+
+def _load(path: Path, buffer: Buffer, span: tuple[int, int] | None, storage: _Storage) -> Array:
+    """The numbers of a storage, in one dimension."""
+    if span is None:
+        raise CheckpointError(path, f"storage {storage.key!r} is missing")
+    begin, end = span
     item = np.dtype(DTYPES[storage.dtype])
     if storage.n_elements * item.itemsize != end - begin:
-        raise CheckpointError(path, f"{name}: its storage is said to have {storage.n_elements} elements, and has not")
-    count = 1
-    last = tensor.offset
-    for size, stride in zip(tensor.shape, tensor.strides, strict=True):
-        count *= size
-        last += (size - 1) * stride
-    if count > storage.n_elements or (count and last >= storage.n_elements):
+        raise CheckpointError(
+            path, f"storage {storage.key!r} is said to have {storage.n_elements} elements, and has not"
+        )
+    flat = aligned(buffer[begin:end].view(item))
+    return bfloat16_to_float32(flat) if storage.dtype == "BF16" else flat
+
+
+def _view(path: Path, name: str, flat: Array, tensor: _Tensor) -> Array:
+    """The tensor as a strided view of its storage, checked to stay inside it."""
+    n_bytes(path, name, tensor.storage.dtype, tensor.shape)  # raises if no array can have this shape
+    count = math.prod(tensor.shape)
+    last = tensor.offset + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
+    if count > len(flat) or (count > 0 and last >= len(flat)):
         raise CheckpointError(path, f"{name}: shape {tensor.shape} does not fit into its storage")
     if count == 0:
-        return np.zeros(tensor.shape, np.float32)
-    flat = aligned(buffer[begin:end].view(item))
-    strides = [stride * item.itemsize for stride in tensor.strides]
-    view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides)
-    return bfloat16_to_float32(view) if storage.dtype == "BF16" else view
+        return flat[:0].reshape(tensor.shape)
+    strides = [stride * flat.itemsize for stride in tensor.strides]
+    return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides)
 
 
 def _unpickle(path: Path, program: bytes) -> object:
@@ -203,14 +230,17 @@ def _run(path: Path, operations: Iterator[tuple[pickletools.OpcodeInfo, Any, int
                 _top(stack, 1, list).extend(items)
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                _top(stack, 1, dict)[key] = value
+                _top(stack, 1, dict)[_key(path, key)] = value
             case "SETITEMS":
                 items = _pop_to_mark(stack)
-                _top(stack, 1, dict).update(zip(items[::2], items[1::2], strict=True))
+                keys = [_key(path, key) for key in items[::2]]
+                _top(stack, 1, dict).update(zip(keys, items[1::2], strict=True))
             case "GLOBAL":
                 stack.append(_named(path, argument))
             case "STACK_GLOBAL":
                 name, module = stack.pop(), stack.pop()
+                if not isinstance(module, str) or not isinstance(name, str):
+                    raise TypeError("a name is not a text")
                 stack.append(_named(path, f"{module} {name}"))
             case "BINPERSID":
                 stack.append(_storage(path, stack.pop()))
@@ -238,6 +268,13 @@ def _top(stack: list[Any], depth: int, kind: type) -> Any:
     return stack[-depth]
 
 
+def _key(path: Path, key: object) -> str:
+    """Texts alone: Python would take for ever to compare tuples that hold one another many times over."""
+    if not isinstance(key, str):
+        raise CheckpointError(path, f"data.pkl has a dict with a key of type {type(key).__name__}: not one of tensors")
+    return key
+
+
 def _named(path: Path, name: str) -> _Global:
     if name not in ALLOWED:
         raise CheckpointError(
@@ -251,7 +288,7 @@ def _storage(path: Path, description: object) -> _Storage:
     match description:
         case ("storage", _Global(name), str(key), str(), int(n_elements)) if name.startswith("torch "):
             return _Storage(key, STORAGES[name.removeprefix("torch ")], n_elements)
-    raise CheckpointError(path, f"data.pkl describes no storage: {str(description)[:80]}")
+    raise CheckpointError(path, "data.pkl refers to something outside of it that is not a storage of numbers")
 
 
 def _made(path: Path, function: object, arguments: object) -> object:
@@ -267,7 +304,9 @@ def _made(path: Path, function: object, arguments: object) -> object:
             tuple(strides),
             *_,
         ):
-            numbers = (offset, *shape, *strides)
-            if len(shape) == len(strides) <= 32 and all(type(n) is int and 0 <= n < 2**60 for n in numbers):
+            if len(shape) == len(strides) <= MAX_DIMENSIONS and all(
+                type(n) is int and 0 <= n < MAX_ELEMENTS for n in (offset, *shape, *strides)
+            ):
                 return _Tensor(storage, offset, shape, strides)
-    raise CheckpointError(path, f"data.pkl describes no tensor: {str(function)[:80]} of {str(arguments)[:80]}")
+    called = function.name.replace(" ", ".") if isinstance(function, _Global) else type(function).__name__
+    raise CheckpointError(path, f"data.pkl calls {called} with arguments that describe no tensor")

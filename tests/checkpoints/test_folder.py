@@ -1,0 +1,341 @@
+import errno
+import io
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gptcompare as gc
+from gptcompare.checkpoints import CheckpointError, folder, names, read_checkpoint, write_checkpoint
+from gptcompare.checkpoints.safetensors import write_safetensors
+
+from .forge import assert_same_arrays, little_memory, random_parameters, small_config
+
+DATA = Path(__file__).parents[1] / "data"
+CONFIG = small_config()
+TOLERANCE = {np.float32: 2e-5, np.float64: 1e-10}  # of the largest logit
+LOST = OSError(errno.ENOSPC, "No space left on device")
+
+
+def saved(path, config=CONFIG):
+    write_checkpoint(path, config, random_parameters(config))
+    return path
+
+
+def safetensors_bytes(tensors):
+    file = io.BytesIO()
+    write_safetensors(file, tensors)
+    return file.getvalue()
+
+
+def save_in_shards(path, weight_map=None):
+    """A checkpoint in two files, every other tensor in each, with the index that huggingface_hub describes."""
+    tensors = names.parameters_to_hf(random_parameters(CONFIG))
+    files = [f"model-{n:05d}-of-00002.safetensors" for n in (1, 2)]
+    places = {name: files[n % 2] for n, name in enumerate(tensors)}
+    for file in files:
+        (path / file).write_bytes(safetensors_bytes({n: tensors[n] for n in tensors if places[n] == file}))
+    (path / "config.json").write_text(json.dumps(names.config_to_hf(CONFIG)))
+    index = {"metadata": {}, "weight_map": places if weight_map is None else places | weight_map}
+    (path / "model.safetensors.index.json").write_text(json.dumps(index))
+    return files
+
+
+def contents(path):
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def assert_same_logits(ours, reference, tolerance):
+    assert ours.shape == reference.shape
+    assert np.abs(ours - reference).max() <= tolerance * np.abs(reference).max()
+
+
+class TestReading:
+    @pytest.mark.parametrize("layout", ["tensorflow-gpt2", "tensorflow-gpt2-two-shards"])
+    def test_tensorflow(self, layout):
+        config, parameters = read_checkpoint(DATA / layout)
+        assert config == CONFIG
+        with np.load(DATA / "tensorflow-gpt2.npz") as variables:
+            matrix = variables["model/h1/attn/c_attn/w"]
+        np.testing.assert_array_equal(parameters["h.1.attn.c_attn.weight"], matrix.reshape(8, 24))
+
+    def test_torch_zip(self):
+        config, parameters = read_checkpoint(DATA / "torch-zip-gpt2")
+        assert config == CONFIG
+        with np.load(DATA / "torch-zip-gpt2" / "expected.npz") as arrays:
+            assert_same_arrays(parameters, {name: array for name, array in arrays.items() if "." in name})
+
+    def test_safetensors_in_shards(self, tmp_path):
+        save_in_shards(tmp_path)
+        config, parameters = read_checkpoint(tmp_path)
+        assert config == CONFIG
+        assert_same_arrays(parameters, random_parameters(CONFIG))
+
+    @pytest.mark.reference
+    def test_shards_of_transformers(self, transformers, tmp_path):
+        sizes = {"vocab_size": 40, "n_positions": 12, "n_embd": 8, "n_layer": 2, "n_head": 2}
+        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes, bos_token_id=None, eos_token_id=None))
+        model.save_pretrained(tmp_path, max_shard_size="3KB")
+        assert len(list(tmp_path.glob("*.safetensors"))) > 1
+        expected = {name: value.numpy() for name, value in model.transformer.state_dict().items()}
+        assert_same_arrays(read_checkpoint(tmp_path)[1], expected)
+
+    def test_safetensors_come_before_torch_zip(self, tmp_path):
+        saved(tmp_path)
+        (tmp_path / "pytorch_model.bin").write_bytes(b"never opened")
+        assert_same_arrays(read_checkpoint(tmp_path)[1], random_parameters(CONFIG))
+
+    def test_more_tokens_than_gpt2_has(self, tmp_path):
+        config = small_config(n_vocab=50304, n_layer=1)
+        assert gc.GPT.from_pretrained(saved(tmp_path, config)).config == config
+
+    @pytest.mark.reference
+    def test_a_tied_model_with_another_output_matrix_is_what_transformers_makes_of_it(
+        self, torch, transformers, tmp_path
+    ):
+        config = small_config(tied_embeddings=False)
+        saved(tmp_path, config)
+        (tmp_path / "config.json").write_text(json.dumps(names.config_to_hf(CONFIG)))
+        ids = np.arange(10)
+        theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path)
+        with torch.no_grad():
+            expected = theirs(torch.tensor(ids[None])).logits[0].numpy()
+        assert_same_logits(gc.GPT.from_pretrained(tmp_path)(ids), expected, TOLERANCE[np.float32])
+
+
+class TestNotFound:
+    @pytest.mark.parametrize("path", ["nothing here", "config.json/below"])
+    def test_a_folder_that_does_not_exist_is_named(self, tmp_path, path):
+        saved(tmp_path)
+        with pytest.raises(FileNotFoundError, match=f"there is no folder .*{path}"):
+            read_checkpoint(tmp_path / path)
+
+    def test_a_folder_without_a_checkpoint_says_what_is_looked_for(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"neither config\.json .* nor hparams\.json"):
+            read_checkpoint(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("layout", "weights", "reason"),
+        [
+            ("torch-zip-gpt2", "pytorch_model.bin", r"neither model\.safetensors nor pytorch_model\.bin, nor shards"),
+            ("tensorflow-gpt2", "model.ckpt.index", r"model\.ckpt\.index is missing"),
+        ],
+    )
+    def test_a_folder_without_weights_says_which_are_missing(self, tmp_path, layout, weights, reason):
+        shutil.copytree(DATA / layout, tmp_path, dirs_exist_ok=True)
+        (tmp_path / weights).unlink()
+        with pytest.raises(FileNotFoundError, match=reason):
+            read_checkpoint(tmp_path)
+
+
+DEEP = b'{"a": ' * 100_000 + b"1" + b"}" * 100_000
+
+
+class TestMalformed:
+    @pytest.mark.parametrize("name", ["config.json", "hparams.json", "model.safetensors.index.json"])
+    @pytest.mark.parametrize(
+        "text", [b"", b"{", b"[]", b"null", b'"gpt2"', b"\xff\xfe", DEEP, b'{"n_layer": ' + b"9" * 5000 + b"}"]
+    )
+    def test_a_description_that_is_no_json_object_is_refused(self, tmp_path, name, text):
+        if name != "hparams.json":
+            save_in_shards(tmp_path)
+        (tmp_path / name).write_bytes(text)
+        with little_memory(), pytest.raises(CheckpointError, match=f"{name}: "):
+            read_checkpoint(tmp_path)
+
+    def test_a_description_beyond_the_limit_is_refused(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(folder, "MAX_JSON", 10)
+        with pytest.raises(CheckpointError, match="too large"):
+            read_checkpoint(saved(tmp_path))
+
+    @pytest.mark.parametrize(
+        "place",
+        ["../x", "/etc/passwd", "", ".", "..", "sub/x", "config.json/..", "\0", "\ud800", "x" * 300, "no such file"],
+    )
+    def test_an_index_names_nothing_but_files_beside_it(self, tmp_path, place):
+        save_in_shards(tmp_path, {"transformer.wte.weight": place})
+        with pytest.raises(CheckpointError, match=r"is not the name of a file beside it|the file is missing"):
+            read_checkpoint(tmp_path)
+
+    @pytest.mark.parametrize("weight_map", [None, [], "model.safetensors", 7, {"wte.weight": 7}, {"wte.weight": None}])
+    def test_an_index_without_a_map_of_names_is_refused(self, tmp_path, weight_map):
+        save_in_shards(tmp_path)
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+        with pytest.raises(CheckpointError, match="no weight_map"):
+            read_checkpoint(tmp_path)
+
+    def test_a_missing_shard_is_named(self, tmp_path):
+        files = save_in_shards(tmp_path)
+        (tmp_path / files[1]).unlink()
+        with pytest.raises(CheckpointError, match=f"{files[1]}: the file is missing"):
+            read_checkpoint(tmp_path)
+
+    def test_a_tensor_that_is_not_in_its_shard_is_named_with_it(self, tmp_path):
+        files = save_in_shards(tmp_path, {"transformer.h.7.ln_1.bias": "model-00002-of-00002.safetensors"})
+        with pytest.raises(CheckpointError, match=rf"{files[1]}: transformer\.h\.7\.ln_1\.bias is missing"):
+            read_checkpoint(tmp_path)
+
+    def test_a_shard_that_is_damaged_is_named(self, tmp_path):
+        files = save_in_shards(tmp_path)
+        (tmp_path / files[0]).write_bytes(b"damaged")
+        with pytest.raises(CheckpointError, match=files[0]):
+            read_checkpoint(tmp_path)
+
+
+HF_FIELDS = [*names.config_to_hf(CONFIG), "scale_attn_weights", "add_cross_attention"]
+FIELDS = st.sampled_from([*HF_FIELDS, *CONFIG.to_dict(), "n_ctx"])
+LEAVES = (
+    st.sampled_from([0, 1, 2, 8, 12, 40, -1, 10**9, 10**4000, "gpt2", "gptcompare", "relu", "banded", 1e-5, 1e400])
+    | st.none() | st.booleans() | st.text(max_size=3)
+)  # fmt: skip
+VALUES = LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(st.text(max_size=3), LEAVES, max_size=2)
+
+
+class TestFuzzing:
+    @settings(max_examples=300, derandomize=True, deadline=None, database=None)
+    @given(
+        changes=st.dictionaries(FIELDS, VALUES, max_size=3),
+        layout=st.sampled_from(["torch-zip-gpt2", "tensorflow-gpt2", "ours"]),
+    )
+    def test_any_change_of_the_configuration_is_read_or_refused(self, tmp_path_factory, changes, layout):
+        path = tmp_path_factory.getbasetemp() / f"fuzz-{layout}"
+        if not path.exists():
+            if layout == "ours":
+                saved(path, small_config(attention=("banded",), band_width=3))
+            else:
+                shutil.copytree(DATA / layout, path)
+            shutil.copy(next(path.glob("[ch]*.json")), path / "original")
+        description = next(path.glob("[ch]*.json"))
+        description.write_text(json.dumps(json.loads((path / "original").read_text()) | changes))
+        try:
+            config, parameters = read_checkpoint(path)
+        except CheckpointError:
+            return
+        assert gc.GPT(config, parameters).config == config
+
+
+VARIANTS = {
+    "tied": {}, "untied": {"tied_embeddings": False}, "narrow feed-forward": {"d_mlp": 20},
+    "relu": {"activation": "relu"}, "gelu_erf": {"activation": "gelu_erf"}, "eps": {"layer_norm_eps": 1e-3},
+}  # fmt: skip
+OURS_ALONE = {
+    "banded": {"attention": ("dense", "banded"), "band_width": 3},
+    "narrow heads": {"d_head": 3},
+    "untied banded": {"attention": ("banded",), "band_width": 2, "tied_embeddings": False, "activation": "relu"},
+}
+
+
+class TestWriting:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("variant", VARIANTS | OURS_ALONE)
+    def test_what_is_written_is_read_back(self, tmp_path, variant, dtype):
+        config = small_config(**(VARIANTS | OURS_ALONE)[variant])
+        gc.GPT(config, random_parameters(config, dtype), dtype=dtype).save_pretrained(tmp_path)
+        model = gc.GPT.from_pretrained(tmp_path, dtype=dtype)
+        assert model.config == config
+        assert_same_arrays(model.parameters(), random_parameters(config, dtype))
+
+    @pytest.mark.reference
+    @pytest.mark.parametrize("dtype", TOLERANCE)
+    @pytest.mark.parametrize("variant", VARIANTS)
+    def test_transformers_opens_it_with_equal_logits(self, torch, transformers, tmp_path, variant, dtype):
+        config = small_config(**VARIANTS[variant])
+        model = gc.GPT(config, random_parameters(config, dtype), dtype=dtype)
+        model.save_pretrained(tmp_path)
+        theirs, report = transformers.AutoModelForCausalLM.from_pretrained(
+            tmp_path, dtype=torch.float64 if dtype == np.float64 else torch.float32, output_loading_info=True
+        )
+        assert isinstance(theirs, transformers.GPT2LMHeadModel)
+        assert not any(report.values())  # no missing, unexpected or mismatched keys, no errors
+        ids = np.random.default_rng(1).integers(config.n_vocab, size=(2, config.n_ctx))
+        with torch.no_grad():
+            expected = theirs(torch.tensor(ids)).logits.numpy()
+        assert_same_logits(model(ids), expected, TOLERANCE[dtype])
+
+    @pytest.mark.reference
+    @pytest.mark.parametrize("variant", OURS_ALONE)
+    def test_transformers_refuses_what_its_gpt2_would_compute_otherwise(self, transformers, tmp_path, variant):
+        saved(tmp_path, small_config(**OURS_ALONE[variant]))
+        with pytest.raises(ValueError, match="gptcompare"):
+            transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+
+    def test_into_the_folder_that_the_model_is_mapped_from(self, tmp_path):
+        saved(tmp_path)
+        before = contents(tmp_path)
+        model = gc.GPT.from_pretrained(tmp_path)
+        model.save_pretrained(tmp_path)
+        assert contents(tmp_path) == before
+        assert_same_arrays(model.parameters(), random_parameters(CONFIG))
+
+    @pytest.mark.parametrize("into", ["new", "there before"])
+    def test_a_full_disk_leaves_what_was_there(self, tmp_path, monkeypatch, into):
+        def write_half(file, tensors):
+            file.write(b"half")
+            raise LOST
+
+        if into == "there before":
+            saved(tmp_path)
+        before = contents(tmp_path)
+        monkeypatch.setattr(folder, "write_safetensors", write_half)
+        with pytest.raises(OSError, match="No space left"):
+            saved(tmp_path, small_config(n_layer=1))
+        assert contents(tmp_path) == before
+
+
+@pytest.fixture(scope="session")
+def general_model(pytestconfig, tmp_path_factory):
+    """The folder of a trained GPT-2 on PyPI: microformer-mgm 0.5.8 (MIT licence), mgm/resources/general_model."""
+    kept = pytestconfig.pluginmanager.hasplugin("cacheprovider")
+    cache = (pytestconfig.cache.mkdir if kept else tmp_path_factory.mktemp)("microformer-mgm-0.5.8")
+    inside = "mgm/resources/general_model"
+    if not (cache / inside).is_dir():
+        download = [sys.executable, "-m", "pip", "download", "-q", "--retries", "1", "--no-deps", "-d", str(cache)]
+        if subprocess.run([*download, "microformer-mgm==0.5.8"], capture_output=True, timeout=600).returncode:
+            pytest.skip("microformer-mgm==0.5.8 cannot be fetched from PyPI")
+        (wheel,) = cache.glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(cache, [f"{inside}/config.json", f"{inside}/pytorch_model.bin"])
+        wheel.unlink()
+    return cache / inside
+
+
+@pytest.mark.reference
+class TestTrainedModelFromPyPI:
+    """8 layers, width 256, 9,669 tokens, saved with torch.save by transformers 4.33 after training."""
+
+    @pytest.mark.parametrize("dtype", TOLERANCE)
+    def test_logits_are_those_of_transformers(self, torch, transformers, general_model, dtype):
+        ours = gc.GPT.from_pretrained(general_model, dtype=dtype)
+        theirs = transformers.GPT2LMHeadModel.from_pretrained(general_model, dtype=getattr(torch, dtype.__name__))
+        rng = np.random.default_rng(0)
+        for shape in [(1, 1), (1, 7), (1, 512), (3, 40)]:
+            ids = rng.integers(ours.config.n_vocab, size=shape)
+            with torch.no_grad():
+                assert_same_logits(ours(ids), theirs(torch.tensor(ids)).logits.numpy(), TOLERANCE[dtype])
+
+    def test_greedy_continuations_are_those_of_transformers(self, torch, transformers, general_model):
+        ours = gc.GPT.from_pretrained(general_model)
+        theirs = transformers.GPT2LMHeadModel.from_pretrained(general_model)
+        rng = np.random.default_rng(1)
+        for _ in range(5):
+            prompt = rng.integers(ours.config.n_vocab, size=rng.integers(1, 30))
+            expected = theirs.generate(
+                torch.tensor(prompt[None]), attention_mask=torch.ones(1, len(prompt)), do_sample=False,
+                max_new_tokens=40, min_new_tokens=40, eos_token_id=None,
+            )  # fmt: skip
+            assert [*prompt, *greedy(ours, prompt, 40)] == expected[0].tolist()
+
+
+def greedy(model, prompt, n_tokens):
+    cache, ids, chosen = model.new_cache(), prompt, []
+    for _ in range(n_tokens):
+        chosen.append(int(model(ids, cache, last_only=True).argmax()))
+        ids = chosen[-1:]
+    return chosen

@@ -1,0 +1,116 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gptcompare as gc
+from gptcompare.checkpoints import locate
+from gptcompare.checkpoints.locate import HF_REPOSITORIES
+
+CACHE_VARIABLES = ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty home folder, without what says that the caches are elsewhere."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in CACHE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def add_snapshot(cache, repository="openai-community/gpt2", revision="607a30d", files=("config.json",)):
+    """As huggingface_hub lays out what it fetches ("Understand caching" in its documentation)."""
+    folder = cache / f"models--{repository.replace('/', '--')}"
+    snapshot = folder / "snapshots" / revision
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir(exist_ok=True)
+    (folder / "refs" / "main").write_text(revision)
+    for file in files:
+        (snapshot / file).write_text("{}")
+    return snapshot
+
+
+class TestFolders:
+    @pytest.mark.parametrize("kind", [str, lambda path: path], ids=["text", "path"])
+    def test_a_folder_is_itself(self, tmp_path, kind):
+        assert locate(kind(tmp_path)) == tmp_path
+
+    def test_a_folder_comes_before_a_model_of_its_name(self, home, monkeypatch):
+        add_snapshot(home / ".cache" / "huggingface" / "hub")
+        (home / "gpt2").mkdir()
+        monkeypatch.chdir(home)
+        assert locate("gpt2").resolve() == (home / "gpt2").resolve()
+
+    def test_a_file_is_refused_with_what_to_give(self, tmp_path):
+        (tmp_path / "model.safetensors").touch()
+        with pytest.raises(FileNotFoundError, match="is a file: give the folder that it lies in"):
+            locate(tmp_path / "model.safetensors")
+
+    @pytest.mark.parametrize("name", ["no/such/folder", "x" * 5000, "nul\0", "\ud800"])
+    def test_what_is_neither_a_folder_nor_a_model_is_refused(self, home, name):
+        with pytest.raises(FileNotFoundError, match="is not a folder, and an unknown model"):
+            locate(name)
+
+
+class TestNames:
+    def test_every_preset_of_published_weights_has_a_repository(self):
+        assert set(HF_REPOSITORIES) == {name for name in gc.presets() if not name.startswith("gpt3")}
+
+    @pytest.mark.parametrize("name", HF_REPOSITORIES)
+    def test_a_model_is_found_in_the_cache(self, home, name):
+        snapshot = add_snapshot(home / ".cache" / "huggingface" / "hub", HF_REPOSITORIES[name])
+        assert locate(name) == snapshot
+
+    @pytest.mark.parametrize("name", HF_REPOSITORIES)
+    def test_a_model_is_found_under_its_name_of_before_repositories_had_owners(self, home, name):
+        snapshot = add_snapshot(home / ".cache" / "huggingface" / "hub", name)
+        assert locate(name) == snapshot
+
+    def test_a_name_of_openai_is_the_model_of_that_size(self, home):
+        snapshot = add_snapshot(home / ".cache" / "huggingface" / "hub")
+        assert locate("124M") == snapshot
+
+    def test_the_main_revision_is_taken(self, home):
+        cache = home / ".cache" / "huggingface" / "hub"
+        add_snapshot(cache, revision="older")
+        newer = add_snapshot(cache, revision="newer")
+        assert locate("gpt2") == newer
+
+    @pytest.mark.parametrize("files", [(), ("model.safetensors",)], ids=["nothing", "no config.json"])
+    def test_a_snapshot_that_is_not_complete_is_not_taken(self, home, files):
+        add_snapshot(home / ".cache" / "huggingface" / "hub", files=files)
+        with pytest.raises(FileNotFoundError, match="not on this machine"):
+            locate("gpt2")
+
+    def test_a_model_that_is_not_there_says_what_to_fetch(self, home):
+        with pytest.raises(FileNotFoundError, match=r"fetch the files of openai-community/gpt2-xl .*config\.json"):
+            locate("gpt2-xl")
+
+    @pytest.mark.parametrize("name", ["gpt3-175b", "GPT-3", "gpt3"])
+    def test_weights_that_were_never_published_are_refused_with_the_reason(self, home, name):
+        with pytest.raises(FileNotFoundError, match=f"OpenAI never published the weights of '{name}'"):
+            locate(name)
+
+    def test_a_misspelt_name_gets_the_nearest_one(self, home):
+        with pytest.raises(FileNotFoundError, match="did you mean gpt2-medium"):
+            locate("gpt2-medum")
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {}, {"HF_HOME": "hf"}, {"HF_HUB_CACHE": "hub"}, {"HF_HOME": "hf", "HF_HUB_CACHE": "hub"},
+        {"XDG_CACHE_HOME": "xdg"}, {"XDG_CACHE_HOME": "xdg", "HF_HOME": "hf"}, {"HF_HOME": "~/under home"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_cache_is_where_huggingface_hub_has_it(home, monkeypatch, variables):
+    pytest.importorskip("huggingface_hub", reason="needs the `reference` extra")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value if value.startswith("~") else str(home / value))
+    ask = "from huggingface_hub.constants import HF_HUB_CACHE; print(HF_HUB_CACHE)"
+    snapshot = add_snapshot(Path(subprocess.check_output([sys.executable, "-c", ask], text=True).strip()))
+    assert locate("gpt2") == snapshot
