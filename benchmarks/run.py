@@ -65,7 +65,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def decode(folder: Path) -> list[tuple[str, dict[str, float]]]:
-    """Tokens per second of greedy decoding with a key/value cache, and of reading the prompt."""
+    """Tokens per second of greedy decoding with a key/value cache, and of scoring a text (all logits)."""
     import torch
     from transformers import GPT2LMHeadModel
 

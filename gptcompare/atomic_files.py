@@ -15,7 +15,7 @@ def written_together(folder: str | os.PathLike[str], names: Sequence[str]) -> It
     """Open files that take their names in `folder`, all of them, when the block ends.
 
     If the block raises (a full disk, an interrupt), or the process dies in it, the files that were there before stay
-    as they were. The folder is made if it does not exist.
+    as they were; a killed process may leave a hidden `.part` file. The folder is made if it does not exist.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -30,11 +30,13 @@ MODEL_HELP = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 2 for a user's error, 130 after Ctrl-C."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  open until the process ends
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
     options = _parser().parse_args(arguments)
     try:
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
         options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -63,6 +65,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _text(argument: str) -> str:
+    """The argument itself, or, for "-", the text from standard input, which must be UTF-8."""
+    if argument != "-":
+        return argument
+    if sys.stdin is None:
+        raise ValueError("standard input is closed: give the text as an argument")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"standard input is not UTF-8 text ({error.reason} at byte {error.start})") from None
+
+
 def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("generate", help="continue a prompt", description="Continue a prompt, word by word.")
     parser.add_argument("prompt", metavar="PROMPT", help='the text to continue; "-" reads standard input')
@@ -85,7 +99,7 @@ def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _generate(options: argparse.Namespace) -> None:
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    prompt = _text(options.prompt)
     lm = load(options.model)
     start = time.perf_counter()
     stream = lm.stream(
@@ -126,7 +140,7 @@ def _add_tokenize(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _tokenize(options: argparse.Namespace) -> None:
-    text = sys.stdin.read() if options.text == "-" else options.text
+    text = _text(options.text)
     tokenizer = Tokenizer.from_pretrained(options.model)
     ids = tokenizer.encode(text, allowed_special="all" if options.allow_special else ())
     if options.ids:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
@@ -64,7 +65,7 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for name in ("n_layer", "n_head", "d_model", "n_ctx", "n_vocab"):
-            _check_positive_int(name, getattr(self, name))
+            object.__setattr__(self, name, _positive_int(name, getattr(self, name)))
         if self.d_head is None:
             if self.d_model % self.n_head:
                 raise ValueError(
@@ -74,11 +75,11 @@ class GPTConfig:
         if self.d_mlp is None:
             object.__setattr__(self, "d_mlp", 4 * self.d_model)
         for name in ("d_head", "d_mlp"):
-            _check_positive_int(name, getattr(self, name))
+            object.__setattr__(self, name, _positive_int(name, getattr(self, name)))
         self._check_attention()
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation {self.activation!r} is not one of {', '.join(ACTIVATIONS)}")
-        if isinstance(self.layer_norm_eps, bool) or not isinstance(self.layer_norm_eps, (int, float)):
+        if isinstance(self.layer_norm_eps, bool) or not isinstance(self.layer_norm_eps, Real):
             raise TypeError(f"layer_norm_eps must be a number, got {self.layer_norm_eps!r}")
         if not 0 < self.layer_norm_eps <= sys.float_info.max:
             raise ValueError(f"layer_norm_eps must be positive and finite, got {self.layer_norm_eps!r}")
@@ -95,7 +96,7 @@ class GPTConfig:
             if kind not in ATTENTION_KINDS:
                 raise ValueError(f"attention {kind!r} is not one of {', '.join(ATTENTION_KINDS)}")
         if self.band_width is not None:
-            _check_positive_int("band_width", self.band_width)
+            object.__setattr__(self, "band_width", _positive_int("band_width", self.band_width))
             if "banded" not in self.attention:
                 raise ValueError(f"band_width {self.band_width} is given, but no layer of {self.attention} is banded")
         elif "banded" in self.attention:
@@ -179,13 +180,14 @@ class GPTConfig:
         return 2 * keys * self.d_attention * bytes_per_number
 
     def _check_n_tokens(self, name: str, value: int) -> None:
-        _check_positive_int(name, value)
-        if value > self.n_ctx:
+        if _positive_int(name, value) > self.n_ctx:
             raise ValueError(f"{name} {value} is longer than the model's context of {self.n_ctx} tokens")
 
 
-def _check_positive_int(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
+def _positive_int(name: str, value: object) -> int:
+    """The value, NumPy's integers as Python's, which JSON can hold."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)

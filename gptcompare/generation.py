@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, overload
 
 import numpy as np
@@ -20,11 +21,14 @@ from .checkpoints import locate
 from .config import GPTConfig
 from .model import CHUNK, GPT
 from .ops import cross_entropy, log_softmax
-from .sampling import Sampling
+from .sampling import Sampling, finite
 from .stop_strings import StopStrings
 from .tokenizer import StreamDecoder, Tokenizer
+from .vocabulary import TOKENIZER_FILES, read_vocabulary
 
 Array = npt.NDArray[np.floating[Any]]
+
+GPT2_VOCABULARY = 50257  # tokens
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,11 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability."""
-        return math.exp(-sum(self.logprobs) / len(self.logprobs))
+        """exp of the mean negative log-probability; infinite if that is beyond a float."""
+        try:
+            return math.exp(-sum(self.logprobs) / len(self.logprobs))
+        except OverflowError:
+            return math.inf
 
 
 @dataclass
@@ -179,7 +186,7 @@ class LanguageModel:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
-        stop: str | Sequence[str] = (),
+        stop: str | Sequence[str] | None = (),
     ) -> Completion | list[Completion]:
         """Continue a prompt, or each of several.
 
@@ -209,6 +216,8 @@ class LanguageModel:
         TypeError, ValueError
             For a wrong argument, or a prompt longer than the model's context.
         """
+        if not isinstance(prompt, (str, list, tuple)):
+            raise TypeError(f"prompt must be a str or a list of them, got {type(prompt).__name__}")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         sampling = Sampling(temperature, top_k, top_p)
         sequences = [self._sequence(text, max_new_tokens, seed, stop) for text in prompts]
@@ -226,7 +235,7 @@ class LanguageModel:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
-        stop: str | Sequence[str] = (),
+        stop: str | Sequence[str] | None = (),
     ) -> TextStream:
         """The completion that `generate` gives, piece by piece while it is written: an iterator of str.
 
@@ -269,16 +278,22 @@ class LanguageModel:
         for start in range(0, len(ids) - 1, CHUNK):
             read = array[start : min(start + CHUNK, len(ids) - 1)]
             targets = array[start + 1 : start + 1 + len(read)]
-            logprobs += (-cross_entropy(self.model(read, cache), targets)).tolist()
+            logprobs += (-cross_entropy(finite(self.model(read, cache)), targets)).tolist()
         return logprobs
 
-    def _sequence(self, prompt: str, max_new_tokens: int, seed: int | None, stop: str | Sequence[str]) -> _Sequence:
+    def _sequence(
+        self, prompt: str, max_new_tokens: int, seed: int | None, stop: str | Sequence[str] | None
+    ) -> _Sequence:
         """A prompt made ready; every wrong argument is refused here."""
-        if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int):
+        if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, Integral):
             raise TypeError(f"max_new_tokens must be an integer, got {max_new_tokens!r}")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, Integral)):
+            raise TypeError(f"seed must be an integer, got {seed!r}")
+        if seed is not None and seed < 0:
+            raise ValueError(f"seed must not be negative, got {seed}")
         if max_new_tokens < 0:
             raise ValueError(f"max_new_tokens must not be negative, got {max_new_tokens}")
-        stops = [stop] if isinstance(stop, str) else list(stop)
+        stops = [stop] if isinstance(stop, str) else list(stop or ())
         if not all(isinstance(text, str) for text in stops):
             raise TypeError(f"stop must be a string or several, got {stop!r}")
         if "" in stops:
@@ -321,8 +336,8 @@ class LanguageModel:
 def load(name_or_folder: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.float32) -> LanguageModel:
     """Load a model with its tokenizer.
 
-    A folder without tokenizer files whose model has GPT-2's 50,257 tokens, or some more as padding, gets GPT-2's
-    tokenizer, which is in the package.
+    A folder without any tokenizer file whose model has GPT-2's 50,257 tokens, or as padding up to the next multiple
+    of 64, gets GPT-2's tokenizer, which is in the package.
 
     Parameters
     ----------
@@ -340,10 +355,7 @@ def load(name_or_folder: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.fl
     """
     folder = locate(name_or_folder)
     model = GPT.from_pretrained(folder, dtype=dtype)
-    try:
-        tokenizer = Tokenizer.from_pretrained(folder)
-    except FileNotFoundError:
-        if model.config.n_vocab < 50257:
-            raise
-        tokenizer = Tokenizer.from_pretrained("gpt2")
-    return LanguageModel(model, tokenizer)
+    has_gpt2_size = GPT2_VOCABULARY <= model.config.n_vocab <= -(-GPT2_VOCABULARY // 64) * 64
+    if has_gpt2_size and not any((folder / name).exists() for name in TOKENIZER_FILES):
+        return LanguageModel(model, Tokenizer.from_pretrained("gpt2"))
+    return LanguageModel(model, Tokenizer(read_vocabulary(folder)))

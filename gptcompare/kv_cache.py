@@ -86,6 +86,8 @@ class SequenceCache:
     """The layers' caches of one sequence, and how many of its tokens have been seen."""
 
     def __init__(self, config: GPTConfig, capacity: int, dtype: npt.DTypeLike) -> None:
+        self.config = config
+        self.dtype = np.dtype(dtype)
         self.n_tokens = 0
         self.capacity = capacity
         self.layers = [
@@ -114,7 +116,9 @@ class KVCache:
         return len(self.sequences)
 
     def select(self, rows: list[int]) -> KVCache:
-        """A cache of some of the sequences: the same memory, not a copy."""
+        """A cache of some of the sequences: the same memory, not a copy, so none may be named twice."""
+        if len(set(rows)) < len(rows):
+            raise ValueError(f"rows {rows} name a sequence twice: it cannot go on in two ways in one memory")
         return KVCache([self.sequences[row] for row in rows])
 
     @property

@@ -58,6 +58,8 @@ class GPT:
     ) -> None:
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype).name}")
+        if not isinstance(config, GPTConfig):
+            raise TypeError(f"config must be a GPTConfig, got {config!r}: for a name use GPTConfig.preset(name)")
         if parameters is None:
             parameters = initial_parameters(config, seed, dtype)
         check_parameters(parameters, config)
@@ -94,7 +96,8 @@ class GPT:
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write config.json and model.safetensors; a dense model opens in Hugging Face transformers as "gpt2".
 
-        Both files are complete on the disk before they take their names: a full disk or a crash leaves what was there.
+        Both files are complete on the disk before they take their names, one right after the other: a full disk or a
+        crash before that moment leaves what was there.
         """
         from .checkpoints import write_checkpoint
 
@@ -194,7 +197,10 @@ class GPT:
 
     def _check_ids(self, ids: npt.ArrayLike) -> Ids:
         """The ids as (B, T), known to be in the vocabulary: NumPy would let a negative one count from the end."""
-        array = np.asarray(ids)
+        try:
+            array = np.asarray(ids)
+        except ValueError:
+            raise ValueError("ids must have shape (T,) or (B, T): the rows differ in length") from None
         if array.ndim not in (1, 2):
             raise ValueError(f"ids must have shape (T,) or (B, T), got {array.shape}")
         if array.size == 0:
@@ -214,6 +220,8 @@ class GPT:
         if len(cache) != batch:
             raise ValueError(f"the cache holds {len(cache)} sequences, ids has {batch} rows")
         for sequence in cache.sequences:
+            if (sequence.config, sequence.dtype) != (self.config, self.dtype):
+                raise ValueError("the cache is that of another model: make one with this model's new_cache()")
             room = min(sequence.capacity, self.config.n_ctx)
             if sequence.n_tokens + n_new > room:
                 raise ValueError(

@@ -77,7 +77,7 @@ def initial_parameters(config: GPTConfig, seed: int, dtype: npt.DTypeLike = np.f
 
 
 def check_parameters(parameters: Mapping[str, Array], config: GPTConfig) -> None:
-    """ValueError if a parameter of the configuration is missing, has another shape, or is one too many."""
+    """ValueError if a parameter is missing, one too many, of another shape, or not of floating-point numbers."""
     expected = parameter_shapes(config)
     if missing := [name for name in expected if name not in parameters]:
         raise ValueError(f"{len(missing)} parameters are missing, among them {_some(missing)}")
@@ -86,6 +86,8 @@ def check_parameters(parameters: Mapping[str, Array], config: GPTConfig) -> None
     for name, shape in expected.items():
         if parameters[name].shape != shape:
             raise ValueError(f"{name} has shape {parameters[name].shape}, the configuration asks for {shape}")
+        if parameters[name].dtype.kind != "f":
+            raise ValueError(f"{name} holds {parameters[name].dtype} numbers, not floating-point ones")
 
 
 def _some(names: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class Sampling:
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature must be 0 (greedy) or a positive finite number, got {self.temperature}")
         if self.top_k is not None:
-            if isinstance(self.top_k, bool) or not isinstance(self.top_k, int):
+            if isinstance(self.top_k, bool) or not isinstance(self.top_k, Integral):
                 raise TypeError(f"top_k must be an integer, got {self.top_k!r}")
             if self.top_k < 1:
                 raise ValueError(f"top_k must be at least 1, got {self.top_k}")
@@ -55,8 +56,7 @@ class Sampling:
 
     def choose(self, logits: Logits, rng: np.random.Generator) -> int:
         """The id of one token from the logits (V,) of one position. ValueError if they are NaN or infinite."""
-        if not math.isfinite(logits.max()):
-            raise ValueError("the logits are not finite numbers: the model's parameters must be damaged")
+        finite(logits)
         if self.temperature == 0:
             return int(logits.argmax())
         return draw(self.probabilities(logits), rng.random())
@@ -64,14 +64,22 @@ class Sampling:
     def probabilities(self, logits: Logits) -> Probabilities:
         """The distribution (V,) that a token is drawn from; the temperature must not be 0."""
         scaled = logits.astype(np.float64)
-        scaled -= scaled.max()  # before the division, which a tiny temperature would make overflow
-        scaled /= self.temperature
+        scaled -= scaled.max()
+        with np.errstate(over="ignore"):  # a tiny temperature takes all but the likeliest to -inf, which is right
+            scaled /= self.temperature
         if self.top_k is not None and self.top_k < len(scaled):
             scaled[scaled < np.partition(scaled, -self.top_k)[-self.top_k]] = -np.inf
         probabilities: Probabilities = softmax(scaled).astype(np.float64, copy=False)
         if self.top_p is not None and self.top_p < 1:
             probabilities = nucleus(probabilities, self.top_p)
         return probabilities
+
+
+def finite(logits: Logits) -> Logits:
+    """The logits themselves. ValueError if one of them is NaN or infinite."""
+    if not math.isfinite(logits.max()):  # NaN is the maximum of whatever it is among
+        raise ValueError("the logits are not finite numbers: the model's parameters must be damaged")
+    return logits
 
 
 def nucleus(probabilities: Probabilities, top_p: float) -> Probabilities:
@@ -94,5 +102,5 @@ def draw(probabilities: Probabilities, u: float) -> int:
 
 
 def _check_number(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")

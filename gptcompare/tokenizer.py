@@ -14,7 +14,6 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain, pairwise
-from pathlib import Path
 
 import regex
 
@@ -23,6 +22,7 @@ from .vocabulary import (
     BYTE_ORDER,
     BYTE_TO_CHAR,
     END_OF_TEXT,
+    TOKENIZER_FILES,
     Vocabulary,
     bundled_gpt2,
     read_vocabulary,
@@ -72,12 +72,15 @@ class Tokenizer:
         ValueError
             If a file is damaged or is of another kind of tokenizer.
         """
-        if Path(name_or_folder).is_dir():
-            return cls(read_vocabulary(name_or_folder))
+        given = os.fspath(name_or_folder)
+        if any(os.path.exists(os.path.join(given, name)) for name in TOKENIZER_FILES):
+            return cls(read_vocabulary(given))
         try:
-            canonical_name(os.fspath(name_or_folder))
+            canonical_name(given)
         except ValueError as error:
-            raise FileNotFoundError(f"{os.fspath(name_or_folder)!r} is not a folder, and an {error}") from None
+            if os.path.isdir(given):
+                return cls(read_vocabulary(given))  # which says what is missing
+            raise FileNotFoundError(f"{given!r} is not a folder, and an {error}") from None
         return cls(bundled_gpt2())
 
     @classmethod
@@ -231,8 +234,8 @@ class Tokenizer:
 class StreamDecoder:
     """Ids to text, piece by piece: a character whose bytes lie in several tokens comes out with the last of them.
 
-    The pieces put together equal `Tokenizer.decode` of all the ids. An id that the vocabulary does not have stands for
-    no text: models have such ids where their vocabulary was padded to a round number.
+    The pieces put together equal `Tokenizer.decode` of all the ids. Where that refuses an id because the vocabulary
+    does not have it, here it stands for no text: models have such ids where their vocabulary was padded.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:

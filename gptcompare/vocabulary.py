@@ -23,6 +23,7 @@ from typing import Any
 from .atomic_files import written_together
 
 END_OF_TEXT = "<|endoftext|>"
+TOKENIZER_FILES = ("vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "tokenizer.json")
 
 
 def _byte_order() -> list[int]:

@@ -34,9 +34,34 @@ def test_every_option_reaches_the_generation(story, capsys):
 
 
 def test_a_prompt_is_read_from_standard_input(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("The end"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Das Ende, schön".encode()), "latin-1"))
     assert main(["generate", "-", *STORY, "--max-new-tokens", "0"]) == 0
-    assert capsys.readouterr().out == "The end\n"
+    assert capsys.readouterr().out == "Das Ende, schön\n"
+
+
+def test_standard_input_that_is_no_text_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\xff")))
+    assert main(["tokenize", "-"]) == 2
+    assert "standard input is not UTF-8 text (invalid start byte at byte 1)" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["tokenize", "-"]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("closed", "stdout"), [(">&-", ""), ("2>&-", "Hi\n")])
+def test_a_closed_output_is_no_error(closed, stdout):
+    command = shlex.join([sys.executable, "-m", "gptcompare", "generate", "Hi", *STORY, "--max-new-tokens", "0"])
+    result = subprocess.run(f"{command} {closed}", shell=True, capture_output=True, text=True)
+    assert result.returncode == 0
+    assert result.stdout == stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_the_package_runs_as_the_command():
+    result = subprocess.run(
+        [sys.executable, "-m", "gptcompare", "--version"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == f"gptcompare {gc.__version__}\n"
 
 
 def test_tokenize_shows_every_token(capsys):

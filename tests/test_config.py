@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 import gptcompare as gc
@@ -12,6 +13,12 @@ SMALL = {"n_layer": 4, "n_head": 2, "d_model": 8, "n_ctx": 32, "n_vocab": 50}
 def test_widths_that_are_not_given_follow_from_the_others():
     config = gc.GPTConfig(**SMALL)
     assert (config.d_head, config.d_mlp) == (4, 32)
+
+
+def test_numpy_integers_are_integers():
+    config = gc.GPTConfig(**{name: np.int64(value) for name, value in SMALL.items()})
+    assert config == gc.GPTConfig(**SMALL)
+    json.dumps(config.to_dict())
 
 
 def test_d_head_is_a_value_of_its_own():

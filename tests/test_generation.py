@@ -163,7 +163,8 @@ class TestEnds:
         ({"stop": ""}, ValueError, "stop string must not be empty"),
         ({"stop": [1]}, TypeError, "stop"),
         ({"top_k": 0}, ValueError, "top_k"),
-        ({"seed": -1}, ValueError, "non-negative"),
+        ({"seed": -1}, ValueError, "seed must not be negative"),
+        ({"seed": "a"}, TypeError, "seed must be an integer"),
     ],
 )
 def test_wrong_options_are_refused(story, options, error, words):
@@ -171,7 +172,14 @@ def test_wrong_options_are_refused(story, options, error, words):
         story.generate("x", **options)
 
 
+def test_no_stop_string_may_be_said_as_none_and_numbers_may_be_numpy_s(story):
+    completion = story.generate("x", stop=None, seed=np.int64(1), max_new_tokens=np.int64(3), temperature=np.float32(1))
+    assert len(completion.ids) == 3
+
+
 def test_a_prompt_that_is_no_text_is_refused(story):
+    with pytest.raises(TypeError, match="prompt must be a str or a list of them, got NoneType"):
+        story.generate(None)
     with pytest.raises(TypeError, match="text must be a str, got int"):
         story.generate([1, 2])
     with pytest.raises(ValueError, match="lone surrogate"):
@@ -197,6 +205,15 @@ class TestScore:
             expected.append(logits[ids[target]] - np.logaddexp.reduce(logits))
         assert byte_model.score(text).logprobs == pytest.approx(expected, abs=1e-5)
 
+    def test_damaged_parameters_have_no_score(self, story):
+        damaged = {name: value * np.float32(np.nan) for name, value in story.model.parameters().items()}
+        lm = gc.LanguageModel(gc.GPT(story.config, damaged), story.tokenizer)
+        with pytest.raises(ValueError, match="logits are not finite"):
+            lm.score("Once upon a time")
+
+    def test_a_perplexity_beyond_a_float_is_infinite(self):
+        assert gc.Score([1, 2], [-1000.0]).perplexity == math.inf
+
     def test_a_text_of_one_token_has_no_score(self, byte_model):
         with pytest.raises(ValueError, match="at least two tokens, the text has 1"):
             byte_model.score("x")
@@ -210,8 +227,15 @@ class TestLoad:
         assert lm.tokenizer.n_vocab == 50257
         assert lm.generate("Hello", max_new_tokens=3, temperature=1.0, seed=0).finish_reason == "length"
 
-    def test_a_small_vocabulary_without_tokenizer_files_is_refused(self, tmp_path):
-        gc.GPT(gc.GPTConfig(n_layer=1, n_head=1, d_model=2, n_ctx=8, n_vocab=100)).save_pretrained(tmp_path)
+    @pytest.mark.parametrize("n_vocab", [100, 50305])
+    def test_another_vocabulary_without_tokenizer_files_is_refused(self, tmp_path, n_vocab):
+        gc.GPT(gc.GPTConfig(n_layer=1, n_head=1, d_model=2, n_ctx=8, n_vocab=n_vocab)).save_pretrained(tmp_path)
+        with pytest.raises(FileNotFoundError, match="no tokenizer"):
+            gc.load(tmp_path)
+
+    def test_half_a_tokenizer_is_refused_and_not_replaced(self, tmp_path):
+        gc.GPT(gc.GPTConfig(n_layer=1, n_head=1, d_model=2, n_ctx=8)).save_pretrained(tmp_path)
+        (tmp_path / "vocab.json").write_text("{}")
         with pytest.raises(FileNotFoundError, match="no tokenizer"):
             gc.load(tmp_path)
 

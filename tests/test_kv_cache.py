@@ -45,3 +45,5 @@ def test_select_shares_the_sequences():
     model([1, 2], cache.select([1]))
     assert cache.n_tokens == [0, 2, 0]
     assert len(cache.select([0, 2])) == 2
+    with pytest.raises(ValueError, match="name a sequence twice"):
+        cache.select([1, 1])

@@ -279,6 +279,26 @@ def test_a_cache_of_another_batch_size_is_refused():
         model([1], model.new_cache(batch=2))
 
 
+@pytest.mark.parametrize(
+    "other",
+    [gc.GPT(CONFIGS["banded"]), gc.GPT(CONFIGS["alternating"]), gc.GPT(CONFIGS["dense"], dtype=np.float64)],
+    ids=["other heads", "other attention", "other dtype"],
+)
+def test_the_cache_of_another_model_is_refused(other):
+    with pytest.raises(ValueError, match="the cache is that of another model"):
+        gc.GPT(CONFIGS["dense"])([1], other.new_cache())
+
+
+def test_rows_of_different_length_are_refused():
+    with pytest.raises(ValueError, match="the rows differ in length"):
+        gc.GPT(CONFIGS["dense"])([[1, 2], [3]])
+
+
+def test_a_name_in_place_of_a_configuration_is_refused():
+    with pytest.raises(TypeError, match="config must be a GPTConfig, got 'gpt2'"):
+        gc.GPT("gpt2")
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.int64, "complex64"])
 def test_a_dtype_that_a_model_cannot_compute_in_is_refused(dtype):
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):

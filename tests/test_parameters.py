@@ -43,6 +43,8 @@ def test_missing_extra_and_misshaped_parameters_are_named():
         check_parameters({name: value for name, value in good.items() if name != "h.3.ln_1.bias"}, CONFIG)
     with pytest.raises(ValueError, match=r"not of this model, among them h\.8\.extra"):
         check_parameters({**good, "h.8.extra": good["ln_f.bias"]}, CONFIG)
+    with pytest.raises(ValueError, match=r"ln_f\.bias holds int64 numbers"):
+        check_parameters({**good, "ln_f.bias": np.zeros(64, np.int64)}, CONFIG)
     with pytest.raises(ValueError, match=r"wpe.weight has shape \(64, 300\), the configuration asks for \(300, 64\)"):
         check_parameters({**good, "wpe.weight": good["wpe.weight"].T}, CONFIG)
 

@@ -43,8 +43,12 @@ def test_restrictions_that_allow_everything_change_nothing():
 
 
 def test_a_tiny_temperature_is_greedy_and_does_not_overflow():
-    probabilities = Sampling(1e-300).probabilities(LOGITS)
-    assert probabilities[LOGITS.argmax()] == 1
+    for temperature in (1e-300, 5e-324):
+        assert Sampling(temperature).probabilities(LOGITS)[LOGITS.argmax()] == 1
+
+
+def test_numpy_numbers_are_numbers():
+    Sampling(np.float32(0.5), np.int64(3), np.float64(0.9))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30).filter(any), st.floats(0, 1, exclude_max=True))

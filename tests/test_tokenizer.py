@@ -415,3 +415,14 @@ def test_the_smallest_vocabulary_is_the_bytes_and_the_end_of_text():
 def test_a_single_text_in_place_of_a_list_of_texts_is_refused():
     with pytest.raises(TypeError, match="must be a list of texts"):
         Tokenizer.train(ALICE, 1000)
+
+
+def test_a_folder_that_happens_to_be_called_gpt2_does_not_hide_the_vocabulary(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpt2").mkdir()
+    assert Tokenizer.from_pretrained("gpt2").n_vocab == 50257
+
+
+def test_a_name_that_no_file_can_have_is_not_found():
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        Tokenizer.from_pretrained("a" * 5000)

@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from ..presets import canonical_name
+from ..presets import canonical_name, presets
 
 # Hugging Face's repositories of the models in `presets.py`.
 HF_REPOSITORIES = {
@@ -33,7 +33,7 @@ def locate(name_or_folder: str | os.PathLike[str]) -> Path:
         raise FileNotFoundError(f"{given!r} is a file: give the folder that it lies in")
     if given.lower().startswith(("gpt3", "gpt-3")):
         raise FileNotFoundError(
-            f"OpenAI never published the weights of {given!r}: those of GPT-2 can be loaded instead"
+            f"OpenAI never published the weights of {given!r}: load one of {', '.join(presets())} instead"
         )
     try:
         name = canonical_name(given)
@@ -50,9 +50,9 @@ def locate(name_or_folder: str | os.PathLike[str]) -> Path:
 
 def _hf_snapshot(repository: str) -> Path | None:
     """The folder of the main revision in Hugging Face's cache, laid out as huggingface_hub documents it."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    home = os.environ.get("HF_HOME") or Path(caches) / "huggingface"
-    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or os.path.join(caches, "huggingface")
+    cache = Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")))
     for name in (repository, repository.partition("/")[2]):  # "gpt2" was a repository's name before it had an owner
         folder = cache / f"models--{name.replace('/', '--')}"
         with contextlib.suppress(OSError):

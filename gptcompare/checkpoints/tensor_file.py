@@ -27,6 +27,7 @@ DTYPES = {
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
 }  # fmt: skip
 
+LFS_POINTER = b"version https://git-lfs"  # what a clone without Git LFS has in place of a large file
 MAX_DIMENSIONS = 32
 MAX_ELEMENTS = 2**60  # beyond any file; keeps products of sizes from a header small integers
 
@@ -36,7 +37,10 @@ def map_file(path: Path) -> Buffer:
     size = path.stat().st_size
     if size == 0:
         raise CheckpointError(path, "the file is empty")
-    return np.asarray(np.memmap(path, np.uint8, mode="c"))
+    buffer = np.asarray(np.memmap(path, np.uint8, mode="c"))
+    if buffer[: len(LFS_POINTER)].tobytes() == LFS_POINTER:
+        raise CheckpointError(path, "a Git LFS pointer, not the weights themselves: `git lfs pull` fetches them")
+    return buffer
 
 
 def n_bytes(path: Path, name: str, dtype: str, shape: Iterable[object]) -> int:

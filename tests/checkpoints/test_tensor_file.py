@@ -117,3 +117,10 @@ class TestCheckDisjoint:
         else:
             with pytest.raises(CheckpointError, match="overlap"):
                 check_disjoint("file", spans)
+
+
+def test_a_git_lfs_pointer_is_called_by_its_name(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+    with pytest.raises(CheckpointError, match="Git LFS pointer"):
+        map_file(path)
