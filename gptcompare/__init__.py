@@ -7,8 +7,9 @@ The flow, a module each: `tokenizer` (text to ids), `model` (ids to logits), `sa
 __version__ = "0.1.0"
 
 from .checkpoints import CheckpointError
+from .completion import Completion
 from .config import GPTConfig
-from .generation import Completion, LanguageModel, Score, load
+from .generation import LanguageModel, Score, load
 from .kv_cache import KVCache
 from .model import GPT
 from .presets import presets

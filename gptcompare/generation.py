@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, overload
 
@@ -18,42 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from .checkpoints import locate
+from .completion import Completion, Continuation, TextStream
 from .config import GPTConfig
 from .model import CHUNK, GPT
 from .ops import cross_entropy, log_softmax
 from .sampling import Sampling, finite
 from .stop_strings import StopStrings
-from .tokenizer import StreamDecoder, Tokenizer
+from .tokenizer import Tokenizer
 from .vocabulary import TOKENIZER_FILES, read_vocabulary
 
 Array = npt.NDArray[np.floating[Any]]
 
 GPT2_VOCABULARY = 50257  # tokens
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What a model wrote.
-
-    Attributes
-    ----------
-    prompt : str
-    text : str
-        The new text, without the prompt and without the stop string.
-    ids : list of int
-        The new tokens; those of a stop string are among them, the end-of-text token is not.
-    logprobs : list of float
-        The model's log-probability of each of them, in nats, before temperature, top-k and top-p.
-    finish_reason : str
-        "length" (max_new_tokens), "stop" (a stop string), "end_of_text" (the model ended the text itself) or
-        "context" (prompt and completion fill the model's context).
-    """
-
-    prompt: str
-    text: str
-    ids: list[int]
-    logprobs: list[float]
-    finish_reason: str
 
 
 @dataclass(frozen=True)
@@ -78,77 +54,6 @@ class Score:
             return math.exp(-sum(self.logprobs) / len(self.logprobs))
         except OverflowError:
             return math.inf
-
-
-@dataclass
-class _Sequence:
-    """One prompt on its way to a completion."""
-
-    prompt: str
-    prompt_ids: list[int]
-    max_new_tokens: int
-    rng: np.random.Generator
-    decoder: StreamDecoder
-    stops: StopStrings
-    text: str = ""
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    finish_reason: str = ""
-
-    def check_room(self, n_ctx: int) -> None:
-        """Set the finish reason if there is no room for another token."""
-        if len(self.ids) >= self.max_new_tokens:
-            self.finish_reason = "length"
-        elif len(self.prompt_ids) + len(self.ids) >= n_ctx:
-            self.finish_reason = "context"
-
-    def accept(self, id_: int, logprob: float, n_ctx: int, eot_id: int | None) -> str:
-        """Add a token; returns the text that is now certain to be part of the completion."""
-        if id_ == eot_id:
-            self.finish_reason = "end_of_text"
-            piece = ""
-        else:
-            self.ids.append(id_)
-            self.logprobs.append(logprob)
-            piece, stopped = self.stops.push(self.decoder.push(id_))
-            if stopped:
-                self.finish_reason = "stop"
-            else:
-                self.check_room(n_ctx)
-        if self.finish_reason in ("length", "context", "end_of_text"):
-            last, stopped = self.stops.push(self.decoder.finish())
-            piece += last + self.stops.rest()
-            if stopped:
-                self.finish_reason = "stop"
-        self.text += piece
-        return piece
-
-    def completion(self) -> Completion:
-        return Completion(self.prompt, self.text, self.ids.copy(), self.logprobs.copy(), self.finish_reason)
-
-
-class TextStream:
-    """Iterator over the pieces of a completion as they are written; each piece is whole characters.
-
-    `completion` is what there is so far, with finish_reason "" until the stream has ended.
-    """
-
-    def __init__(self, sequence: _Sequence, pieces: Iterator[str]) -> None:
-        self._sequence = sequence
-        self._pieces = pieces
-
-    def __iter__(self) -> TextStream:
-        return self
-
-    def __next__(self) -> str:
-        for piece in self._pieces:
-            if piece:
-                return piece
-        raise StopIteration
-
-    @property
-    def completion(self) -> Completion:
-        return self._sequence.completion()
 
 
 class LanguageModel:
@@ -220,10 +125,10 @@ class LanguageModel:
             raise TypeError(f"prompt must be a str or a list of them, got {type(prompt).__name__}")
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         sampling = Sampling(temperature, top_k, top_p)
-        sequences = [self._sequence(text, max_new_tokens, seed, stop) for text in prompts]
-        for _ in self._run(sequences, sampling):
+        continuations = [self._begin(text, max_new_tokens, seed, stop) for text in prompts]
+        for _ in self._run(continuations, sampling):
             pass
-        completions = [sequence.completion() for sequence in sequences]
+        completions = [continuation.completion() for continuation in continuations]
         return completions[0] if isinstance(prompt, str) else completions
 
     def stream(
@@ -244,8 +149,8 @@ class LanguageModel:
         if not isinstance(prompt, str):
             raise TypeError(f"stream takes one prompt, got {type(prompt).__name__}")
         sampling = Sampling(temperature, top_k, top_p)
-        sequence = self._sequence(prompt, max_new_tokens, seed, stop)
-        return TextStream(sequence, self._run([sequence], sampling))
+        continuation = self._begin(prompt, max_new_tokens, seed, stop)
+        return TextStream(continuation, self._run([continuation], sampling))
 
     def score(self, text: str) -> Score:
         """The log-probability of every token of a text but the first.
@@ -281,9 +186,9 @@ class LanguageModel:
             logprobs += (-cross_entropy(finite(self.model(read, cache)), targets)).tolist()
         return logprobs
 
-    def _sequence(
+    def _begin(
         self, prompt: str, max_new_tokens: int, seed: int | None, stop: str | Sequence[str] | None
-    ) -> _Sequence:
+    ) -> Continuation:
         """A prompt made ready; every wrong argument is refused here."""
         if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, Integral):
             raise TypeError(f"max_new_tokens must be an integer, got {max_new_tokens!r}")
@@ -308,29 +213,29 @@ class LanguageModel:
                 f"the prompt has {len(ids)} tokens, the model's context is {self.config.n_ctx}: shorten it"
             )
         rng = np.random.default_rng(seed)
-        return _Sequence(prompt, ids, max_new_tokens, rng, self.tokenizer.stream_decoder(), StopStrings(stops))
+        return Continuation(prompt, ids, max_new_tokens, rng, self.tokenizer.stream_decoder(), StopStrings(stops))
 
-    def _run(self, sequences: list[_Sequence], sampling: Sampling) -> Iterator[str]:
-        """Write all sequences to their ends, a token each at a time; gives the new text after each token."""
+    def _run(self, continuations: list[Continuation], sampling: Sampling) -> Iterator[str]:
+        """Write all of them to their ends, a token each at a time; gives the new text after each token."""
         n_ctx, eot_id = self.config.n_ctx, self.tokenizer.eot_id
-        for sequence in sequences:
-            sequence.check_room(n_ctx)
-        rows = [row for row, sequence in enumerate(sequences) if not sequence.finish_reason]
-        cache = self.model.new_cache(batch=len(rows))
+        for continuation in continuations:
+            continuation.check_room(n_ctx)
+        going_on = [continuation for continuation in continuations if not continuation.finish_reason]
+        cache = self.model.new_cache(batch=len(going_on))
         logits = [
-            self.model(sequences[row].prompt_ids, cache.select([place]), last_only=True)
-            for place, row in enumerate(rows)
+            self.model(continuation.prompt_ids, cache.select([row]), last_only=True)
+            for row, continuation in enumerate(going_on)
         ]
-        while rows:
-            for row, row_logits in zip(rows, logits, strict=True):
-                id_ = sampling.choose(row_logits, sequences[row].rng)
+        while going_on:
+            for continuation, row_logits in zip(going_on, logits, strict=True):
+                id_ = sampling.choose(row_logits, continuation.rng)
                 logprob = float(log_softmax(row_logits)[id_])
-                yield sequences[row].accept(id_, logprob, n_ctx, eot_id)
-            going_on = [place for place, row in enumerate(rows) if not sequences[row].finish_reason]
-            cache = cache.select(going_on)
-            rows = [rows[place] for place in going_on]
-            if rows:
-                logits = list(self.model([[sequences[row].ids[-1]] for row in rows], cache, last_only=True))
+                yield continuation.accept(id_, logprob, n_ctx, eot_id)
+            rows = [row for row, continuation in enumerate(going_on) if not continuation.finish_reason]
+            cache, going_on = cache.select(rows), [going_on[row] for row in rows]
+            if going_on:
+                last_ids = [[continuation.ids[-1]] for continuation in going_on]
+                logits = list(self.model(last_ids, cache, last_only=True))
 
 
 def load(name_or_folder: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.float32) -> LanguageModel:
