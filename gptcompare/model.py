@@ -134,7 +134,7 @@ class GPT:
         ------
         TypeError, ValueError
             If an id is not an integer or not in the vocabulary, there is none, the tokens do not fit into the context,
-            or the cache is of another batch size.
+            or the cache is of another batch size or of another model.
         """
         checked = self._check_ids(ids)
         batch, n_new = checked.shape
