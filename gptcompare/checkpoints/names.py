@@ -95,15 +95,12 @@ def config_from_openai(path: Path, hparams: Mapping[str, Any]) -> GPTConfig:
 
 def config_from_ours(path: Path, values: Mapping[str, Any]) -> GPTConfig:
     """The configuration of a config.json that this library wrote for itself."""
-    try:
-        return GPTConfig.from_dict({name: value for name, value in values.items() if name != "model_type"})
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(path, str(error)) from None
+    return _config(path, **{name: value for name, value in values.items() if name != "model_type"})
 
 
-def _config(path: Path, **values: Any) -> GPTConfig:
+def _config(path: Path, /, **values: Any) -> GPTConfig:
     try:
-        return GPTConfig(**values)
+        return GPTConfig.from_dict(values)
     except (TypeError, ValueError) as error:
         raise CheckpointError(path, str(error)) from None
 
