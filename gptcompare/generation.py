@@ -25,11 +25,10 @@ from .ops import cross_entropy, log_softmax
 from .sampling import Sampling, finite
 from .stop_strings import StopStrings
 from .tokenizer import Tokenizer
-from .vocabulary import TOKENIZER_FILES, read_vocabulary
+from .tokenizer_files import TOKENIZER_FILES, read_vocabulary
+from .vocabulary import GPT2_SIZE
 
 Array = npt.NDArray[np.floating[Any]]
-
-GPT2_VOCABULARY = 50257  # tokens
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Score:
     Attributes
     ----------
     ids : list of int
-        The text's tokens.
+        The text's tokens, behind the tokenizer's `bos_id` if it has one: every token of the text then has a logprob.
     logprobs : list of float
         Of every token but the first, given those before it, in nats: one fewer than ids.
     """
@@ -96,7 +95,8 @@ class LanguageModel:
         """Continue a prompt, or each of several.
 
         The sequence of prompt and completion never grows beyond the model's context: at its end, generation stops with
-        finish_reason "context". An empty prompt stands for the beginning of a text: the model reads its end-of-text
+        finish_reason "context". If the tokenizer has a `bos_id`, the model reads it in front of the prompt, and it
+        counts. An empty prompt stands for the beginning of a text: without a `bos_id`, the model reads its end-of-text
         token, which separated the texts that it was trained on. A token that the tokenizer does not have, from the
         padding of some published vocabularies, adds no text.
 
@@ -153,19 +153,20 @@ class LanguageModel:
         return TextStream(continuation, self._run([continuation], sampling))
 
     def score(self, text: str) -> Score:
-        """The log-probability of every token of a text but the first.
+        """The log-probability of every token of a text but the first, and of that too behind a `bos_id`.
 
         A text longer than the model's context is read in windows of the context's length, each half a context after
         the one before, so that every token but those of the first window sees at least half a context before it.
+        Only the first window begins with the `bos_id`.
 
         Raises
         ------
         ValueError
-            If the text has fewer than two tokens.
+            If there are fewer than two tokens, a `bos_id` among them.
         """
-        ids = self.tokenizer.encode(text)
+        ids = self._ids_to_read(text)
         if len(ids) < 2:
-            raise ValueError(f"a score needs at least two tokens, the text has {len(ids)}")
+            raise ValueError(f"a score needs at least two tokens, and of this text the model reads {len(ids)}")
         n_ctx = self.config.n_ctx
         step = max(n_ctx // 2, 1)
         logprobs: list[float] = []
@@ -175,6 +176,11 @@ class LanguageModel:
             if new > 0:
                 logprobs += self._logprobs(window)[-new:]
         return Score(ids, logprobs)
+
+    def _ids_to_read(self, text: str) -> list[int]:
+        """What the model reads of a text: its tokens, and in front of them the one that every text begins with."""
+        bos_id = self.tokenizer.bos_id
+        return ([] if bos_id is None else [bos_id]) + self.tokenizer.encode(text)
 
     def _logprobs(self, ids: list[int]) -> list[float]:
         """Of each id but the first. In chunks, so that the logits of a whole context are never in memory at once."""
@@ -203,7 +209,7 @@ class LanguageModel:
             raise TypeError(f"stop must be a string or several, got {stop!r}")
         if "" in stops:
             raise ValueError("a stop string must not be empty: it would stop everything")
-        ids = self.tokenizer.encode(prompt)
+        ids = self._ids_to_read(prompt)
         if not ids:
             if self.tokenizer.eot_id is None:
                 raise ValueError("the prompt is empty, and the tokenizer has no end-of-text token to begin with")
@@ -260,7 +266,7 @@ def load(name_or_folder: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.fl
     """
     folder = locate(name_or_folder)
     model = GPT.from_pretrained(folder, dtype=dtype)
-    has_gpt2_size = GPT2_VOCABULARY <= model.config.n_vocab <= -(-GPT2_VOCABULARY // 64) * 64
+    has_gpt2_size = GPT2_SIZE <= model.config.n_vocab <= -(-GPT2_SIZE // 64) * 64
     if has_gpt2_size and not any((folder / name).exists() for name in TOKENIZER_FILES):
         return LanguageModel(model, Tokenizer.from_pretrained("gpt2"))
     return LanguageModel(model, Tokenizer(read_vocabulary(folder)))

@@ -3,12 +3,14 @@
 Sennrich et al. 2016 (arXiv:1508.07909) on bytes, as Radford et al. 2019, section 2.2, describe it; the reference
 implementation is github.com/openai/gpt-2, src/encoder.py. Text is cut into pieces (words with their leading space,
 numbers, runs of punctuation, white space); within a piece, the pair of neighbours that was learned first is merged
-until no pair is left that was learned. Where a vocabulary comes from is in `vocabulary.py`.
+until no pair is left that was learned. A vocabulary is defined in `vocabulary.py`, and its files are in
+`tokenizer_files.py`.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import heapq
 import os
 from collections import Counter, defaultdict
@@ -17,19 +19,9 @@ from itertools import chain, pairwise
 
 import regex
 
-from .presets import canonical_name
-from .vocabulary import (
-    BYTE_ORDER,
-    BYTE_TO_CHAR,
-    END_OF_TEXT,
-    TOKENIZER_FILES,
-    Vocabulary,
-    bundled_gpt2,
-    read_vocabulary,
-    to_bytes,
-    to_characters,
-    write_vocabulary,
-)
+from .config import GPTConfig
+from .tokenizer_files import TOKENIZER_FILES, bundled_gpt2, read_vocabulary, write_vocabulary
+from .vocabulary import BYTE_ORDER, BYTE_TO_CHAR, GPT2_SIZE, Vocabulary, to_bytes, to_characters
 
 # openai/gpt-2, src/encoder.py: contractions, words, numbers, other marks, white space before a word, white space.
 PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
@@ -60,10 +52,12 @@ class Tokenizer:
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | os.PathLike[str]) -> Tokenizer:
-        """GPT-2's tokenizer by the name of any GPT-2 model, or the one whose files are in a folder.
+        """The tokenizer of a published model, or the one whose files are in a folder.
 
         The folder holds `vocab.json` + `merges.txt`, `encoder.json` + `vocab.bpe`, or a byte-level BPE
-        `tokenizer.json`. The name "gpt2" needs no network: the vocabulary is in the package.
+        `tokenizer.json`; `tokenizer_config.json` and `special_tokens_map.json` beside them may name the tokens that
+        begin and end a text. A name of GPT-2, GPT-3, GPT-Neo or Cerebras-GPT needs no files: they share GPT-2's
+        vocabulary, which is in the package.
 
         Raises
         ------
@@ -75,13 +69,12 @@ class Tokenizer:
         given = os.fspath(name_or_folder)
         if any(os.path.exists(os.path.join(given, name)) for name in TOKENIZER_FILES):
             return cls(read_vocabulary(given))
-        try:
-            canonical_name(given)
-        except ValueError as error:
-            if os.path.isdir(given):
-                return cls(read_vocabulary(given))  # which says what is missing
-            raise FileNotFoundError(f"{given!r} is not a folder, and an {error}") from None
-        return cls(bundled_gpt2())
+        with contextlib.suppress(ValueError):  # an unknown name, which `locate` says too
+            if GPTConfig.preset(given).n_vocab == GPT2_SIZE:
+                return cls(bundled_gpt2())
+        from .checkpoints import locate
+
+        return cls(read_vocabulary(locate(given)))
 
     @classmethod
     def train(cls, texts: Iterable[str], n_vocab: int) -> Tokenizer:
@@ -111,7 +104,11 @@ class Tokenizer:
         return cls(Vocabulary.from_merges([(to_characters(left), to_characters(right)) for left, right in merges]))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write `vocab.json` and `merges.txt`, which Hugging Face's GPT-2 tokenizer reads."""
+        """Write `vocab.json`, `merges.txt` and `tokenizer_config.json`, which Hugging Face's GPT-2 tokenizer reads.
+
+        They replace the tokenizer that the folder has: its `tokenizer.json`, `special_tokens_map.json` and
+        `added_tokens.json`, which would still be read, are removed.
+        """
         write_vocabulary(folder, self._vocabulary)
 
     @property
@@ -126,11 +123,16 @@ class Tokenizer:
 
     @property
     def eot_id(self) -> int | None:
-        """The id of "<|endoftext|>", or None if the vocabulary has no such token."""
-        return self._vocabulary.special_tokens.get(END_OF_TEXT)
+        """The id that ends a text, "<|endoftext|>" unless the vocabulary says otherwise, or None if nothing does."""
+        return self._vocabulary.id_of(self._vocabulary.eot)
+
+    @property
+    def bos_id(self) -> int | None:
+        """The id that every text begins with for the model (OPT), or None (GPT-2). `encode` does not put it there."""
+        return self._vocabulary.id_of(self._vocabulary.bos)
 
     def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
-        """The ids of a text.
+        """The ids of a text, of that alone: `bos_id`, which some models read in front of it, is not among them.
 
         Parameters
         ----------

@@ -1,6 +1,7 @@
 import codecs
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -215,8 +216,68 @@ class TestScore:
         assert gc.Score([1, 2], [-1000.0]).perplexity == math.inf
 
     def test_a_text_of_one_token_has_no_score(self, byte_model):
-        with pytest.raises(ValueError, match="at least two tokens, the text has 1"):
+        with pytest.raises(ValueError, match="at least two tokens, and of this text the model reads 1"):
             byte_model.score("x")
+
+
+def with_bos(lm):
+    """As with OPT: what ends a text begins every text, too."""
+    vocabulary = lm.tokenizer._vocabulary
+    return gc.LanguageModel(lm.model, gc.Tokenizer(replace(vocabulary, bos=vocabulary.eot)))
+
+
+@pytest.fixture(scope="module")
+def story_with_bos(story):
+    return with_bos(story)
+
+
+class TestBeginOfEveryText:
+    @pytest.mark.parametrize("prompt", PROMPTS)
+    def test_the_model_reads_it_in_front_of_the_prompt(self, story, story_with_bos, prompt):
+        ids = [story.tokenizer.eot_id, *story.tokenizer.encode(prompt)]
+        completion = story_with_bos.generate(prompt, max_new_tokens=1)
+        assert completion.prompt == prompt
+        assert completion.ids == [int(story.model(ids)[-1].argmax())]
+        assert "".join(story_with_bos.stream(prompt, max_new_tokens=1)) == completion.text
+
+    def test_an_empty_prompt_is_nothing_else(self, story, story_with_bos):
+        assert story_with_bos.generate("") == story.generate("")
+
+    def test_it_takes_its_place_in_the_context(self, byte_model):
+        lm = with_bos(byte_model)
+        assert len(lm.generate("x" * 55, max_new_tokens=100).ids) == 4
+        with pytest.raises(ValueError, match="the prompt has 61 tokens, the model's context is 60"):
+            lm.generate("x" * 60)
+
+    def test_every_token_of_the_text_has_a_score(self, story, story_with_bos):
+        ids = [story.tokenizer.eot_id, *story.tokenizer.encode("Once upon a time")]
+        score = story_with_bos.score("Once upon a time")
+        logits = story.model(ids[:-1]).astype(np.float64)
+        chosen = [row[id_] - np.logaddexp.reduce(row) for row, id_ in zip(logits, ids[1:], strict=True)]
+        assert score.ids == ids
+        assert score.logprobs == pytest.approx(chosen, abs=1e-5)
+
+    def test_a_text_of_one_token_has_a_score_and_an_empty_one_has_none(self, story_with_bos):
+        assert len(story_with_bos.score("x").logprobs) == 1
+        with pytest.raises(ValueError, match="at least two tokens, and of this text the model reads 1"):
+            story_with_bos.score("")
+
+    @pytest.mark.reference
+    @pytest.mark.parametrize("prompt", PROMPTS)
+    def test_completion_and_score_are_transformers_s(self, story_with_bos, prompt, tmp_path):
+        torch = pytest.importorskip("torch", reason="needs the `reference` extra")
+        transformers = pytest.importorskip("transformers", reason="needs the `reference` extra")
+        story_with_bos.tokenizer.save_pretrained(tmp_path)
+        read = transformers.AutoTokenizer.from_pretrained(tmp_path)(prompt, return_tensors="pt")
+        model = transformers.GPT2LMHeadModel.from_pretrained(DATA / "story-gpt2", dtype=torch.float32)
+        written = model.generate(**read, max_new_tokens=20, do_sample=False, pad_token_id=0)[0]
+        ids = read.input_ids[0].tolist()
+        assert story_with_bos.generate(prompt, max_new_tokens=20).ids == written[len(ids) :].tolist()
+        with torch.no_grad():
+            logprobs = model(read.input_ids).logits[0].log_softmax(-1)[range(len(ids) - 1), ids[1:]]
+        score = story_with_bos.score(prompt)
+        assert score.ids == ids
+        assert score.logprobs == pytest.approx(logprobs.tolist(), abs=1e-4)
 
 
 class TestLoad:

@@ -214,6 +214,7 @@ def test_special_tokens_are_treated_as_tiktoken_does(gpt2, tiktoken_gpt2, allowe
 def test_the_end_of_text_is_plain_text_unless_allowed(gpt2):
     around = gpt2.encode("a "), gpt2.encode(" b")
     assert gpt2.eot_id == 50256  # the last of the 50,257 tokens (Radford et al. 2019, section 2.3)
+    assert gpt2.bos_id is None
     assert gpt2.n_vocab == 50257
     assert gpt2.special_tokens == {EOT: 50256}
     assert 50256 not in gpt2.encode(f"a {EOT} b")
@@ -223,7 +224,8 @@ def test_the_end_of_text_is_plain_text_unless_allowed(gpt2):
 
 def test_of_allowed_special_tokens_the_longest_that_fits_is_taken():
     bytes_alone = Vocabulary.from_merges([])
-    tokenizer = Tokenizer(replace(bytes_alone, special_tokens={"<a>": 256, "<a><b": 257, "<a": 258, ".*": 259}))
+    special_tokens = {"<a>": 256, "<a><b": 257, "<a": 258, ".*": 259}
+    tokenizer = Tokenizer(replace(bytes_alone, special_tokens=special_tokens, eot=None))
     assert tokenizer.encode("<a><b<a><a.*", allowed_special="all") == [257, 256, 258, 259]
     assert tokenizer.encode("<a>.*", allowed_special={"<a"}) == [258, *tokenizer.encode(">.*")]
     assert tokenizer.eot_id is None
@@ -400,6 +402,7 @@ def test_a_trained_tokenizer_is_read_back_as_it_was_saved(tmp_path):
     again = Tokenizer.from_pretrained(tmp_path)
     assert merges_of(again) == merges_of(trained)
     assert (again.n_vocab, again.eot_id) == (trained.n_vocab, trained.eot_id) == (600, 599)
+    assert again.bos_id is None
     assert again.encode(ALICE) == trained.encode(ALICE)
     assert again.decode(trained.encode(ALICE)) == ALICE
 
@@ -421,6 +424,23 @@ def test_a_folder_that_happens_to_be_called_gpt2_does_not_hide_the_vocabulary(tm
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gpt2").mkdir()
     assert Tokenizer.from_pretrained("gpt2").n_vocab == 50257
+
+
+@pytest.mark.parametrize("name", ["gpt2-xl", "124M", "gpt3-175b", "gpt-neo-125m", "cerebras-gpt-13b"])
+def test_every_model_of_gpt2_s_vocabulary_has_it_by_name(name):
+    assert Tokenizer.from_pretrained(name).encode("Hello world") == [15496, 995]
+
+
+def test_opt_s_vocabulary_is_its_own_and_comes_from_its_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="files of 'opt-125m' are not on this machine.*facebook/opt-125m"):
+        Tokenizer.from_pretrained("opt-125m")
+    snapshot = tmp_path / "models--facebook--opt-125m" / "snapshots" / "27dcfa7"
+    Tokenizer.train(["abab"], 258).save_pretrained(snapshot)
+    (snapshot / "config.json").write_text("{}")
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("27dcfa7")
+    assert Tokenizer.from_pretrained("opt-125m").n_vocab == 258
 
 
 def test_a_name_that_no_file_can_have_is_not_found():

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from pathlib import Path
 
-from ..presets import canonical_name, presets
-
-# Hugging Face's repositories of the models in `presets.py`.
-HF_REPOSITORIES = {
-    "gpt2": "openai-community/gpt2",
-    "gpt2-medium": "openai-community/gpt2-medium",
-    "gpt2-large": "openai-community/gpt2-large",
-    "gpt2-xl": "openai-community/gpt2-xl",
-    "distilgpt2": "distilbert/distilgpt2",
-}
+from ..config import GPTConfig
+from ..presets import canonical_name, presets, published
 
 
 def locate(name_or_folder: str | os.PathLike[str]) -> Path:
@@ -31,21 +24,30 @@ def locate(name_or_folder: str | os.PathLike[str]) -> Path:
         return Path(given)
     if os.path.exists(given):
         raise FileNotFoundError(f"{given!r} is a file: give the folder that it lies in")
-    if given.lower().startswith(("gpt3", "gpt-3")):
-        raise FileNotFoundError(
-            f"OpenAI never published the weights of {given!r}: load one of {', '.join(presets())} instead"
-        )
     try:
         name = canonical_name(given)
     except ValueError as error:
         raise FileNotFoundError(f"{given!r} is not a folder, and an {error}") from None
-    snapshot = _hf_snapshot(HF_REPOSITORIES[name])
+    repository = published(name).repository
+    if repository is None:
+        raise FileNotFoundError(
+            f"OpenAI never published the weights of {given!r}: load a public model of about its size instead, such as "
+            f"{', '.join(_nearest_in_size(name))}"
+        )
+    snapshot = _hf_snapshot(repository)
     if snapshot is None:
         raise FileNotFoundError(
-            f"the weights of {name!r} are not on this machine: fetch the files of {HF_REPOSITORIES[name]} from the "
-            "Hugging Face Hub (config.json, model.safetensors) and give the folder that they lie in"
+            f"the files of {name!r} are not on this machine: fetch the files of {repository} from the Hugging Face "
+            "Hub (config.json, the weights, the tokenizer) and give the folder that they lie in"
         )
     return snapshot
+
+
+def _nearest_in_size(name: str, n: int = 3) -> list[str]:
+    """The published weights nearest in their number of parameters."""
+    wanted = GPTConfig.preset(name).n_params
+    public = [other for other in presets() if published(other).repository is not None]
+    return sorted(public, key=lambda other: abs(math.log(GPTConfig.preset(other).n_params / wanted)))[:n]
 
 
 def _hf_snapshot(repository: str) -> Path | None:

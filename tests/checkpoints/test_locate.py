@@ -6,8 +6,9 @@ import pytest
 
 import gptcompare as gc
 from gptcompare.checkpoints import locate
-from gptcompare.checkpoints.locate import HF_REPOSITORIES
+from gptcompare.presets import published
 
+REPOSITORIES = {name: published(name).repository for name in gc.presets() if published(name).repository}
 CACHE_VARIABLES = ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
 
 
@@ -55,15 +56,12 @@ class TestFolders:
 
 
 class TestNames:
-    def test_every_preset_of_published_weights_has_a_repository(self):
-        assert set(HF_REPOSITORIES) == {name for name in gc.presets() if not name.startswith("gpt3")}
-
-    @pytest.mark.parametrize("name", HF_REPOSITORIES)
+    @pytest.mark.parametrize("name", REPOSITORIES)
     def test_a_model_is_found_in_the_cache(self, home, name):
-        snapshot = add_snapshot(home / ".cache" / "huggingface" / "hub", HF_REPOSITORIES[name])
+        snapshot = add_snapshot(home / ".cache" / "huggingface" / "hub", REPOSITORIES[name])
         assert locate(name) == snapshot
 
-    @pytest.mark.parametrize("name", HF_REPOSITORIES)
+    @pytest.mark.parametrize("name", [name for name, place in REPOSITORIES.items() if place.endswith("/" + name)])
     def test_a_model_is_found_under_its_name_of_before_repositories_had_owners(self, home, name):
         snapshot = add_snapshot(home / ".cache" / "huggingface" / "hub", name)
         assert locate(name) == snapshot
@@ -88,10 +86,21 @@ class TestNames:
         with pytest.raises(FileNotFoundError, match=r"fetch the files of openai-community/gpt2-xl .*config\.json"):
             locate("gpt2-xl")
 
-    @pytest.mark.parametrize("name", ["gpt3-175b", "GPT-3", "gpt3"])
+    @pytest.mark.parametrize("name", ["gpt3-175b", "GPT-3", "gpt3", "gpt3-small"])
     def test_weights_that_were_never_published_are_refused_with_the_reason(self, home, name):
         with pytest.raises(FileNotFoundError, match=f"OpenAI never published the weights of '{name}'"):
             locate(name)
+
+    @pytest.mark.parametrize("name", [name for name in gc.presets() if name.startswith("gpt3")])
+    def test_in_their_place_the_public_models_nearest_in_size_are_named(self, home, name):
+        with pytest.raises(FileNotFoundError) as error:
+            locate(name)
+        wanted = gc.GPTConfig.preset(name).n_params
+        ratios = {other: gc.GPTConfig.preset(other).n_params / wanted for other in REPOSITORIES}
+        named = str(error.value).partition("such as ")[2].split(", ")
+        assert len(named) == 3
+        worst = max(max(ratios[other], 1 / ratios[other]) for other in named)
+        assert all(max(ratio, 1 / ratio) >= worst for other, ratio in ratios.items() if other not in named)
 
     def test_a_misspelt_name_gets_the_nearest_one(self, home):
         with pytest.raises(FileNotFoundError, match="did you mean gpt2-medium"):
