@@ -1,7 +1,8 @@
 """GPT-2 and GPT-3 as one readable NumPy program.
 
 The flow, a module each: `tokenizer` (text to ids), `model` (ids to logits), `sampling` (logits to one id),
-`generation` (the loop around them). `config` and `presets` hold the numbers, `checkpoints` reads published weights.
+`generation` (the loop around them). `config` and `presets` hold the numbers, `checkpoints` reads published weights,
+`table` puts models side by side.
 """
 
 __version__ = "0.1.0"
@@ -13,6 +14,7 @@ from .generation import LanguageModel, Score, load
 from .kv_cache import KVCache
 from .model import GPT
 from .presets import presets
+from .table import Table, table
 from .tokenizer import Tokenizer
 
 __all__ = [
@@ -23,7 +25,9 @@ __all__ = [
     "KVCache",
     "LanguageModel",
     "Score",
+    "Table",
     "Tokenizer",
     "load",
     "presets",
+    "table",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from dataclasses import asdict
 
 from . import __version__
 from .generation import load
+from .presets import presets
+from .table import table
 from .tokenizer import Tokenizer
 
 EXAMPLES = """\
@@ -20,11 +23,12 @@ examples:
   gptcompare generate "Once upon a time" --model path/to/gpt2 --temperature 0.8 --top-p 0.95 --seed 1
   gptcompare generate - --model path/to/gpt2 --max-new-tokens 200 < prompt.txt
   gptcompare tokenize "don't and don't"
+  gptcompare table gpt2-xl gpt3-xl gpt-neo-1.3b
 """
 
 MODEL_HELP = (
     "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout) or with hparams.json "
-    "and model.ckpt.* (OpenAI's), or the name of a GPT-2 model in the Hugging Face cache of this machine"
+    "and model.ckpt.* (OpenAI's), or the name of a published model in the Hugging Face cache of this machine"
 )
 
 
@@ -62,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_generate(commands)
     _add_tokenize(commands)
+    _add_table(commands)
     return parser
 
 
@@ -149,6 +154,29 @@ def _tokenize(options: argparse.Namespace) -> None:
     for id_ in ids:
         print(f"{id_:>8}  {_shown(tokenizer.decode_bytes([id_]))}")
     print(f"{len(ids)} tokens, {len(text)} characters, {len(text.encode())} bytes")
+
+
+def _add_table(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "table", help="show published models side by side",
+        description="Published models side by side: sizes, what follows from them, training and results.",
+        epilog=f"names: {', '.join(presets())}",
+    )  # fmt: skip
+    parser.add_argument("names", nargs="*", metavar="NAME", help="models (default: all sizes of GPT-2 and GPT-3)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything that is known, with sources, as JSON")
+    form.add_argument("--markdown", action="store_true", help="a Markdown table")
+    parser.set_defaults(run=_table)
+
+
+def _table(options: argparse.Namespace) -> None:
+    chosen = table(options.names or None)
+    if options.json:
+        print(json.dumps(chosen.to_dict(), indent=2))
+    elif options.markdown:
+        print(chosen.to_markdown())
+    else:
+        print(chosen.to_text(shutil.get_terminal_size((100, 24)).columns))
 
 
 def _shown(token: bytes) -> str:

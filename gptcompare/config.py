@@ -2,19 +2,27 @@
 
 This is the only place where GPT-2 and GPT-3 differ: GPT-3 is GPT-2's architecture with other sizes and with
 "alternating dense and locally banded sparse attention patterns" (Brown et al. 2020, section 2.1). The published
-tables are in `presets.py`; the arrays that a configuration asks for are in `parameters.py`.
+tables are in `presets`; the arrays that a configuration asks for are in `parameters.py`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
+from .patterns import Banded, Dense, Fixed, Pattern, Strided
+
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
-ATTENTION_KINDS = ("dense", "banded")
+# What `attention` may name: the pattern, and the fields that make it.
+PATTERNS: dict[str, tuple[Callable[..., Pattern], tuple[str, ...]]] = {
+    "dense": (Dense, ()),
+    "banded": (Banded, ("band_width",)),
+    "strided": (Strided, ("stride",)),
+    "fixed": (Fixed, ("stride", "summary_width", "summary_variants")),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +42,16 @@ class GPTConfig:
     n_vocab : int
         Number of token ids that the model knows.
     attention : tuple of str
-        The pattern, cycled over the layers: "dense" or "banded" each.
+        The patterns, cycled over the layers: "dense" or "banded", or the Sparse Transformer's "strided" or "fixed";
+        `patterns.py` defines them. The following fields are required if a layer needs them, else not allowed.
     band_width : int, optional
-        Keys that a query of a banded layer sees, itself included. Required if a layer is banded, else not allowed.
+        Keys that a query of a banded layer sees, itself included.
+    stride : int, optional
+        Distance of the keys that a strided layer sees, and length of the blocks of a fixed one.
+    summary_width : int, optional
+        Positions of each earlier block that a fixed layer sees.
+    summary_variants : int, optional
+        How many different such stretches the heads of a fixed layer see, in turn; 1 if not given: the block's end.
     activation : str
         "gelu_tanh" (GPT-2, GPT-3), "gelu_erf" or "relu".
     layer_norm_eps : float
@@ -59,6 +74,9 @@ class GPTConfig:
     n_vocab: int = 50257
     attention: tuple[str, ...] = ("dense",)
     band_width: int | None = None
+    stride: int | None = None
+    summary_width: int | None = None
+    summary_variants: int | None = None
     activation: str = "gelu_tanh"
     layer_norm_eps: float = 1e-5
     tied_embeddings: bool = True
@@ -91,16 +109,24 @@ class GPTConfig:
             raise TypeError(f'attention must be a tuple such as ("dense", "banded"), got {self.attention!r}')
         object.__setattr__(self, "attention", tuple(self.attention))
         if not self.attention:
-            raise ValueError("attention is empty: name at least one of " + ", ".join(ATTENTION_KINDS))
+            raise ValueError("attention is empty: name at least one of " + ", ".join(PATTERNS))
         for kind in self.attention:
-            if kind not in ATTENTION_KINDS:
-                raise ValueError(f"attention {kind!r} is not one of {', '.join(ATTENTION_KINDS)}")
-        if self.band_width is not None:
-            object.__setattr__(self, "band_width", _positive_int("band_width", self.band_width))
-            if "banded" not in self.attention:
-                raise ValueError(f"band_width {self.band_width} is given, but no layer of {self.attention} is banded")
-        elif "banded" in self.attention:
-            raise ValueError("a banded layer needs band_width, the number of keys that a query sees")
+            if not isinstance(kind, str) or kind not in PATTERNS:
+                raise ValueError(f"attention {kind!r} is not one of {', '.join(PATTERNS)}")
+        if "fixed" in self.attention and self.summary_variants is None:
+            object.__setattr__(self, "summary_variants", 1)
+        for name in ("band_width", "stride", "summary_width", "summary_variants"):
+            value = getattr(self, name)
+            kinds = [kind for kind, (_, names) in PATTERNS.items() if name in names]
+            needed = any(kind in self.attention for kind in kinds)
+            if value is not None:
+                object.__setattr__(self, name, _positive_int(name, value))
+            if value is None and needed:
+                raise ValueError(f"a {' or '.join(kinds)} layer needs {name}")
+            if value is not None and not needed:
+                raise ValueError(f"{name} {value} is given, but no layer of {self.attention} is {' or '.join(kinds)}")
+        if "fixed" in self.attention:
+            self.pattern_of(self.attention.index("fixed"))  # refuses summaries that are longer than the block
 
     @classmethod
     def preset(cls, name: str) -> GPTConfig:
@@ -129,15 +155,10 @@ class GPTConfig:
         """All fields as plain values that JSON can hold."""
         return {**asdict(self), "attention": list(self.attention)}
 
-    def band_of(self, layer: int) -> int | None:
-        """The band width of a layer, or None if the layer is dense."""
-        kind = self.attention[layer % len(self.attention)]
-        return self.band_width if kind == "banded" else None
-
-    def keys_seen(self, layer: int, n_tokens: int) -> int:
-        """How many keys the last of `n_tokens` tokens sees in a layer, itself included."""
-        band = self.band_of(layer)
-        return n_tokens if band is None else min(band, n_tokens)
+    def pattern_of(self, layer: int) -> Pattern:
+        """Which keys the queries of a layer see."""
+        pattern, names = PATTERNS[self.attention[layer % len(self.attention)]]
+        return pattern(*(getattr(self, name) for name in names))
 
     @property
     def d_attention(self) -> int:
@@ -145,21 +166,22 @@ class GPTConfig:
         return self.n_head * self.d_head
 
     @property
-    def n_params_per_layer(self) -> int:
-        """Weights and biases of one block."""
-        layer_norms = 2 * 2 * self.d_model
-        qkv = (self.d_model + 1) * 3 * self.d_attention
-        attention_projection = (self.d_attention + 1) * self.d_model
-        mlp = (self.d_model + 1) * self.d_mlp + (self.d_mlp + 1) * self.d_model
-        return layer_norms + qkv + attention_projection + mlp
+    def n_params_by_part(self) -> dict[str, int]:
+        """Weights and biases of each part, all layers together; a tied output matrix has none of its own."""
+        L, D, A, M = self.n_layer, self.d_model, self.d_attention, self.d_mlp
+        return {
+            "token embedding": self.n_vocab * D,
+            "positions": self.n_ctx * D,
+            "attention": L * ((D + 1) * 3 * A + (A + 1) * D),
+            "mlp": L * ((D + 1) * M + (M + 1) * D),
+            "layer norms": (2 * L + 1) * 2 * D,
+            "output": 0 if self.tied_embeddings else self.n_vocab * D,
+        }
 
     @property
     def n_params(self) -> int:
         """All trained numbers; a tied output matrix counts once."""
-        embeddings = (self.n_vocab + self.n_ctx) * self.d_model
-        final_layer_norm = 2 * self.d_model
-        output = 0 if self.tied_embeddings else self.n_vocab * self.d_model
-        return embeddings + self.n_layer * self.n_params_per_layer + final_layer_norm + output
+        return sum(self.n_params_by_part.values())
 
     def flops_per_token(self, context: int) -> int:
         """Floating-point operations of the matrix products for one token, the last of `context` tokens.
@@ -169,14 +191,22 @@ class GPTConfig:
         """
         self._check_n_tokens("context", context)
         block = 4 * self.d_model * self.d_attention + 2 * self.d_model * self.d_mlp  # multiply-adds
-        keys = sum(self.keys_seen(layer, context) for layer in range(self.n_layer))
+        keys = sum(self.pattern_of(layer).keys_seen(context) for layer in range(self.n_layer))
         scores_and_weighted_values = 2 * keys * self.d_attention
         return 2 * (self.n_layer * block + scores_and_weighted_values + self.d_model * self.n_vocab)
+
+    def training_flops(self, n_tokens: float) -> float:
+        """Floating-point operations of training on `n_tokens` tokens: 6 for each parameter and token.
+
+        The count of Brown et al. 2020, appendix D: 2 for the forward pass, twice as many for the backward pass,
+        attention's own products left out.
+        """
+        return 6.0 * self.n_params * n_tokens
 
     def kv_cache_bytes(self, n_tokens: int, bytes_per_number: int = 4) -> int:
         """Bytes of keys and values that one sequence of `n_tokens` tokens must keep; float32 unless said otherwise."""
         self._check_n_tokens("n_tokens", n_tokens)
-        keys = sum(self.keys_seen(layer, n_tokens) for layer in range(self.n_layer))
+        keys = sum(self.pattern_of(layer).keys_kept(n_tokens) for layer in range(self.n_layer))
         return 2 * keys * self.d_attention * bytes_per_number
 
     def _check_n_tokens(self, name: str, value: int) -> None:

@@ -1,6 +1,6 @@
 """What attention remembers: each layer's keys and values of the tokens so far.
 
-A dense layer keeps all of them; a banded layer keeps its band. The sequences of a batch have caches of their own, so
+A banded layer keeps its band, every other layer all of them. The sequences of a batch have caches of their own, so
 that prompts of different lengths stand side by side without padding.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import GPTConfig
+from .patterns import DENSE, Pattern
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -27,16 +28,15 @@ class LayerCache:
     n_head, d_head : int
     capacity : int
         Longest sequence that must fit.
-    band_width : int, optional
-        Keys that a query sees, itself included; None for a dense layer.
+    pattern : Pattern
+        Says how many keys must be kept.
     dtype : float32 or float64
     """
 
     def __init__(
-        self, n_head: int, d_head: int, capacity: int, band_width: int | None = None, dtype: npt.DTypeLike = np.float32
+        self, n_head: int, d_head: int, capacity: int, pattern: Pattern = DENSE, dtype: npt.DTypeLike = np.float32
     ) -> None:
-        # The keys before its own that a query needs; a dense layer is one whose band is as long as the sequence.
-        self.n_before = capacity if band_width is None else band_width - 1
+        self.n_before = pattern.keys_kept(capacity + 1) - 1  # the keys before its own that a query may need
         size = min(capacity, self.n_before + BAND_SLACK)
         # Not filled: the operating system gives a page only when it is written to.
         self.keys: Array = np.empty((n_head, size, d_head), dtype)
@@ -91,7 +91,7 @@ class SequenceCache:
         self.n_tokens = 0
         self.capacity = capacity
         self.layers = [
-            LayerCache(config.n_head, config.d_head, capacity, config.band_of(layer), dtype)
+            LayerCache(config.n_head, config.d_head, capacity, config.pattern_of(layer), dtype)
             for layer in range(config.n_layer)
         ]
 

@@ -20,6 +20,7 @@ from .config import GPTConfig
 from .kv_cache import KVCache, LayerCache
 from .ops import ACTIVATION, layer_norm, linear
 from .parameters import block_shapes, check_parameters, in_fast_order, initial_parameters
+from .patterns import Pattern
 
 Array = npt.NDArray[np.floating[Any]]
 Ids = npt.NDArray[np.intp]
@@ -90,7 +91,7 @@ class GPT:
         """
         from .checkpoints import locate, read_checkpoint
 
-        config, parameters = read_checkpoint(locate(name_or_folder))
+        config, parameters = read_checkpoint(locate(name_or_folder), dtype)
         return cls(config, parameters, dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
@@ -155,20 +156,21 @@ class GPT:
         positions = np.add.outer(cache.n_tokens, np.arange(T))
         x: Array = self._parameters["wte.weight"][ids] + self._parameters["wpe.weight"][positions]
         for layer, block in enumerate(self._blocks):
-            x = self._block(x, block, self.config.band_of(layer), [s.layers[layer] for s in cache.sequences], positions)
+            caches = [sequence.layers[layer] for sequence in cache.sequences]
+            x = self._block(x, block, self.config.pattern_of(layer), caches, positions)
         for sequence in cache.sequences:
             sequence.n_tokens += T
         return x
 
     def _block(
-        self, x: Array, p: dict[str, Array], band_width: int | None, caches: list[LayerCache], positions: Ids
+        self, x: Array, p: dict[str, Array], pattern: Pattern, caches: list[LayerCache], positions: Ids
     ) -> Array:
         """Attention and feed-forward layer, each reading a normalised residual stream and adding to it: (B, T, D)."""
         eps = self.config.layer_norm_eps
 
         normed = layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps)
         qkv = linear(normed, p["attn.c_attn.weight"], p["attn.c_attn.bias"])
-        heads = self._attend(qkv, band_width, caches, positions)
+        heads = self._attend(qkv, pattern, caches, positions)
         x += linear(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"])
 
         normed = layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps)
@@ -176,7 +178,7 @@ class GPT:
         x += linear(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"])
         return x
 
-    def _attend(self, qkv: Array, band_width: int | None, caches: list[LayerCache], positions: Ids) -> Array:
+    def _attend(self, qkv: Array, pattern: Pattern, caches: list[LayerCache], positions: Ids) -> Array:
         """Every sequence over its own keys: (B, T, 3 H K) -> (B, T, H K)."""
         B, T, _ = qkv.shape
         H, K = self.config.n_head, self.config.d_head
@@ -184,7 +186,7 @@ class GPT:
         heads: Array = np.empty((B, T, H, K), qkv.dtype)
         for row, cache in enumerate(caches):
             seen_keys, seen_values = cache.extend(int(positions[row, 0]), keys[row], values[row])
-            mixed = causal_attention(queries[row], seen_keys, seen_values, band_width)
+            mixed = causal_attention(queries[row], seen_keys, seen_values, pattern)
             heads[row] = mixed.swapaxes(0, 1)  # (H, T, K) -> (T, H, K)
         return heads.reshape(B, T, H * K)
 

@@ -148,3 +148,24 @@ def test_text_streams_while_it_is_generated():
         pieces += 1
     process.communicate(timeout=60)
     assert pieces > 5
+
+
+def test_table_shows_models_side_by_side(capsys):
+    assert main(["table", "gpt2", "gpt3-small"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == ["gpt2", "gpt3-small"]
+
+
+def test_table_is_no_wider_than_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    main(["table"])
+    wide = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    main(["table"])
+    assert len(capsys.readouterr().out.splitlines()[0]) <= 80 < len(wide.splitlines()[0]) <= 200
+
+
+def test_table_prints_json_and_markdown(capsys):
+    assert main(["table", "gpt3-xl", "opt-1.3b", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(gc.table(["gpt3-xl", "opt-1.3b"]).to_dict()))
+    assert main(["table", "gpt3-xl", "--markdown"]) == 0
+    assert capsys.readouterr().out == gc.table(["gpt3-xl"]).to_markdown() + "\n"

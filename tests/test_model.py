@@ -1,6 +1,7 @@
 import json
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,64 +76,155 @@ class TestRecordedLogits:
             assert_equal_logits(model(ids, last_only=True), reference[..., -1, :], dtype)
 
 
-SHAPES = (
-    {"n_layer": 2, "n_head": 12, "n_embd": 768, "vocab_size": 1000, "n_positions": 1024},
-    {"n_layer": 5, "n_head": 7, "n_embd": 91, "vocab_size": 777, "n_positions": 333, "n_inner": 150},
-    {"n_layer": 3, "n_head": 3, "n_embd": 96, "vocab_size": 501, "n_positions": 300, "activation_function": "gelu"},
-    {"n_layer": 1, "n_head": 4, "n_embd": 64, "vocab_size": 300, "n_positions": 64, "activation_function": "relu"},
-)
+SHAPES = {
+    "gpt2, two blocks of the published width": (
+        "gpt2", {"n_layer": 2, "n_head": 12, "n_embd": 768, "vocab_size": 1000, "n_positions": 1024},
+    ),
+    "gpt2, odd sizes": (
+        "gpt2", {"n_layer": 5, "n_head": 7, "n_embd": 91, "vocab_size": 777, "n_positions": 333, "n_inner": 150},
+    ),
+    "gpt2, gelu": (
+        "gpt2",
+        {"n_layer": 3, "n_head": 3, "n_embd": 96, "vocab_size": 501, "n_positions": 300, "activation_function": "gelu"},
+    ),
+    "gpt2, relu": (
+        "gpt2",
+        {"n_layer": 1, "n_head": 4, "n_embd": 64, "vocab_size": 300, "n_positions": 64, "activation_function": "relu"},
+    ),
+    "cerebras": (
+        "gpt2",
+        {"n_layer": 3, "n_head": 5, "n_embd": 80, "n_inner": 320, "vocab_size": 401, "n_positions": 400,
+         "activation_function": "gelu", "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0},
+    ),
+    "gpt_neo, its own window": (
+        "gpt_neo",
+        {"num_layers": 4, "num_heads": 4, "hidden_size": 64, "vocab_size": 301, "max_position_embeddings": 600,
+         "window_size": 256, "attention_types": [[["global", "local"], 2]]},
+    ),
+    "gpt_neo, odd sizes": (
+        "gpt_neo",
+        {"num_layers": 5, "num_heads": 3, "hidden_size": 33, "vocab_size": 201, "max_position_embeddings": 100,
+         "window_size": 17, "attention_types": [[["local"], 2], [["global", "local"], 1], [["global"], 1]],
+         "intermediate_size": 50, "activation_function": "gelu", "tie_word_embeddings": False},
+    ),
+    "gpt_neo, a window of one token": (
+        "gpt_neo",
+        {"num_layers": 3, "num_heads": 1, "hidden_size": 20, "vocab_size": 101, "max_position_embeddings": 300,
+         "window_size": 1, "attention_types": [[["local", "global", "local"], 1]], "layer_norm_epsilon": 1e-3},
+    ),
+    "gpt_neo, without a window": (
+        "gpt_neo",
+        {"num_layers": 2, "num_heads": 7, "hidden_size": 42, "vocab_size": 101, "max_position_embeddings": 70,
+         "attention_types": [[["global"], 2]], "activation_function": "relu"},
+    ),
+    "opt": (
+        "opt",
+        {"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 64, "ffn_dim": 256, "vocab_size": 301,
+         "max_position_embeddings": 300},
+    ),
+    "opt, odd sizes": (
+        "opt",
+        {"num_hidden_layers": 4, "num_attention_heads": 5, "hidden_size": 55, "ffn_dim": 77, "vocab_size": 201,
+         "max_position_embeddings": 90, "activation_function": "gelu_new", "pad_token_id": None},
+    ),
+    "opt, untied": (
+        "opt",
+        {"num_hidden_layers": 2, "num_attention_heads": 1, "hidden_size": 48, "ffn_dim": 20, "vocab_size": 101,
+         "max_position_embeddings": 300, "tie_word_embeddings": False, "activation_function": "gelu"},
+    ),
+}  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=range(len(SHAPES)))
+def random_reference(torch, transformers, model_type, shape):
+    """A model of transformers in which nothing is left at an initial 0 or 1."""
+    spread = {"init_std" if model_type == "opt" else "initializer_range": 0.15}
+    config = transformers.AutoConfig.for_model(model_type, **shape, **spread, bos_token_id=None, eos_token_id=None)
+    reference = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    for name, parameter in reference.named_parameters():
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, 1.0 if name.endswith("weight") else 0.0, 0.15)
+    return reference
+
+
+@pytest.fixture(scope="module", params=SHAPES)
 def pair(request, tmp_path_factory):
+    """A folder that transformers wrote, its model in float64, and torch."""
     torch = pytest.importorskip("torch", reason="needs the `reference` extra")
     transformers = pytest.importorskip("transformers", reason="needs the `reference` extra")
-    torch.manual_seed(request.param)
-    shape = SHAPES[request.param]
-    config = transformers.GPT2Config(**shape, bos_token_id=None, eos_token_id=None, initializer_range=0.15)
-    reference = transformers.GPT2LMHeadModel(config).eval()
+    torch.manual_seed(0)
+    reference = random_reference(torch, transformers, *SHAPES[request.param])
     folder = tmp_path_factory.mktemp("model")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reference.save_pretrained(folder)
-    return folder, reference, torch
+    # GPT-Neo computes its scores in float32, whatever the model's dtype, and would give no reference for float64: what
+    # its module calls torch.float32 is float64 as long as it is compared with.
+    from transformers.models.gpt_neo import modeling_gpt_neo
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(modeling_gpt_neo, "torch", SimpleNamespace(**vars(torch) | {"float32": torch.float64}))
+        yield folder, reference.to(torch.float64), torch
+
+
+def logits_of(reference, torch, ids):
+    with torch.no_grad():
+        logits = reference(torch.tensor(np.atleast_2d(ids))).logits.numpy()
+    return logits.reshape(*ids.shape, -1)
 
 
 @pytest.mark.reference
 class TestTransformers:
-    """Random GPT-2 models of transformers, made anew, larger than those on file."""
+    """Random models of transformers, made anew, larger than those on file."""
 
     @pytest.mark.parametrize("dtype", TOLERANCE)
     def test_logits_equal_transformers_full_in_chunks_and_token_by_token(self, pair, dtype):
         folder, reference, torch = pair
-        reference = reference.to(torch.float64)
         model = gc.GPT.from_pretrained(folder, dtype=dtype)
         rng = np.random.default_rng(0)
         n_ctx = model.config.n_ctx
         for size in [(1,), (n_ctx,), (4, n_ctx // 3), (1, 2)]:
             ids = rng.integers(model.config.n_vocab, size=size)
-            with torch.no_grad():
-                expected = reference(torch.tensor(np.atleast_2d(ids))).logits.numpy().reshape(*size, -1)
+            expected = logits_of(reference, torch, ids)
             assert_equal_logits(model(ids), expected, dtype)
             if size[-1] > 2:
-                assert_equal_logits(in_chunks(model, ids, [2, size[-1] - 2]), expected, dtype)
+                assert_equal_logits(in_chunks(model, ids, [2, size[-1] - 7, *[1] * 5]), expected, dtype)
         ids = rng.integers(model.config.n_vocab, size=40)
-        with torch.no_grad():
-            expected = reference(torch.tensor(ids[None])).logits.numpy()[0]
-        assert_equal_logits(in_chunks(model, ids, [1] * 40), expected, dtype)
+        assert_equal_logits(in_chunks(model, ids, [1] * 40), logits_of(reference, torch, ids), dtype)
 
-    def test_greedy_continuations_equal_transformers(self, pair):
+    @pytest.mark.parametrize("n_prompt", [5, 300])
+    def test_greedy_continuations_equal_transformers(self, pair, n_prompt):
         folder, reference, torch = pair
-        reference = reference.to(torch.float64)
         model = gc.GPT.from_pretrained(folder)
-        prompt = np.random.default_rng(1).integers(model.config.n_vocab, size=5)
-        expected = reference.generate(torch.tensor(prompt[None]), max_new_tokens=30, do_sample=False, pad_token_id=0)
+        n_prompt = min(n_prompt, model.config.n_ctx - 30)
+        prompt = np.random.default_rng(1).integers(model.config.n_vocab, size=n_prompt)
+        expected = reference.generate(
+            torch.tensor(prompt[None]), attention_mask=torch.ones(1, n_prompt), max_new_tokens=30, do_sample=False,
+            pad_token_id=0,
+        )  # fmt: skip
         cache, ids = model.new_cache(), list(prompt)
         logits = model(ids, cache, last_only=True)
-        for _ in range(30):
+        for _ in range(29):
             ids.append(int(logits.argmax()))
             logits = model(ids[-1:], cache, last_only=True)
+        ids.append(int(logits.argmax()))
         assert ids == expected[0].tolist()
+
+    @pytest.mark.parametrize("dtype", TOLERANCE)
+    def test_a_model_saved_by_us_is_the_same_and_a_dense_one_opens_as_a_gpt2(self, pair, dtype, tmp_path):
+        folder, reference, torch = pair
+        model = gc.GPT.from_pretrained(folder, dtype=dtype)
+        model.save_pretrained(tmp_path)
+        again = gc.GPT.from_pretrained(tmp_path, dtype=dtype)
+        assert again.config == model.config
+        for name, value in model.parameters().items():
+            assert np.array_equal(again.parameters()[name], value)
+        if model.config.attention == ("dense",):
+            from transformers import AutoModelForCausalLM, GPT2LMHeadModel
+
+            gpt2 = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=getattr(torch, dtype.__name__))
+            assert isinstance(gpt2, GPT2LMHeadModel)
+            ids = np.random.default_rng(3).integers(model.config.n_vocab, size=(2, 50))
+            assert_equal_logits(logits_of(gpt2, torch, ids), logits_of(reference, torch, ids), dtype)
 
 
 def gpt2_folder():
@@ -167,6 +259,9 @@ CONFIGS = {
     "dense": gc.GPTConfig(**SHAPE),
     "alternating": gc.GPTConfig(**SHAPE, attention=("dense", "banded"), band_width=7),
     "banded": gc.GPTConfig(**SHAPE, d_head=5, attention=("banded",), band_width=3),
+    "sparse transformer": gc.GPTConfig(
+        **SHAPE, attention=("strided", "banded", "fixed"), band_width=9, stride=8, summary_width=2, summary_variants=2
+    ),
 }
 
 

@@ -16,6 +16,7 @@ CONSOLE = re.findall(r"```console\n\$ gptcompare ([^\n]*)\n(.*?)```", README, fl
 @pytest.mark.parametrize(("command", "output"), CONSOLE, ids=[command for command, _ in CONSOLE])
 def test_a_command_prints_what_stands_below_it(command, output, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "100")
     assert main(shlex.split(command)) == 0
     assert capsys.readouterr().out == output
 

@@ -9,11 +9,12 @@ import gptcompare
 
 PACKAGE = Path(gptcompare.__file__).parent
 ROOMS = [
-    "atomic_files", "config", "presets", "vocabulary", "tokenizer", "parameters", "ops", "attention", "kv_cache",
-    "model", "checkpoints", "sampling", "stop_strings", "completion", "generation", "cli", "__main__",
+    "atomic_files", "patterns", "config", "presets", "vocabulary", "tokenizer_files", "tokenizer", "parameters", "ops",
+    "attention", "kv_cache", "model", "checkpoints", "sampling", "stop_strings", "completion", "generation", "table",
+    "cli", "__main__",
 ]  # fmt: skip
 # A class's own constructors that open what lies below it: imported when called, and nowhere else.
-DOORS = {("config", "presets"), ("model", "checkpoints")}
+DOORS = {("config", "presets"), ("tokenizer", "checkpoints"), ("model", "checkpoints")}
 FRAMEWORKS = {"torch", "transformers", "tensorflow", "safetensors", "tiktoken", "tokenizers"}
 
 

@@ -29,11 +29,12 @@ HF_WEIGHTS: dict[str, Callable[[Path], Tensors]] = {
 MAX_JSON = 100_000_000  # bytes
 
 
-def read_checkpoint(folder: str | os.PathLike[str]) -> tuple[GPTConfig, Tensors]:
+def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.float32) -> tuple[GPTConfig, Tensors]:
     """The configuration and the parameters, memory-mapped where the layout allows, of the checkpoint in a folder.
 
     Known layouts: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one file or in shards with an
-    index (Hugging Face, and what `write_checkpoint` writes), and `hparams.json` with `model.ckpt.*` (OpenAI).
+    index (Hugging Face, and what `write_checkpoint` writes), and `hparams.json` with `model.ckpt.*` (OpenAI). Arrays
+    that have to be made because a family stores its tensors in another way are made in `dtype`.
 
     Raises
     ------
@@ -44,9 +45,9 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> tuple[GPTConfig, Tensors]
     """
     folder = Path(folder)
     if (folder / "config.json").is_file():
-        return _read_hf(folder)
+        return _read_hf(folder, dtype)
     if (folder / "hparams.json").is_file():
-        return _read_openai(folder)
+        return _read_openai(folder, dtype)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}")
     raise FileNotFoundError(
@@ -54,19 +55,17 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> tuple[GPTConfig, Tensors]
     )
 
 
-def _read_hf(folder: Path) -> tuple[GPTConfig, Tensors]:
+def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     path = folder / "config.json"
     values = _read_object(path)
-    if values.get("model_type") == names.OUR_MODEL_TYPE:
-        config = names.config_from_ours(path, values)
-    else:
-        config = names.config_from_hf(path, values)
+    family = names.family_of(path, values)
+    config = family.config(path, values)
     for name, reader in HF_WEIGHTS.items():
         if (folder / name).is_file():
-            return names.parameters_from_hf(folder / name, reader(folder / name), config)
+            return family.parameters(folder / name, reader(folder / name), config, dtype)
         index = folder / f"{name}.index.json"
         if index.is_file():
-            return names.parameters_from_hf(index, _read_shards(index, reader), config)
+            return family.parameters(index, _read_shards(index, reader), config, dtype)
     raise FileNotFoundError(
         f"{folder} has a config.json but no weights: neither {' nor '.join(HF_WEIGHTS)}, nor shards"
     )
@@ -91,13 +90,13 @@ def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
     return tensors
 
 
-def _read_openai(folder: Path) -> tuple[GPTConfig, Tensors]:
+def _read_openai(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     path = folder / "hparams.json"
-    config = names.config_from_openai(path, _read_object(path))
+    config = names.OPENAI.config(path, _read_object(path))
     index = folder / "model.ckpt.index"
     if not index.is_file():
         raise FileNotFoundError(f"{folder} has a hparams.json but no weights: {index.name} is missing")
-    return config, names.parameters_from_openai(index, read_tensorflow(index), config)
+    return names.OPENAI.parameters(index, read_tensorflow(index), config, dtype)
 
 
 def _read_object(path: Path) -> dict[str, Any]:
@@ -116,7 +115,7 @@ def write_checkpoint(
     folder: str | os.PathLike[str], config: GPTConfig, parameters: Mapping[str, npt.NDArray[np.floating[Any]]]
 ) -> None:
     """Write config.json and model.safetensors: as Hugging Face's GPT-2 if it can represent the model, else as ours."""
-    values = names.config_to_hf(config) or {"model_type": names.OUR_MODEL_TYPE, **config.to_dict()}
+    values, tensors = names.to_files(config, dict(parameters))
     with written_together(folder, ["config.json", "model.safetensors"]) as (config_file, weights_file):
         config_file.write(json.dumps(values, indent=2).encode() + b"\n")
-        write_safetensors(weights_file, names.parameters_to_hf(parameters))
+        write_safetensors(weights_file, tensors)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pickle
+import re
 import tracemalloc
 import zipfile
 from itertools import accumulate
@@ -26,6 +27,56 @@ def random_parameters(config, dtype=np.float32):
     """Random gains and biases too, so that no two parameters can be exchanged without notice."""
     rng = np.random.default_rng(0)
     return {name: rng.standard_normal(shape).astype(dtype) for name, shape in parameter_shapes(config).items()}
+
+
+# config.json of the model that `small_config` describes, in the words of three families.
+GPT2_FIELDS = {"model_type": "gpt2", "n_layer": 2, "n_head": 2, "n_embd": 8, "n_positions": 12, "vocab_size": 40}
+GPT_NEO_FIELDS = {
+    "model_type": "gpt_neo", "num_layers": 2, "num_heads": 2, "hidden_size": 8, "max_position_embeddings": 12,
+    "vocab_size": 40, "intermediate_size": None, "attention_types": [[["global"], 2]],
+}  # fmt: skip
+OPT_FIELDS = {
+    "model_type": "opt", "num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 8, "ffn_dim": 32,
+    "max_position_embeddings": 12, "vocab_size": 40, "activation_function": "gelu_new",
+}  # fmt: skip
+GPT_NEO_MODULES = {"attn.c_proj": "attn.attention.out_proj", "attn.qkv": "attn.attention"}
+OPT_MODULES = {
+    "wte": "embed_tokens", "wpe": "embed_positions", "ln_f": "final_layer_norm", "h.": "layers.",
+    "ln_1": "self_attn_layer_norm", "ln_2": "final_layer_norm", "attn.c_proj": "self_attn.out_proj",
+    "attn.qkv": "self_attn", "mlp.c_fc": "fc1", "mlp.c_proj": "fc2",
+}  # fmt: skip
+
+
+def in_linear_layers(parameters, prefix, modules):
+    """The parameters as torch.nn.Linear has them: matrices (d_out, d_in), each of queries, keys and values alone."""
+    tensors = {}
+    for name, array in parameters.items():
+        array = array if name in ("wte.weight", "wpe.weight") else array.T
+        parts = {name: array}
+        if ".c_attn." in name:
+            parts = {
+                name.replace("c_attn", f"qkv.{x}_proj"): part for x, part in zip("qkv", np.split(array, 3), strict=True)
+            }
+        for part, value in parts.items():
+            theirs = part if part.startswith("lm_head") else prefix + part
+            for ours, their_module in modules.items():
+                theirs = theirs.replace(ours, their_module)
+            tensors[theirs] = value
+    return tensors
+
+
+def gpt_neo_tensors(parameters, prefix="transformer."):
+    """The parameters as GPTNeoForCausalLM names them, without what it lacks, the biases of queries, keys and values."""
+    tensors = in_linear_layers(parameters, prefix, GPT_NEO_MODULES)
+    return {name: tensor for name, tensor in tensors.items() if not re.search("[qkv]_proj.bias", name)}
+
+
+def opt_tensors(parameters, prefix="model.decoder."):
+    """The parameters as OPTForCausalLM names them. Its first two positions, which nothing may use, are not numbers."""
+    tensors = in_linear_layers(parameters, prefix, OPT_MODULES)
+    used = parameters["wpe.weight"]
+    unused = np.full((2, used.shape[1]), np.nan, used.dtype)
+    return tensors | {f"{prefix}embed_positions.weight": np.concatenate([unused, used])}
 
 
 def assert_same_arrays(ours, expected):

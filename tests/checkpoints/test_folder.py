@@ -13,10 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gptcompare as gc
-from gptcompare.checkpoints import CheckpointError, folder, names, read_checkpoint, write_checkpoint
+from gptcompare.checkpoints import CheckpointError, folder, read_checkpoint, write_checkpoint
+from gptcompare.checkpoints.names import gpt2
 from gptcompare.checkpoints.safetensors import write_safetensors
 
-from .forge import assert_same_arrays, little_memory, random_parameters, small_config
+from .forge import (
+    GPT_NEO_FIELDS,
+    OPT_FIELDS,
+    assert_same_arrays,
+    gpt_neo_tensors,
+    little_memory,
+    opt_tensors,
+    random_parameters,
+    small_config,
+)
 
 DATA = Path(__file__).parents[1] / "data"
 CONFIG = small_config()
@@ -35,14 +45,22 @@ def safetensors_bytes(tensors):
     return file.getvalue()
 
 
+def save_as(path, values, tensors):
+    """A checkpoint with this config.json and these tensors."""
+    path.mkdir(exist_ok=True)
+    (path / "config.json").write_text(json.dumps(values))
+    (path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
+    return path
+
+
 def save_in_shards(path, weight_map=None):
     """A checkpoint in two files, every other tensor in each, with the index that huggingface_hub describes."""
-    tensors = names.parameters_to_hf(random_parameters(CONFIG))
+    tensors = gpt2.parameters_to_hf(random_parameters(CONFIG))
     files = [f"model-{n:05d}-of-00002.safetensors" for n in (1, 2)]
     places = {name: files[n % 2] for n, name in enumerate(tensors)}
     for file in files:
         (path / file).write_bytes(safetensors_bytes({n: tensors[n] for n in tensors if places[n] == file}))
-    (path / "config.json").write_text(json.dumps(names.config_to_hf(CONFIG)))
+    (path / "config.json").write_text(json.dumps(gpt2.config_to_hf(CONFIG)))
     index = {"metadata": {}, "weight_map": places if weight_map is None else places | weight_map}
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
     return files
@@ -78,6 +96,37 @@ class TestReading:
         assert config == CONFIG
         assert_same_arrays(parameters, random_parameters(CONFIG))
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("family", ["gpt_neo", "opt"])
+    def test_arrays_that_have_to_be_made_have_the_dtype_that_is_asked_for(self, tmp_path, family, dtype):
+        save_as(tmp_path, *ORIGINALS[family])
+        _, parameters = read_checkpoint(tmp_path, dtype)
+        whole = (tmp_path / "model.safetensors").rename(tmp_path / "shard")
+        index = {"weight_map": dict.fromkeys(ORIGINALS[family][1], "shard")}
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+        _, from_shards = read_checkpoint(tmp_path, dtype)
+        assert whole.exists()
+        assert_same_arrays(from_shards, parameters)
+        for layer in range(2):
+            assert parameters[f"h.{layer}.attn.c_attn.weight"].dtype == dtype
+            assert parameters[f"h.{layer}.attn.c_attn.bias"].dtype == dtype
+
+    @pytest.mark.reference
+    def test_an_opt_as_it_is_published_with_torch_save_in_float16(self, torch, transformers, tmp_path):
+        sizes = {"hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "ffn_dim": 20, "init_std": 0.3}
+        config = transformers.OPTConfig(**sizes, vocab_size=40, max_position_embeddings=12, pad_token_id=1)
+        theirs = transformers.OPTForCausalLM(config).half().eval()
+        theirs.config.save_pretrained(tmp_path)
+        torch.save(theirs.state_dict(), tmp_path / "pytorch_model.bin")
+        assert "lm_head.weight" in theirs.state_dict()
+        ids = np.arange(24).reshape(2, 12)
+        with torch.no_grad():
+            expected = theirs.double()(torch.tensor(ids)).logits.numpy()
+        for dtype, tolerance in TOLERANCE.items():
+            ours = gc.GPT.from_pretrained(tmp_path, dtype=dtype)
+            assert ours.config.tied_embeddings
+            assert_same_logits(ours(ids), expected, tolerance)
+
     @pytest.mark.reference
     def test_shards_of_transformers(self, transformers, tmp_path):
         sizes = {"vocab_size": 40, "n_positions": 12, "n_embd": 8, "n_layer": 2, "n_head": 2}
@@ -102,7 +151,7 @@ class TestReading:
     ):
         config = small_config(tied_embeddings=False)
         saved(tmp_path, config)
-        (tmp_path / "config.json").write_text(json.dumps(names.config_to_hf(CONFIG)))
+        (tmp_path / "config.json").write_text(json.dumps(gpt2.config_to_hf(CONFIG)))
         ids = np.arange(10)
         theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path)
         with torch.no_grad():
@@ -189,29 +238,57 @@ class TestMalformed:
             read_checkpoint(tmp_path)
 
 
-HF_FIELDS = [*names.config_to_hf(CONFIG), "scale_attn_weights", "add_cross_attention"]
-FIELDS = st.sampled_from([*HF_FIELDS, *CONFIG.to_dict(), "n_ctx"])
+FIELDS = {
+    "torch-zip-gpt2": [*gpt2.config_to_hf(CONFIG), "scale_attn_weights", "add_cross_attention"],
+    "tensorflow-gpt2": ["n_layer", "n_head", "n_embd", "n_ctx", "n_vocab"],
+    "ours": ["model_type", *CONFIG.to_dict()],
+    "gpt_neo": [*GPT_NEO_FIELDS, "attention_layers", "window_size", "activation_function", "tie_word_embeddings"],
+    "opt": [*OPT_FIELDS, "word_embed_proj_dim", "do_layer_norm_before", "enable_bias", "tie_word_embeddings"],
+}
 LEAVES = (
-    st.sampled_from([0, 1, 2, 8, 12, 40, -1, 10**9, 10**4000, "gpt2", "gptcompare", "relu", "banded", 1e-5, 1e400])
+    st.sampled_from([0, 1, 2, 8, 12, 40, -1, 10**9, 10**4000, 1e-5, 1e400])
+    | st.sampled_from(["gpt2", "gpt_neo", "opt", "gptcompare", "relu", "banded", "global", "local"])
     | st.none() | st.booleans() | st.text(max_size=3)
 )  # fmt: skip
-VALUES = LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(st.text(max_size=3), LEAVES, max_size=2)
+LISTS = st.lists(LEAVES, max_size=3)
+VALUES = LEAVES | LISTS | st.dictionaries(st.text(max_size=3), LEAVES, max_size=2)
+LAYER_KINDS = st.lists(st.sampled_from(["global", "local"]), max_size=3)
+REPETITIONS = st.lists(st.tuples(LAYER_KINDS | LISTS, LEAVES), max_size=3)
+ORIGINALS = {
+    "gpt_neo": (
+        GPT_NEO_FIELDS | {"attention_types": [[["global", "local"], 1]], "window_size": 3},
+        gpt_neo_tensors(random_parameters(CONFIG)),
+    ),
+    "opt": (OPT_FIELDS, opt_tensors(random_parameters(CONFIG))),
+}
 
 
+def saved_original(path, layout):
+    """A folder of this layout as it is before anything is changed."""
+    if layout == "ours":
+        saved(path, small_config(attention=("banded",), band_width=3))
+    elif layout in ORIGINALS:
+        save_as(path, *ORIGINALS[layout])
+    else:
+        shutil.copytree(DATA / layout, path)
+    shutil.copy(next(path.glob("[ch]*.json")), path / "original")
+
+
+@pytest.mark.parametrize("layout", FIELDS)
 class TestFuzzing:
-    @settings(max_examples=300, derandomize=True, deadline=None, database=None)
-    @given(
-        changes=st.dictionaries(FIELDS, VALUES, max_size=3),
-        layout=st.sampled_from(["torch-zip-gpt2", "tensorflow-gpt2", "ours"]),
-    )
-    def test_any_change_of_the_configuration_is_read_or_refused(self, tmp_path_factory, changes, layout):
+    def test_the_original_is_read(self, tmp_path, layout):
+        saved_original(tmp_path / layout, layout)
+        config, parameters = read_checkpoint(tmp_path / layout)
+        assert gc.GPT(config, parameters).config.n_layer == 2
+
+    @settings(max_examples=100, derandomize=True, deadline=None, database=None)
+    @given(data=st.data())
+    def test_any_change_of_the_configuration_is_read_or_refused(self, tmp_path_factory, layout, data):
         path = tmp_path_factory.getbasetemp() / f"fuzz-{layout}"
         if not path.exists():
-            if layout == "ours":
-                saved(path, small_config(attention=("banded",), band_width=3))
-            else:
-                shutil.copytree(DATA / layout, path)
-            shutil.copy(next(path.glob("[ch]*.json")), path / "original")
+            saved_original(path, layout)
+        names = st.sampled_from(FIELDS[layout])
+        changes = data.draw(st.dictionaries(names, VALUES | REPETITIONS, max_size=3))
         description = next(path.glob("[ch]*.json"))
         description.write_text(json.dumps(json.loads((path / "original").read_text()) | changes))
         try:
@@ -241,6 +318,16 @@ class TestWriting:
         model = gc.GPT.from_pretrained(tmp_path, dtype=dtype)
         assert model.config == config
         assert_same_arrays(model.parameters(), random_parameters(config, dtype))
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize(("family", "model_type"), [("gpt_neo", "gptcompare"), ("opt", "gpt2")])
+    def test_a_model_of_another_family_is_the_same_after_saving(self, tmp_path, family, model_type, dtype):
+        before = gc.GPT.from_pretrained(save_as(tmp_path / "theirs", *ORIGINALS[family]), dtype=dtype)
+        before.save_pretrained(tmp_path / "ours")
+        assert json.loads((tmp_path / "ours" / "config.json").read_text())["model_type"] == model_type
+        after = gc.GPT.from_pretrained(tmp_path / "ours", dtype=dtype)
+        assert after.config == before.config
+        assert_same_arrays(after.parameters(), before.parameters())
 
     @pytest.mark.reference
     @pytest.mark.parametrize("dtype", TOLERANCE)

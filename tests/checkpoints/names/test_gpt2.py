@@ -3,15 +3,22 @@ import re
 import numpy as np
 import pytest
 
-import gptcompare as gc
-from gptcompare.checkpoints import CheckpointError, names
+from gptcompare.checkpoints import CheckpointError
+from gptcompare.checkpoints.names import gpt2
+from gptcompare.config import GPTConfig
 
-from .forge import assert_same_arrays, random_parameters, small_config
+from ..forge import GPT2_FIELDS, assert_same_arrays, random_parameters, small_config
 
-HF = {"model_type": "gpt2", "n_layer": 2, "n_head": 2, "n_embd": 8, "n_positions": 12, "vocab_size": 40}
-HPARAMS = {"n_layer": 2, "n_head": 2, "n_embd": 8, "n_ctx": 12, "n_vocab": 40}
 CONFIG = small_config()
 UNTIED = small_config(tied_embeddings=False)
+# What config.json of Cerebras-GPT-111M says.
+CEREBRAS_111M = {
+    "activation_function": "gelu", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.0, "bos_token_id": 50256,
+    "embd_pdrop": 0.0, "eos_token_id": 50256, "initializer_range": 0.02, "layer_norm_epsilon": 1e-05,
+    "model_type": "gpt2", "n_embd": 768, "n_head": 12, "n_inner": 3072, "n_layer": 10, "n_positions": 2048,
+    "reorder_and_upcast_attn": False, "resid_pdrop": 0.0, "scale_attn_by_inverse_layer_idx": False,
+    "scale_attn_weights": True, "use_cache": True, "vocab_size": 50257,
+}  # fmt: skip
 
 
 def hf_tensors(config, prefix="transformer."):
@@ -22,54 +29,30 @@ def hf_tensors(config, prefix="transformer."):
     return tensors
 
 
-def openai_tensors():
-    """Random parameters under the names of openai/gpt-2, src/model.py, whose matrices have a leading axis of 1."""
-    tensors = {}
-    for name, array in random_parameters(CONFIG).items():
-        kind = {"weight": "w" if array.ndim == 2 else "g", "bias": "b"}[name.rpartition(".")[2]]
-        theirs = "model/" + re.sub(r"h\.(\d+)", r"h\1", name).replace(".", "/").rpartition("/")[0]
-        if name in ("wte.weight", "wpe.weight"):
-            tensors[theirs] = array
-        else:
-            tensors[f"{theirs}/{kind}"] = array[None] if array.ndim == 2 else array
-    return tensors
-
-
-class TestConfigFromHuggingFace:
+class TestConfig:
     def read(self, **changes):
-        return names.config_from_hf("config.json", HF | changes)
+        return gpt2.config("config.json", GPT2_FIELDS | changes)
 
     def test_sizes(self):
         assert self.read() == CONFIG
 
+    def test_cerebras_gpt(self):
+        assert gpt2.config("config.json", CEREBRAS_111M) == GPTConfig(
+            n_layer=10, n_head=12, d_model=768, d_mlp=3072, n_ctx=2048, n_vocab=50257, activation="gelu_erf"
+        )
+
     @pytest.mark.reference
     def test_a_missing_field_has_the_default_of_transformers(self, transformers):
         written = transformers.GPT2Config().to_dict()
-        assert names.config_from_hf("config.json", {"model_type": "gpt2"}) == names.config_from_hf("c.json", written)
-
-    def test_an_old_file_without_a_model_type_is_a_gpt2(self):
-        assert names.config_from_hf("config.json", {n: v for n, v in HF.items() if n != "model_type"}) == CONFIG
+        assert gpt2.config("config.json", {"model_type": "gpt2"}) == gpt2.config("config.json", written)
 
     @pytest.mark.parametrize(("n_inner", "d_mlp"), [(None, 32), (20, 20)])
     def test_n_inner_is_four_times_the_width_if_null(self, n_inner, d_mlp):
         assert self.read(n_inner=n_inner).d_mlp == d_mlp
 
-    @pytest.mark.reference
-    @pytest.mark.parametrize("theirs", names.HF_ACTIVATIONS)
-    def test_every_activation_is_the_function_that_transformers_computes(self, torch, transformers, theirs):
-        from transformers.activations import ACT2FN
-
-        x = np.linspace(-6, 6, 1001)
-        expected = ACT2FN[theirs](torch.from_numpy(x)).numpy()
-        ours = gc.ops.ACTIVATION[self.read(activation_function=theirs).activation](x.copy())
-        # gelu_fast writes sqrt(2 / pi) with ten digits
-        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-9 if theirs == "gelu_fast" else 1e-14)
-
     @pytest.mark.parametrize(
         ("changes", "reason"),
         [
-            ({"model_type": "llama"}, "model_type 'llama' is not supported"),
-            ({"model_type": ["gpt2"]}, "model_type"),
             ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx True is not supported"),
             ({"scale_attn_weights": False}, "scale_attn_weights False is not supported"),
             ({"add_cross_attention": True}, "add_cross_attention True is not supported"),
@@ -94,10 +77,6 @@ class TestConfigFromHuggingFace:
         with pytest.raises(CheckpointError, match=rf"config\.json: .*{reason}"):
             self.read(**changes)
 
-    def test_a_file_of_neither_family_is_refused(self):
-        with pytest.raises(CheckpointError, match="model_type None is not supported"):
-            names.config_from_hf("config.json", {"hidden_size": 8})
-
 
 class TestConfigToHuggingFace:
     @pytest.mark.parametrize(
@@ -110,50 +89,34 @@ class TestConfigToHuggingFace:
         ids=str,
     )  # fmt: skip
     def test_what_is_written_computes_the_same_function(self, config):
-        read = names.config_from_hf("config.json", names.config_to_hf(config))
-        bands = [[c.band_of(layer) for layer in range(c.n_layer)] for c in (config, read)]
-        assert bands[0] == bands[1]
+        read = gpt2.config("config.json", gpt2.config_to_hf(config))
+        patterns = [[c.pattern_of(layer) for layer in range(c.n_layer)] for c in (config, read)]
+        assert patterns[0] == patterns[1]
         assert read.to_dict() == config.to_dict() | {"attention": ["dense"], "band_width": None}
 
-    @pytest.mark.parametrize("changes", [{"attention": ["banded"], "band_width": 3}, {"d_head": 3}], ids=str)
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"attention": ["banded"], "band_width": 3},
+            {"attention": ["dense", "banded"], "band_width": 3},
+            {"attention": ["dense", "strided"], "stride": 3},
+            {"attention": ["fixed"], "stride": 3, "summary_width": 1},
+            {"d_head": 3},
+        ],
+        ids=str,
+    )
     def test_there_is_none_for_what_its_gpt2_cannot_represent(self, changes):
-        assert names.config_to_hf(small_config(**changes)) is None
+        assert gpt2.config_to_hf(small_config(**changes)) is None
 
     @pytest.mark.parametrize(("n_vocab", "eot"), [(40, 39), (50257, 50256), (50304, 50256)])
     def test_the_end_of_text_is_that_of_gpt2_or_the_last_token(self, n_vocab, eot):
-        values = names.config_to_hf(small_config(n_vocab=n_vocab))
+        values = gpt2.config_to_hf(small_config(n_vocab=n_vocab))
         assert values["bos_token_id"] == values["eos_token_id"] == eot
 
 
-class TestOtherConfigs:
-    def test_hparams_of_openai(self):
-        assert names.config_from_openai("hparams.json", HPARAMS) == CONFIG
-
-    @pytest.mark.parametrize("name", HPARAMS)
-    def test_hparams_without_a_size_are_refused_by_its_name(self, name):
-        with pytest.raises(CheckpointError, match=rf"hparams\.json: .*{name} missing"):
-            names.config_from_openai("hparams.json", {n: v for n, v in HPARAMS.items() if n != name})
-
-    def test_hparams_of_the_wrong_kind_are_refused(self):
-        with pytest.raises(CheckpointError, match=r"hparams\.json: n_ctx must be an integer"):
-            names.config_from_openai("hparams.json", HPARAMS | {"n_ctx": "12"})
-
-    def test_our_own(self):
-        config = small_config(attention=("dense", "banded"), band_width=3, d_head=5)
-        values = {"model_type": names.OUR_MODEL_TYPE, **config.to_dict()}
-        assert names.config_from_ours("config.json", values) == config
-
-    @pytest.mark.parametrize(
-        "changes", [{"n_experts": 8}, {"n_layer": "2"}, {"attention": "dense"}, {"attention": [["dense"]]}], ids=str
-    )
-    def test_our_own_with_something_wrong_is_refused_by_its_name(self, changes):
-        with pytest.raises(CheckpointError, match=rf"config\.json: .*{next(iter(changes))}"):
-            names.config_from_ours("config.json", CONFIG.to_dict() | changes)
-
-
-class TestParametersFromHuggingFace:
+class TestParameters:
     def read(self, tensors, config=CONFIG):
-        return names.parameters_from_hf("model.safetensors", tensors, config)
+        return gpt2.parameters("model.safetensors", tensors, config, np.float32)
 
     @pytest.mark.parametrize("prefix", ["transformer.", ""])
     @pytest.mark.parametrize("config", [CONFIG, UNTIED], ids=["tied", "untied"])
@@ -164,7 +127,7 @@ class TestParametersFromHuggingFace:
 
     def test_what_is_written_under_their_names_is_read(self):
         parameters = random_parameters(UNTIED)
-        assert_same_arrays(self.read(names.parameters_to_hf(parameters), UNTIED)[1], parameters)
+        assert_same_arrays(self.read(gpt2.parameters_to_hf(parameters), UNTIED)[1], parameters)
 
     def test_masks_of_old_exports_are_ignored(self):
         masks = {f"h.{n}.attn.{name}": np.ones((1, 1, 12, 12)) for n in (0, 1) for name in ("bias", "masked_bias")}
@@ -221,32 +184,3 @@ class TestParametersFromHuggingFace:
     def test_a_configuration_of_more_layers_than_the_file_has_is_refused_at_once(self, n_layer):
         with pytest.raises(CheckpointError, match="layers"):
             self.read(hf_tensors(CONFIG), small_config(n_layer=n_layer))
-
-
-class TestParametersFromOpenAI:
-    def read(self, tensors):
-        return names.parameters_from_openai("model.ckpt.index", tensors, CONFIG)
-
-    def test_names_and_leading_axes(self):
-        assert_same_arrays(self.read(openai_tensors()), random_parameters(CONFIG))
-
-    def test_what_training_adds_is_ignored(self):
-        tensors = openai_tensors()
-        adam = {f"{name}/{moment}": tensor for name, tensor in tensors.items() for moment in ("Adam", "Adam_1")}
-        counters = {"global_step": np.array(7), "beta1_power": np.array(0.9), "opt/model/wte": np.ones(3)}
-        assert_same_arrays(self.read(tensors | adam | counters), random_parameters(CONFIG))
-
-    def test_a_missing_tensor_is_named(self):
-        tensors = openai_tensors()
-        del tensors["model/h1/mlp/c_fc/b"]
-        with pytest.raises(CheckpointError, match=r"missing, among them h\.1\.mlp\.c_fc\.bias"):
-            self.read(tensors)
-
-    @pytest.mark.parametrize("extra", ["model/h2/ln_1/g", "model/lm_head/w"])
-    def test_an_unknown_tensor_is_refused(self, extra):
-        with pytest.raises(CheckpointError, match="not of this model"):
-            self.read(openai_tensors() | {extra: np.ones(8, np.float32)})
-
-    def test_two_names_of_one_parameter_are_refused(self):
-        with pytest.raises(CheckpointError, match="occurs twice"):
-            self.read(openai_tensors() | {"model/ln_f/w": np.ones(8, np.float32)})

@@ -1,0 +1,93 @@
+"""GPT-Neo in Hugging Face transformers (models/gpt_neo), the nearest public relative of GPT-3's attention pattern.
+
+Every second layer sees a window of the latest 256 tokens, the token itself among them: GPT-3's band. Two differences
+to GPT-2 are not of the architecture and are resolved here. The scores are not divided by sqrt(d_head): the weights of
+the queries are multiplied by it instead. The queries, keys and values have no biases: ours are zero, and `n_params`
+counts them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from ...config import GPTConfig
+from ..errors import CheckpointError
+from .common import Tensors, activation, make_config, with_output
+from .linear_layers import renamed, with_joined_qkv
+
+PREFIX = re.compile(r"^transformer\.")
+BLOCK = re.compile(r"^h\.(\d+)\.")
+MODULES = {
+    **{name: name for name in ("wte", "wpe", "ln_f", "lm_head")},
+    "*.attn.attention.q_proj": "*.attn.q_proj",
+    "*.attn.attention.k_proj": "*.attn.k_proj",
+    "*.attn.attention.v_proj": "*.attn.v_proj",
+    "*.attn.attention.out_proj": "*.attn.c_proj",
+    **{f"*.{name}": f"*.{name}" for name in ("ln_1", "ln_2", "mlp.c_fc", "mlp.c_proj")},
+}
+# The masks that old exports carry along.
+MASKS = re.compile(r"(transformer\.)?h\.\d+\.attn\.attention\.(bias|masked_bias)")
+LAYER_KINDS = {"global": "dense", "local": "banded"}
+MAX_LAYERS = 10_000  # beyond any model; a forged number of repetitions asks for no more memory than that
+
+
+def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
+    """The configuration of a config.json; a missing field has transformers' default."""
+    n_layer = values.get("num_layers", 24)
+    if type(n_layer) is not int or not 1 <= n_layer <= MAX_LAYERS:
+        raise CheckpointError(path, f"num_layers must be an integer from 1 to {MAX_LAYERS}, got {repr(n_layer)[:80]}")
+    attention = _attention(path, values, n_layer)
+    return make_config(
+        path,
+        n_layer=n_layer,
+        n_head=values.get("num_heads", 16),
+        d_model=values.get("hidden_size", 2048),
+        d_mlp=values.get("intermediate_size"),
+        n_ctx=values.get("max_position_embeddings", 2048),
+        n_vocab=values.get("vocab_size", 50257),
+        attention=attention,
+        band_width=values.get("window_size", 256) if "banded" in attention else None,
+        activation=activation(path, values.get("activation_function", "gelu_new")),
+        layer_norm_eps=values.get("layer_norm_epsilon", 1e-5),
+        tied_embeddings=values.get("tie_word_embeddings", True),
+    )
+
+
+def _attention(path: Path, values: Mapping[str, Any], n_layer: int) -> tuple[str, ...]:
+    """[[["global", "local"], 12]], which says 12 times global and local, as the shortest cycle: ("dense", "banded").
+
+    The layers one by one, which most files have as well, overrule that in transformers.
+    """
+    field = "attention_layers" if "attention_layers" in values else "attention_types"
+    types = [[values[field], 1]] if field == "attention_layers" else values.get(field)
+    if types is None:
+        types = [[["global", "local"], 12]]
+    layers: list[str] = []
+    try:
+        for kinds, times in types:
+            if len(layers) + len(kinds) * times > n_layer:
+                raise ValueError
+            layers += [LAYER_KINDS[kind] for kind in kinds] * times
+    except (TypeError, ValueError, KeyError, OverflowError):  # what is wrong with it is all the same
+        layers = []
+    if len(layers) != n_layer:
+        shown = repr(values.get(field))[:80]
+        raise CheckpointError(
+            path, f"{field} {shown} does not name {n_layer} layers' kinds, which are global and local"
+        )
+    cycle = next(n for n in range(1, n_layer + 1) if layers[n:] == layers[:-n])
+    return tuple(layers[:cycle])
+
+
+def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+    """Our names and layout, the missing biases, and the queries' weights times sqrt(d_head)."""
+    without_masks = {name: tensor for name, tensor in tensors.items() if not MASKS.fullmatch(name)}
+    found = renamed(path, without_masks, PREFIX, BLOCK, MODULES)
+    found = with_joined_qkv(path, found, config, dtype, biased=False, query_scale=math.sqrt(config.d_head))
+    return with_output(path, found, config)

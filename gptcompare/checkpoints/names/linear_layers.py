@@ -1,0 +1,88 @@
+"""Families whose matrices are torch.nn.Linear's, (d_out, d_in), with one each for queries, keys and values.
+
+Ours are (d_in, d_out), the three side by side, as in GPT-2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ...config import GPTConfig
+from ..errors import CheckpointError
+from .common import Tensors
+
+EMBEDDINGS = ("wte", "wpe")
+
+
+def renamed(
+    path: Path, tensors: Tensors, prefix: re.Pattern[str], block: re.Pattern[str], modules: Mapping[str, str]
+) -> Tensors:
+    """The tensors under our names, matrices as (d_in, d_out).
+
+    Parameters
+    ----------
+    path : Path
+        Of the file, for messages.
+    tensors : dict of name -> array
+    prefix : pattern
+        What a name may begin with or not: it depends on which class a model was saved from.
+    block : pattern
+        The beginning of the names of a block's modules; its group is the layer's number.
+    modules : dict of their name -> ours
+        Without a block's beginning and without ".weight" or ".bias"; a block's modules begin with "*.".
+
+    Raises
+    ------
+    CheckpointError
+        If a name is none of these, or occurs with and without its prefix.
+    """
+    found: Tensors = {}
+    for name, tensor in tensors.items():
+        module, _, kind = prefix.sub("", name).rpartition(".")
+        layer = block.match(module)
+        ours = modules.get("*." + module[layer.end() :] if layer else module)
+        if ours is None:
+            raise CheckpointError(path, f"{name} is not a parameter of such a model")
+        new_name = f"{ours.replace('*', f'h.{layer[1]}', 1) if layer else ours}.{kind}"
+        if new_name in found:
+            raise CheckpointError(path, f"{name} occurs twice, with and without its prefix")
+        found[new_name] = tensor.T if tensor.ndim == 2 and ours not in EMBEDDINGS else tensor
+    return found
+
+
+def with_joined_qkv(
+    path: Path, found: Tensors, config: GPTConfig, dtype: npt.DTypeLike, *, biased: bool, query_scale: float = 1.0
+) -> Tensors:
+    """`found` with each layer's q_proj, k_proj and v_proj made one c_attn.
+
+    The arrays are made in the dtype that the model computes in, so that scaling the queries is as exact as all else.
+    Without biases in the file they are zero.
+    """
+    D, A = config.d_model, config.d_attention
+    for layer in range(min(config.n_layer, len(found))):  # the number in a forged file may be any
+        parts = [_take(path, found, f"h.{layer}.attn.{name}_proj.weight", (D, A)) for name in "qkv"]
+        weight = np.concatenate(parts, axis=1, dtype=dtype)
+        weight[:, :A] *= query_scale
+        bias = np.zeros(3 * A, dtype)
+        if biased:
+            parts = [_take(path, found, f"h.{layer}.attn.{name}_proj.bias", (A,)) for name in "qkv"]
+            bias[:] = np.concatenate(parts)
+            bias[:A] *= query_scale
+        found |= {f"h.{layer}.attn.c_attn.weight": weight, f"h.{layer}.attn.c_attn.bias": bias}
+    return found
+
+
+def _take(path: Path, found: Tensors, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.floating]:
+    if name not in found:
+        raise CheckpointError(path, f"{name} is missing")
+    array = found.pop(name)
+    if array.shape != shape:
+        raise CheckpointError(path, f"{name} has shape {array.shape}, the configuration asks for {shape}")
+    if array.dtype.kind != "f":
+        raise CheckpointError(path, f"{name} holds {array.dtype} numbers, not floating-point ones")
+    return array

@@ -1,0 +1,76 @@
+"""OPT in Hugging Face transformers (models/opt), Meta's rebuilding of GPT-3's sizes, dense, with ReLU.
+
+Its table of positions begins with two rows that are never used for a text without padding (they come from fairseq):
+position 0 is in row 2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from ...config import GPTConfig
+from ..errors import CheckpointError
+from .common import Tensors, activation, make_config, require, with_output
+from .linear_layers import renamed, with_joined_qkv
+
+UNUSED_POSITIONS = 2
+# opt-350m has the layer norms behind the sub-layers, and embeddings narrower than the model: it is another function.
+REQUIRED = {
+    "do_layer_norm_before": True,
+    "_remove_final_layer_norm": False,
+    "enable_bias": True,
+    "layer_norm_elementwise_affine": True,
+}
+PREFIX = re.compile(r"^(model\.)?decoder\.")
+BLOCK = re.compile(r"^layers\.(\d+)\.")
+MODULES = {
+    "embed_tokens": "wte",
+    "embed_positions": "wpe",
+    "*.self_attn_layer_norm": "*.ln_1",
+    "*.self_attn.q_proj": "*.attn.q_proj",
+    "*.self_attn.k_proj": "*.attn.k_proj",
+    "*.self_attn.v_proj": "*.attn.v_proj",
+    "*.self_attn.out_proj": "*.attn.c_proj",
+    "*.final_layer_norm": "*.ln_2",
+    "*.fc1": "*.mlp.c_fc",
+    "*.fc2": "*.mlp.c_proj",
+    "final_layer_norm": "ln_f",
+    "lm_head": "lm_head",
+}
+
+
+def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
+    """The configuration of a config.json; a missing field has transformers' default."""
+    d_model = values.get("hidden_size", 768)
+    require(path, values, REQUIRED)
+    if values.get("word_embed_proj_dim") not in (None, d_model):
+        raise CheckpointError(
+            path,
+            f"word_embed_proj_dim {values['word_embed_proj_dim']!r} is not supported, only "
+            f"hidden_size, which is {d_model!r}",
+        )
+    return make_config(
+        path,
+        n_layer=values.get("num_hidden_layers", 12),
+        n_head=values.get("num_attention_heads", 12),
+        d_model=d_model,
+        d_mlp=values.get("ffn_dim", 3072),
+        n_ctx=values.get("max_position_embeddings", 2048),
+        n_vocab=values.get("vocab_size", 50272),
+        activation=activation(path, values.get("activation_function", "relu")),
+        tied_embeddings=values.get("tie_word_embeddings", True),
+    )
+
+
+def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+    """Our names and layout, the positions from the first one that is used."""
+    found = renamed(path, tensors, PREFIX, BLOCK, MODULES)
+    found = with_joined_qkv(path, found, config, dtype, biased=True)
+    if "wpe.weight" in found and found["wpe.weight"].ndim == 2:
+        found["wpe.weight"] = found["wpe.weight"][UNUSED_POSITIONS:]
+    return with_output(path, found, config)
