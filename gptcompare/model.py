@@ -57,8 +57,7 @@ class GPT:
         seed: int = 0,
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype).name}")
+        _check_dtype(dtype)
         if not isinstance(config, GPTConfig):
             raise TypeError(f"config must be a GPTConfig, got {config!r}: for a name use GPTConfig.preset(name)")
         if parameters is None:
@@ -91,6 +90,7 @@ class GPT:
         """
         from .checkpoints import locate, read_checkpoint
 
+        _check_dtype(dtype)
         config, parameters = read_checkpoint(locate(name_or_folder), dtype)
         return cls(config, parameters, dtype=dtype)
 
@@ -230,3 +230,8 @@ class GPT:
                     f"{sequence.n_tokens} tokens in the cache and {n_new} new ones do not fit into the "
                     f"{'context' if room == self.config.n_ctx else 'cache'} of {room} tokens"
                 )
+
+
+def _check_dtype(dtype: npt.DTypeLike) -> None:
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype).name}")

@@ -398,3 +398,8 @@ def test_a_name_in_place_of_a_configuration_is_refused():
 def test_a_dtype_that_a_model_cannot_compute_in_is_refused(dtype):
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):
         gc.GPT(CONFIGS["dense"], dtype=dtype)
+
+
+def test_a_dtype_that_a_model_cannot_compute_in_is_refused_before_a_file_is_read():
+    with pytest.raises(ValueError, match="dtype must be float32 or float64, got int64"):
+        gc.GPT.from_pretrained(DATA / "logits" / "gpt-neo", dtype=np.int64)

@@ -1,7 +1,7 @@
 """Checkpoints as files: readers of the published layouts, the writer, and where the files lie.
 
 `folder.py` is the way in. Each layout has a reader (`safetensors.py`, `tensorflow.py`, `torch_zip.py`) that gives
-name -> array and knows nothing of models; `names.py` translates each publisher's names into ours.
+name -> array and knows nothing of models; `names/` translates each publisher's names into ours.
 """
 
 from .errors import CheckpointError
