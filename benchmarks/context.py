@@ -12,12 +12,12 @@ power law context^p that fits the longer half of the contexts best (least square
 from __future__ import annotations
 
 import statistics
-import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from run import machine
+from run import machine, seconds, take_turns
 
 import gptcompare as gc
 from gptcompare.attention import causal_attention
@@ -43,30 +43,25 @@ def attention_seconds(layer: int, n: int) -> float:
     pattern = config("alternating").pattern_of(layer)
     queries, keys, values = np.random.default_rng(0).standard_normal((3, N_HEAD, n, D_MODEL // N_HEAD), np.float32)
     cache = LayerCache(N_HEAD, D_MODEL // N_HEAD, n, pattern)
-    start = time.perf_counter()
-    for first in range(0, n, CHUNK):
-        chunk = slice(first, first + CHUNK)
-        causal_attention(queries[:, chunk], *cache.extend(first, keys[:, chunk], values[:, chunk]), pattern)
-    return time.perf_counter() - start
+
+    def attend() -> None:
+        for first in range(0, n, CHUNK):
+            chunk = slice(first, first + CHUNK)
+            causal_attention(queries[:, chunk], *cache.extend(first, keys[:, chunk], values[:, chunk]), pattern)
+
+    return seconds(attend)
 
 
 def prefill_seconds(model: gc.GPT, n: int) -> float:
     """All n tokens through the model, logits of the last alone."""
-    start = time.perf_counter()
-    model(np.zeros(n, int), last_only=True)
-    return time.perf_counter() - start
+    return seconds(lambda: model(np.zeros(n, int), last_only=True))
 
 
 def decode_seconds(model: gc.GPT, n: int) -> float:
     """One more token behind n others."""
     cache = model.new_cache(capacity=n + DECODED)
     model(np.zeros(n, int), cache, last_only=True)
-    seconds = []
-    for _ in range(DECODED):
-        start = time.perf_counter()
-        model([0], cache)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    return statistics.median(seconds(lambda: model([0], cache)) for _ in range(DECODED))
 
 
 def cache_megabytes(model: gc.GPT, n: int) -> float:
@@ -93,12 +88,9 @@ def report(title: str, sides: dict[str, Callable[[int], float]], repetitions: in
     first, second = sides
     print(f"\n{title}\n\n| context | {first} | {second} | ratio |\n|---:|---:|---:|---:|")
     for n in CONTEXTS:
-        results: dict[str, list[float]] = {name: [] for name in sides}
-        for _ in range(repetitions):
-            for name, measure in sides.items():
-                results[name].append(measure(n))
-        for name, values in results.items():
-            columns[name].append(statistics.median(values))
+        middle = take_turns({name: partial(measure, n) for name, measure in sides.items()}, repetitions)
+        for name, value in middle.items():
+            columns[name].append(value)
         one, other = columns[first][-1], columns[second][-1]
         print(f"| {n} | {one:.4g} | {other:.4g} | {one / other:.2f} |", flush=True)
     print(f"| exponent | {exponent(columns[first]):.2f} | {exponent(columns[second]):.2f} | |", flush=True)
@@ -111,7 +103,6 @@ def main() -> None:
     def of_models(measure: Callable[[gc.GPT, int], float]) -> dict[str, Callable[[int], float]]:
         return {kind: lambda n, model=model: measure(model, n) for kind, model in models.items()}
 
-    attention_seconds(0, CHUNK)  # warms the library up
     report(
         "Attention of one layer, seconds",
         {"dense": lambda n: attention_seconds(0, n), f"banded {BAND}": lambda n: attention_seconds(1, n)},

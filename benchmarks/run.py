@@ -47,10 +47,10 @@ FIRST_TOKEN = {
 }
 
 
-def take_turns(sides: dict[str, Callable[[], float]]) -> dict[str, float]:
+def take_turns(sides: dict[str, Callable[[], float]], repetitions: int = REPETITIONS) -> dict[str, float]:
     """Side -> the middle of its results over the repetitions; one more of each, for warming up, is not counted."""
     results: dict[str, list[float]] = {name: [] for name in sides}
-    for repetition in range(REPETITIONS + 1):
+    for repetition in range(repetitions + 1):
         for name, measure in sides.items():
             value = measure()
             if repetition:

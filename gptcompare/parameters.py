@@ -84,10 +84,15 @@ def check_parameters(parameters: Mapping[str, Array], config: GPTConfig) -> None
     if extra := [name for name in parameters if name not in expected]:
         raise ValueError(f"{len(extra)} parameters are not of this model, among them {_some(extra)}")
     for name, shape in expected.items():
-        if parameters[name].shape != shape:
-            raise ValueError(f"{name} has shape {parameters[name].shape}, the configuration asks for {shape}")
-        if parameters[name].dtype.kind != "f":
-            raise ValueError(f"{name} holds {parameters[name].dtype} numbers, not floating-point ones")
+        check_array(name, parameters[name], shape)
+
+
+def check_array(name: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
+    """ValueError if an array has another shape, or not floating-point numbers."""
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, the configuration asks for {shape}")
+    if array.dtype.kind != "f":
+        raise ValueError(f"{name} holds {array.dtype} numbers, not floating-point ones")
 
 
 def _some(names: list[str]) -> str:

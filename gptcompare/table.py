@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .config import GPTConfig
-from .presets import Published, Result, canonical_name, presets, published
+from .presets import Published, canonical_name, presets, published
 from .presets.record import ZERO_SHOT
 
 NOT_PUBLISHED = "–"
@@ -117,12 +117,10 @@ class Table:
         """The header, then a label and a cell for each model."""
         models = [(GPTConfig.preset(name), published(name)) for name in self.names]
         rows = [[label, *(cell(*model) for model in models)] for label, cell in CELLS.items()]
-        results = [
-            {_task(result): f"{round(result.value, 2):g}" for result in model.results if result.shots == ZERO_SHOT}
-            for _, model in models
+        results = [(model.family, _zero_shot(model)) for _, model in models]
+        rows += [
+            [task, *(of_model.get(task, NOT_PUBLISHED) for _, of_model in results)] for task in _shared_tasks(results)
         ]
-        tasks = _shared_tasks([model for _, model in models])
-        rows += [[task, *(of_model.get(task, NOT_PUBLISHED) for of_model in results)] for task in tasks]
         return [["", *self.names], *(row for row in rows if set(row[1:]) != {NOT_PUBLISHED})]
 
     def _notes(self) -> list[str]:
@@ -179,18 +177,22 @@ def _data(model: Published) -> list[str]:
     return [f"trained on {', '.join(shares)}."] if shares else []
 
 
-def _task(result: Result) -> str:
-    return f"{result.task}, {result.metric}"
+def _zero_shot(model: Published) -> dict[str, str]:
+    """Task and metric -> the value."""
+    return {
+        f"{result.task}, {result.metric}": f"{round(result.value, 2):g}"
+        for result in model.results
+        if result.shots == ZERO_SHOT
+    }
 
 
-def _shared_tasks(models: Sequence[Published]) -> list[str]:
-    """The zero-shot tasks that at least two families among these models have results of; of one family, all."""
+def _shared_tasks(results: Sequence[tuple[str, dict[str, str]]]) -> list[str]:
+    """The tasks that at least two families among the models (family, results) have; of one family, all."""
     families: dict[str, set[str]] = {}
-    for model in models:
-        for result in model.results:
-            if result.shots == ZERO_SHOT:
-                families.setdefault(_task(result), set()).add(model.family)
-    wanted = min(2, len({model.family for model in models}))
+    for family, of_model in results:
+        for task in of_model:
+            families.setdefault(task, set()).add(family)
+    wanted = min(2, len({family for family, _ in results}))
     return [task for task, tried in families.items() if len(tried) >= wanted]
 
 

@@ -87,9 +87,10 @@ def _read_pair(ids_path: Path, merges_path: Path) -> Vocabulary:
     added_path = ids_path.with_name("added_tokens.json")
     added = _parse_ids(_read_json(added_path), str(added_path)) if added_path.is_file() else {}
     ids, special = _separate(table, merges, added, str(ids_path))
+    known = {**ids, **special}
     settings = _read_settings(ids_path.parent, refused=("add_prefix_space", "add_eos_token"))
-    eot = _named_token(settings, "eos_token", {**ids, **special})
-    bos = _named_token(settings, "bos_token", {**ids, **special}) if _is_set(settings, "add_bos_token") else None
+    eot = _named_token(settings, "eos_token", known)
+    bos = _named_token(settings, "bos_token", known) if _is_set(settings, "add_bos_token") else None
     return Vocabulary(merges, ids, special, eot, bos, str(ids_path))
 
 
@@ -112,10 +113,11 @@ def _read_tokenizer_json(path: Path) -> Vocabulary:
     table = _parse_ids(model.get("vocab"), str(path))
     checked = _check_pairs(pairs, str(path))
     ids, special = _separate(table, checked, added_ids, str(path))
+    known = {**ids, **special}
     # transformers' `_from_pretrained` ignores add_bos_token and add_eos_token where there is a tokenizer.json
     settings = _read_settings(path.parent, refused=("add_prefix_space",))
-    eot = _named_token(settings, "eos_token", {**ids, **special})
-    bos = _token_in_front(description.get("post_processor"), {**ids, **special}, path)
+    eot = _named_token(settings, "eos_token", known)
+    bos = _token_in_front(description.get("post_processor"), known, path)
     return Vocabulary(checked, ids, special, eot, bos, str(path))
 
 

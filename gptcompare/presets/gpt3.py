@@ -5,10 +5,9 @@ The tables are as printed, misprints included; what the presets take instead sta
 
 from __future__ import annotations
 
-from .gpt3_results import results
+from .gpt3_results import PAPER, results
 from .record import DataSource, Published, Training
 
-PAPER = "Brown et al. 2020 (arXiv:2005.14165)"
 MILLION, BILLION = 10**6, 10**9
 
 # By size, and as Table 2.1 calls its last row: 'GPT-3 175B or "GPT-3"'.

@@ -270,6 +270,7 @@ NOTES = {
 
 def results(name: str) -> tuple[Result, ...]:
     """All published results of one of `SIZES`."""
+    column = SIZES.index(name)
     found = [
         Result(
             task=row.task,
@@ -281,7 +282,7 @@ def results(name: str) -> tuple[Result, ...]:
         )
         for row in TABLE_H_1
         for shots, cells in zip(SHOTS, (row.zero_shot, row.one_shot, row.few_shot), strict=True)
-        if (value := cells[SIZES.index(name)]) is not None
+        if (value := cells[column]) is not None
     ]
     return (*found, *(_of_175b() if name == "gpt3-175b" else ()))
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...config import GPTConfig
+from ...parameters import check_array
 from ..errors import CheckpointError
 from .common import Tensors
 
@@ -81,8 +82,8 @@ def _take(path: Path, found: Tensors, name: str, shape: tuple[int, ...]) -> npt.
     if name not in found:
         raise CheckpointError(path, f"{name} is missing")
     array = found.pop(name)
-    if array.shape != shape:
-        raise CheckpointError(path, f"{name} has shape {array.shape}, the configuration asks for {shape}")
-    if array.dtype.kind != "f":
-        raise CheckpointError(path, f"{name} holds {array.dtype} numbers, not floating-point ones")
+    try:
+        check_array(name, array, shape)
+    except ValueError as error:
+        raise CheckpointError(path, str(error)) from None
     return array
