@@ -7,7 +7,7 @@ The flow, a module each: `tokenizer` (text to ids), `model` (ids to logits), `sa
 
 __version__ = "0.1.0"
 
-from .checkpoints import CheckpointError
+from .checkpoints import CheckpointError, DownloadError, download
 from .completion import Completion
 from .config import GPTConfig
 from .generation import LanguageModel, Score, load
@@ -21,12 +21,14 @@ __all__ = [
     "GPT",
     "CheckpointError",
     "Completion",
+    "DownloadError",
     "GPTConfig",
     "KVCache",
     "LanguageModel",
     "Score",
     "Table",
     "Tokenizer",
+    "download",
     "load",
     "presets",
     "table",

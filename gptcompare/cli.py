@@ -12,24 +12,37 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from . import __version__
+from .checkpoints import download, listing, remove
+from .checkpoints.publishers import SOURCES
 from .generation import load
 from .presets import presets
 from .table import table
 from .tokenizer import Tokenizer
+from .units import in_bytes, in_letters
 
 EXAMPLES = """\
 examples:
   gptcompare generate "Once upon a time" --model path/to/gpt2
   gptcompare generate "Once upon a time" --model path/to/gpt2 --temperature 0.8 --top-p 0.95 --seed 1
   gptcompare generate - --model path/to/gpt2 --max-new-tokens 200 < prompt.txt
+  gptcompare generate "Once upon a time" --model gpt2
+  gptcompare download gpt2-xl
+  gptcompare models
   gptcompare tokenize "don't and don't"
   gptcompare table gpt2-xl gpt3-xl gpt-neo-1.3b
 """
 
 MODEL_HELP = (
     "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout) or with hparams.json "
-    "and model.ckpt.* (OpenAI's), or the name of a published model in the Hugging Face cache of this machine"
+    "and model.ckpt.* (OpenAI's); or the name of a published model (`gptcompare models` lists them) or owner/name of a "
+    "Hugging Face repository, perhaps with @revision, which is downloaded once"
 )
+ENVIRONMENT = """\
+environment:
+  GPTCOMPARE_HOME     where downloads are kept (default: ~/.cache/gptcompare)
+  GPTCOMPARE_OFFLINE  1: use no network
+  HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE  as for huggingface_hub; what is in its cache is not fetched again
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gptcompare",
         description="GPT-2 and GPT-3 as one readable NumPy program.",
-        epilog=EXAMPLES,
+        epilog=f"{EXAMPLES}\n{ENVIRONMENT}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"gptcompare {__version__}")
@@ -67,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     _add_tokenize(commands)
     _add_table(commands)
+    _add_models(commands)
+    _add_download(commands)
+    _add_remove(commands)
     return parser
 
 
@@ -86,6 +102,7 @@ def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser = commands.add_parser("generate", help="continue a prompt", description="Continue a prompt, word by word.")
     parser.add_argument("prompt", metavar="PROMPT", help='the text to continue; "-" reads standard input')
     parser.add_argument("--model", required=True, metavar="FOLDER_OR_NAME", help=MODEL_HELP)
+    _add_source(parser)
     parser.add_argument("--max-new-tokens", type=int, default=40, metavar="N", help="stop after N tokens (default: 40)")
     parser.add_argument(
         "--temperature", type=float, default=0.0, metavar="T",
@@ -105,7 +122,7 @@ def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def _generate(options: argparse.Namespace) -> None:
     prompt = _text(options.prompt)
-    lm = load(options.model)
+    lm = load(options.model, source=options.source)
     start = time.perf_counter()
     stream = lm.stream(
         prompt,
@@ -137,7 +154,7 @@ def _add_tokenize(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("text", metavar="TEXT", help='the text; "-" reads standard input')
     parser.add_argument(
         "--model", default="gpt2", metavar="FOLDER_OR_NAME",
-        help="a folder with a tokenizer, or the name of a GPT-2 model (default: gpt2; needs no network)",
+        help="a folder with a tokenizer, or the name of a model (default: gpt2, whose vocabulary needs no network)",
     )  # fmt: skip
     parser.add_argument("--allow-special", action="store_true", help='read "<|endoftext|>" in the text as the token')
     parser.add_argument("--ids", action="store_true", help="print the ids alone, on one line")
@@ -177,6 +194,62 @@ def _table(options: argparse.Namespace) -> None:
         print(chosen.to_markdown())
     else:
         print(chosen.to_text(shutil.get_terminal_size((100, 24)).columns))
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source", choices=SOURCES, default=SOURCES[0],
+        help="whose files of a name: Hugging Face's (default), or, for GPT-2, OpenAI's own",
+    )  # fmt: skip
+
+
+def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "models", help="list what can be loaded by name, and what is on this machine",
+        description="The models that can be loaded by name, and where those that are on this machine lie.",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="the same as JSON, sizes in bytes")
+    parser.set_defaults(run=_models)
+
+
+def _models(options: argparse.Namespace) -> None:
+    models = listing()
+    if options.json:
+        print(json.dumps([{**asdict(model), "folder": str(model.folder or "") or None} for model in models], indent=2))
+        return
+    rows = [("name", "parameters", "on disk", "where")]
+    for model in models:
+        size = "-" if model.folder is None else in_bytes(model.n_bytes) + ("" if model.complete else ", incomplete")
+        parameters = "" if model.n_params is None else in_letters(model.n_params)
+        name = model.name if model.source == SOURCES[0] else f"{model.name} ({model.source})"
+        rows.append((name, parameters, size, str(model.folder or model.published_as)))
+    widths = [max(len(row[n]) for row in rows) for n in range(3)]
+    for name, parameters, size, where in rows:
+        print(f"{name:<{widths[0]}}  {parameters:>{widths[1]}}  {size:>{widths[2]}}  {where}")
+
+
+def _add_download(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "download", help="fetch a published model",
+        description="Fetch a published model, or what is missing of it, and print its folder.",
+    )  # fmt: skip
+    parser.add_argument("name", metavar="NAME", help="a name that `gptcompare models` lists, or owner/name[@revision]")
+    _add_source(parser)
+    parser.set_defaults(run=lambda options: print(download(options.name, source=options.source)))
+
+
+def _add_remove(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "remove", help="remove a downloaded model", description="Remove a downloaded model, complete or not."
+    )
+    parser.add_argument("name", metavar="NAME", help="as for `gptcompare download`")
+    _add_source(parser)
+    parser.set_defaults(run=_remove)
+
+
+def _remove(options: argparse.Namespace) -> None:
+    folder, n_bytes = remove(options.name, source=options.source)
+    print(f"removed {folder}: {in_bytes(n_bytes)} are free again")
 
 
 def _shown(token: bytes) -> str:

@@ -244,7 +244,9 @@ class LanguageModel:
                 logits = list(self.model(last_ids, cache, last_only=True))
 
 
-def load(name_or_folder: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.float32) -> LanguageModel:
+def load(
+    name_or_folder: str | os.PathLike[str], *, source: str = "huggingface", dtype: npt.DTypeLike = np.float32
+) -> LanguageModel:
     """Load a model with its tokenizer.
 
     A folder without any tokenizer file whose model has GPT-2's 50,257 tokens, or as padding up to the next multiple
@@ -252,19 +254,21 @@ def load(name_or_folder: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.fl
 
     Parameters
     ----------
-    name_or_folder
-        A folder with a checkpoint in any layout that `GPT.from_pretrained` reads, or the name of a model that is on
-        this machine already.
+    name_or_folder, source
+        As `GPT.from_pretrained` takes them: a folder with a checkpoint, or the name of a model, which is downloaded if
+        it is not on this machine.
     dtype : float32 or float64
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder, or no checkpoint or tokenizer in it.
+    DownloadError
+        If a model of this name is not on this machine and cannot be fetched.
     CheckpointError, ValueError
         If a file is damaged, or describes what the library cannot represent.
     """
-    folder = locate(name_or_folder)
+    folder = locate(name_or_folder, source=source)
     model = GPT.from_pretrained(folder, dtype=dtype)
     has_gpt2_size = GPT2_SIZE <= model.config.n_vocab <= -(-GPT2_SIZE // 64) * 64
     if has_gpt2_size and not any((folder / name).exists() for name in TOKENIZER_FILES):

@@ -72,26 +72,34 @@ class GPT:
         ]
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.float32) -> GPT:
+    def from_pretrained(
+        cls, name_or_folder: str | os.PathLike[str], *, source: str = "huggingface", dtype: npt.DTypeLike = np.float32
+    ) -> GPT:
         """Read a checkpoint: OpenAI's TensorFlow layout, Hugging Face's safetensors or torch zip, or one of ours.
 
         Parameters
         ----------
         name_or_folder
-            A folder with the files as they are published, or the name of a model that is on this machine already.
+            A folder with the files as they are published, or the name of a model, as `gptcompare.presets()` has it or
+            as "owner/name" on the Hugging Face Hub, "@revision" behind it if it is not to be the main one. A model
+            that is not on this machine is downloaded.
+        source : "huggingface" or "openai"
+            Whose files of a name: Hugging Face's, or, for GPT-2, OpenAI's own.
         dtype : float32 or float64
 
         Raises
         ------
         FileNotFoundError
             If there is no such folder, or no checkpoint in it.
+        DownloadError
+            If a model of this name is not on this machine and cannot be fetched.
         CheckpointError
             If a file is damaged, or describes a model that this forward pass cannot represent.
         """
         from .checkpoints import locate, read_checkpoint
 
         _check_dtype(dtype)
-        config, parameters = read_checkpoint(locate(name_or_folder), dtype)
+        config, parameters = read_checkpoint(locate(name_or_folder, source=source), dtype)
         return cls(config, parameters, dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:

@@ -6,7 +6,6 @@ from `presets`, with its source.
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,29 +14,15 @@ from typing import Any
 from .config import GPTConfig
 from .presets import Published, canonical_name, presets, published
 from .presets.record import ZERO_SHOT
+from .units import in_bytes, in_letters, scaled, three_digits
 
 NOT_PUBLISHED = "–"
 FLOAT32 = 4  # bytes
 PETAFLOP_S_DAY = 1e15 * 24 * 60 * 60  # operations
 
 
-def _three_digits(value: float) -> str:
-    return f"{float(f'{value:.3g}'):g}"
-
-
-def _scaled(value: float, prefixes: str) -> str:
-    """Three digits and a prefix for each factor of a thousand: 497_759_232 with " kMGT" is "498M"."""
-    power = min(int(math.log10(value)) // 3, len(prefixes) - 1)
-    return f"{_three_digits(value / 1000**power)}{prefixes[power]}".strip()
-
-
-def _bytes(n: int) -> str:
-    return f"{_scaled(n, ' kMGT')}B"
-
-
 def _count(n: float | None) -> str:
-    """Three digits and the papers' letters: 124_439_808 parameters are "124M"."""
-    return NOT_PUBLISHED if n is None else _scaled(n, " KMBT")
+    return NOT_PUBLISHED if n is None else in_letters(n)
 
 
 def _number(value: float | None) -> str:
@@ -47,7 +32,7 @@ def _number(value: float | None) -> str:
 def _compute(config: GPTConfig, model: Published) -> str:
     """Petaflop/s-days of training, by six operations for each parameter and token."""
     tokens = model.training.tokens
-    return NOT_PUBLISHED if tokens is None else _three_digits(config.training_flops(tokens) / PETAFLOP_S_DAY)
+    return NOT_PUBLISHED if tokens is None else three_digits(config.training_flops(tokens) / PETAFLOP_S_DAY)
 
 
 def _embeddings(config: GPTConfig) -> int:
@@ -69,9 +54,9 @@ CELLS: dict[str, Callable[[GPTConfig, Published], str]] = {
     "  embeddings": lambda config, _: _count(_embeddings(config)),
     "  attention": lambda config, _: _count(config.n_params_by_part["attention"]),
     "  MLP": lambda config, _: _count(config.n_params_by_part["mlp"]),
-    "FLOPs a token, full context": lambda config, _: _scaled(config.flops_per_token(config.n_ctx), " kMGT"),
-    "weights, float32": lambda config, _: _bytes(FLOAT32 * config.n_params),
-    "key/value cache, full context": lambda config, _: _bytes(config.kv_cache_bytes(config.n_ctx)),
+    "FLOPs a token, full context": lambda config, _: scaled(config.flops_per_token(config.n_ctx), " kMGT"),
+    "weights, float32": lambda config, _: in_bytes(FLOAT32 * config.n_params),
+    "key/value cache, full context": lambda config, _: in_bytes(config.kv_cache_bytes(config.n_ctx)),
     "training tokens": lambda _, model: _count(model.training.tokens),
     "batch, tokens": lambda _, model: _count(model.training.batch_tokens),
     "learning rate": lambda _, model: _number(model.training.learning_rate),

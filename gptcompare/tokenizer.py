@@ -57,12 +57,15 @@ class Tokenizer:
         The folder holds `vocab.json` + `merges.txt`, `encoder.json` + `vocab.bpe`, or a byte-level BPE
         `tokenizer.json`; `tokenizer_config.json` and `special_tokens_map.json` beside them may name the tokens that
         begin and end a text. A name of GPT-2, GPT-3, GPT-Neo or Cerebras-GPT needs no files: they share GPT-2's
-        vocabulary, which is in the package.
+        vocabulary, which is in the package. For another name the files of the tokenizer are downloaded, without the
+        weights.
 
         Raises
         ------
         FileNotFoundError
             If there is no such folder, or no tokenizer in it.
+        DownloadError
+            If the files of this name are not on this machine and cannot be fetched.
         ValueError
             If a file is damaged or is of another kind of tokenizer.
         """
@@ -74,7 +77,7 @@ class Tokenizer:
                 return cls(bundled_gpt2())
         from .checkpoints import locate
 
-        return cls(read_vocabulary(locate(given)))
+        return cls(read_vocabulary(locate(given, part="tokenizer")))
 
     @classmethod
     def train(cls, texts: Iterable[str], n_vocab: int) -> Tokenizer:

@@ -5,6 +5,21 @@ import pytest
 import gptcompare as gc
 
 STORY_FOLDER = Path(__file__).parent / "data" / "story-gpt2"
+OF_THE_USER = (
+    "HF_ENDPOINT", "HF_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "HUGGING_FACE_HUB_TOKEN",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN", "GPTCOMPARE_OPENAI_ENDPOINT", "XDG_CACHE_HOME",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_network(tmp_path_factory, monkeypatch):
+    """No test reads or fills the caches of the user, has the user's token, or downloads from a publisher."""
+    for name in OF_THE_USER:
+        monkeypatch.delenv(name, raising=False)
+    caches = tmp_path_factory.mktemp("caches")
+    monkeypatch.setenv("HF_HOME", str(caches / "huggingface"))
+    monkeypatch.setenv("GPTCOMPARE_HOME", str(caches / "gptcompare"))
+    monkeypatch.setenv("GPTCOMPARE_OFFLINE", "1")
 
 
 @pytest.fixture(scope="session")

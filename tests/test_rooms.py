@@ -9,9 +9,9 @@ import gptcompare
 
 PACKAGE = Path(gptcompare.__file__).parent
 ROOMS = [
-    "atomic_files", "patterns", "config", "presets", "vocabulary", "tokenizer_files", "tokenizer", "parameters", "ops",
-    "attention", "kv_cache", "model", "checkpoints", "sampling", "stop_strings", "completion", "generation", "table",
-    "cli", "__main__",
+    "atomic_files", "units", "patterns", "config", "presets", "vocabulary", "tokenizer_files", "tokenizer",
+    "parameters", "ops", "attention", "kv_cache", "model", "checkpoints", "sampling", "stop_strings", "completion",
+    "generation", "table", "cli", "__main__",
 ]  # fmt: skip
 # A class's own constructors that open what lies below it: imported when called, and nowhere else.
 DOORS = {("config", "presets"), ("tokenizer", "checkpoints"), ("model", "checkpoints")}

@@ -1,11 +1,24 @@
-"""Checkpoints as files: readers of the published layouts, the writer, and where the files lie.
+"""Checkpoints as files: readers of the published layouts, the writer, where the files lie, and how they get there.
 
 `folder.py` is the way in. Each layout has a reader (`safetensors.py`, `tensorflow.py`, `torch_zip.py`) that gives
 name -> array and knows nothing of models; `names/` translates each publisher's names into ours.
+
+`by_name.py` turns a model's name into a folder. What it stands on: `publishers.py` (addresses), `catalogue.py` (names),
+`cache.py` (what is on this machine), `fetch.py` (a model's files) and `transfer.py` (one file over HTTP).
 """
 
-from .errors import CheckpointError
+from .by_name import download, locate, remove
+from .catalogue import listing
+from .errors import CheckpointError, DownloadError
 from .folder import read_checkpoint, write_checkpoint
-from .locate import locate
 
-__all__ = ["CheckpointError", "locate", "read_checkpoint", "write_checkpoint"]
+__all__ = [
+    "CheckpointError",
+    "DownloadError",
+    "download",
+    "listing",
+    "locate",
+    "read_checkpoint",
+    "remove",
+    "write_checkpoint",
+]

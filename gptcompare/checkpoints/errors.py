@@ -1,4 +1,4 @@
-"""The error that every reader of checkpoints raises."""
+"""The errors of this room: a checkpoint that cannot be read, and one that cannot be had."""
 
 from __future__ import annotations
 
@@ -10,3 +10,7 @@ class CheckpointError(ValueError):
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(f"{os.fspath(path)}: {reason}")
+
+
+class DownloadError(FileNotFoundError):
+    """A model is not on this machine and could not be fetched; says what failed, what was kept, and what to do next."""

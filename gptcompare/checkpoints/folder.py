@@ -55,6 +55,53 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
     )
 
 
+def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
+    """The configuration alone, from config.json or hparams.json, which need no weights beside them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder has neither.
+    CheckpointError
+        If the file is damaged, or describes a model that the library cannot represent.
+    """
+    for name, family_of in (("config.json", names.family_of), ("hparams.json", lambda *_: names.OPENAI)):
+        path = Path(folder) / name
+        if path.is_file():
+            values = _read_object(path)
+            return family_of(path, values).config(path, values)
+    raise FileNotFoundError(f"{folder} has neither config.json nor hparams.json")
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a folder in Hugging Face's layout has its description and all files of its weights."""
+    if not (folder / "config.json").is_file():
+        return False
+    for name in HF_WEIGHTS:
+        index = folder / f"{name}.index.json"
+        if (folder / name).is_file():
+            return True
+        if index.is_file():
+            return all((folder / shard).is_file() for shard in shard_names(index))
+    return False
+
+
+def shard_names(index: Path) -> list[str]:
+    """The files that an index names. CheckpointError if one is not the name of a file beside it."""
+    return list(dict.fromkeys(_weight_map(index).values()))
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """Tensor name -> file name."""
+    weight_map = _read_object(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
+        raise CheckpointError(index, "no weight_map from tensor names to file names")
+    for file in weight_map.values():
+        if Path(file).name != file or file in ("", ".", "..") or "\\" in file or "\0" in file:
+            raise CheckpointError(index, f"{file!r} is not the name of a file beside it")
+    return weight_map
+
+
 def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     path = folder / "config.json"
     values = _read_object(path)
@@ -73,13 +120,9 @@ def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
 
 def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
     """The tensors of all files that an index names, each of which must hold what the index says of it."""
-    weight_map = _read_object(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
-        raise CheckpointError(index, "no weight_map from tensor names to file names")
+    weight_map = _weight_map(index)
     tensors: Tensors = {}
     for file in dict.fromkeys(weight_map.values()):
-        if Path(file).name != file or file in ("", ".", ".."):
-            raise CheckpointError(index, f"{file!r} is not the name of a file beside it")
         if not os.path.isfile(index.parent / file):  # unlike Path.is_file, False for a name that is too long
             raise CheckpointError(index.parent / file, "the file is missing")
         shard = reader(index.parent / file)

@@ -30,21 +30,18 @@ LLM_C = "github.com/karpathy/llm.c f1e2ace6"
 GPT_NEO = "github.com/EleutherAI/gpt-neo 23485e3c, README.md"
 DISTILGPT2_CARD = "huggingface.co/distilbert/distilgpt2 9851938d, README.md"
 
-# OpenAI's own folder names: github.com/openai/gpt-2, DEVELOPERS.md.
-ALIASES = {"124M": "gpt2", "355M": "gpt2-medium", "774M": "gpt2-large", "1558M": "gpt2-xl"}
-
 # Context and vocabulary, 1024 and 50,257 (section 2.3), are the defaults of `GPTConfig`.
 # fmt: off
 SIZES = (
-    # name           Table 2   parameters  n_layer  n_head  d_model  repository
-    ("gpt2",         "117M",   124_000_000,     12,     12,     768, "openai-community/gpt2"),
-    ("gpt2-medium",  "345M",   355_000_000,     24,     16,    1024, "openai-community/gpt2-medium"),
-    ("gpt2-large",   "762M",   774_000_000,     36,     20,    1280, "openai-community/gpt2-large"),
-    ("gpt2-xl",     "1542M", 1_558_000_000,     48,     25,    1600, "openai-community/gpt2-xl"),
+    # name           Table 2   parameters  n_layer  n_head  d_model  repository                       OpenAI's folder
+    ("gpt2",         "117M",   124_000_000,     12,     12,     768, "openai-community/gpt2",         "124M"),
+    ("gpt2-medium",  "345M",   355_000_000,     24,     16,    1024, "openai-community/gpt2-medium",  "355M"),
+    ("gpt2-large",   "762M",   774_000_000,     36,     20,    1280, "openai-community/gpt2-large",   "774M"),
+    ("gpt2-xl",     "1542M", 1_558_000_000,     48,     25,    1600, "openai-community/gpt2-xl",     "1558M"),
 )
 # fmt: on
 SIZES_SOURCE = (
-    f"{PAPER}, Table 2 (layers, width); github.com/openai/gpt-2 9b63575e, DEVELOPERS.md (parameters); "
+    f"{PAPER}, Table 2 (layers, width); github.com/openai/gpt-2 9b63575e, DEVELOPERS.md (parameters, folders); "
     f"{NANOGPT}, model.py, lines 217-220 (heads, which the paper does not print)"
 )
 
@@ -170,13 +167,15 @@ MODELS = {
         hyperparameters={"n_layer": n_layer, "n_head": n_head, "d_model": d_model},
         source=SIZES_SOURCE,
         repository=repository,
+        openai_name=openai_name,
         n_params_in_print=n_params,
         training=TRAINING,
         results=_results(name),
         notes=(f"The paper's {name_in_paper} is a miscount: github.com/openai/gpt-2 9b63575e, README.md.",),
     )
-    for name, name_in_paper, n_params, n_layer, n_head, d_model, repository in SIZES
+    for name, name_in_paper, n_params, n_layer, n_head, d_model, repository, openai_name in SIZES
 }
+ALIASES = {openai_name: name for name, *_, openai_name in SIZES}
 MODELS["distilgpt2"] = Published(
     family="DistilGPT2",
     name_in_paper="DistilGPT2",

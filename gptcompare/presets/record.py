@@ -161,6 +161,8 @@ class Published:
         Of the hyperparameters.
     repository : str, optional
         Of the weights, on the Hugging Face Hub; None if they were never published.
+    openai_name : str, optional
+        Of the folder in OpenAI's own store, if the weights are there.
     n_params_in_print : int
         Number of parameters as its authors print it, so mostly rounded. `GPTConfig.n_params` is exact.
     training : Training
@@ -179,5 +181,6 @@ class Published:
     repository: str | None
     n_params_in_print: int
     training: Training
+    openai_name: str | None = None
     results: tuple[Result, ...] = ()
     notes: tuple[str, ...] = ()

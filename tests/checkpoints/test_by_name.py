@@ -21,7 +21,9 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def add_snapshot(cache, repository="openai-community/gpt2", revision="607a30d", files=("config.json",)):
+def add_snapshot(
+    cache, repository="openai-community/gpt2", revision="607a30d", files=("config.json", "model.safetensors")
+):
     """As huggingface_hub lays out what it fetches ("Understand caching" in its documentation)."""
     folder = cache / f"models--{repository.replace('/', '--')}"
     snapshot = folder / "snapshots" / revision
@@ -76,14 +78,33 @@ class TestNames:
         newer = add_snapshot(cache, revision="newer")
         assert locate("gpt2") == newer
 
-    @pytest.mark.parametrize("files", [(), ("model.safetensors",)], ids=["nothing", "no config.json"])
+    @pytest.mark.parametrize("files", [(), ("model.safetensors",), ("config.json",)], ids=str)
     def test_a_snapshot_that_is_not_complete_is_not_taken(self, home, files):
         add_snapshot(home / ".cache" / "huggingface" / "hub", files=files)
-        with pytest.raises(FileNotFoundError, match="not on this machine"):
+        with pytest.raises(gc.DownloadError, match="'gpt2' is no folder and no model on this machine"):
             locate("gpt2")
 
-    def test_a_model_that_is_not_there_says_what_to_fetch(self, home):
-        with pytest.raises(FileNotFoundError, match=r"fetch the files of openai-community/gpt2-xl .*config\.json"):
+    def test_a_snapshot_in_shards_is_taken_when_all_are_there(self, home):
+        files = ("config.json", "pytorch_model.bin.index.json", "1.bin")
+        snapshot = add_snapshot(home / ".cache" / "huggingface" / "hub", files=files)
+        (snapshot / files[1]).write_text('{"weight_map": {"a": "1.bin", "b": "2.bin"}}')
+        with pytest.raises(gc.DownloadError):
+            locate("gpt2")
+        (snapshot / "2.bin").touch()
+        assert locate("gpt2") == snapshot
+
+    def test_a_revision_is_found_by_its_name_and_by_its_commit(self, home):
+        cache = home / ".cache" / "huggingface" / "hub"
+        snapshot = add_snapshot(cache, revision="607a30d")
+        (snapshot.parents[1] / "refs" / "v1").write_text("607a30d")
+        assert locate("gpt2@v1") == locate("openai-community/gpt2@607a30d") == snapshot
+
+    @pytest.mark.parametrize("variable", ["GPTCOMPARE_OFFLINE", "HF_HUB_OFFLINE"])
+    def test_without_a_network_what_works_is_named(self, home, monkeypatch, variable):
+        add_snapshot(home / ".cache" / "huggingface" / "hub")
+        monkeypatch.delenv("GPTCOMPARE_OFFLINE")
+        monkeypatch.setenv(variable, "1")
+        with pytest.raises(gc.DownloadError, match=f"{variable} is set. Without a network: gpt2, and any folder"):
             locate("gpt2-xl")
 
     @pytest.mark.parametrize("name", ["gpt3-175b", "GPT-3", "gpt3", "gpt3-small"])

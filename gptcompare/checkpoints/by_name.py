@@ -1,0 +1,104 @@
+"""From a name to a folder on this machine: what is here is used, what is not is fetched from its publisher."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from . import cache
+from .catalogue import listing, origin_of
+from .errors import DownloadError
+from .publishers import SOURCES, Origin, is_set
+
+
+def locate(name_or_folder: str | os.PathLike[str], *, source: str = SOURCES[0], part: str = cache.WEIGHTS) -> Path:
+    """The folder of a model: the one given, or, for a name, the one in a cache of this machine, fetched if need be.
+
+    Parameters
+    ----------
+    name_or_folder
+        A folder; a name of `gptcompare.presets()`; or a repository of the Hugging Face Hub, "owner/name". A name may
+        end in "@revision": a branch, tag or commit of its repository.
+    source : "huggingface" or "openai"
+        Whose files of a name: Hugging Face's, or, for GPT-2, those that OpenAI published for TensorFlow.
+    part : "weights" or "tokenizer"
+        What must be in the folder; the weights come with the tokenizer.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is a file, or neither a folder nor the name of a model.
+    DownloadError
+        If a model's files are not on this machine and cannot be fetched. It is a FileNotFoundError, too.
+    CheckpointError
+        If a repository has a model that the library cannot represent.
+    ValueError
+        If the source is neither of the two.
+    """
+    given = os.fspath(name_or_folder)
+    if os.path.isdir(given):  # unlike Path.is_dir, False for a name that is too long
+        return Path(given)
+    if os.path.exists(given):
+        raise FileNotFoundError(f"{given!r} is a file: give the folder that it lies in")
+    origin = origin_of(given, source)
+    return cache.find(origin, part) or _fetch(given, origin, part)
+
+
+def download(name: str, *, source: str = SOURCES[0]) -> Path:
+    """The folder of a published model, which is fetched if it is not on this machine.
+
+    Parameters
+    ----------
+    name, source
+        As `locate` takes them, but never a folder.
+
+    Raises
+    ------
+    DownloadError, CheckpointError, ValueError
+        As `locate`.
+    """
+    origin = origin_of(name, source)
+    return cache.find(origin) or _fetch(name, origin, cache.WEIGHTS)
+
+
+def remove(name: str, *, source: str = SOURCES[0]) -> tuple[Path, int]:
+    """Remove a model, complete or not, from our own cache; returns the folder that it was in, and its bytes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not in our own cache.
+    DownloadError, ValueError
+        As `locate`, for a name that no model has.
+    """
+    origin = origin_of(name, source)
+    folder = cache.folder_of(origin)
+    if not folder.is_dir():
+        elsewhere = cache.find(origin)
+        hint = f"; {elsewhere} is in Hugging Face's cache, whose own tools remove it" if elsewhere else ""
+        raise FileNotFoundError(f"{name!r} is not in {cache.home()}{hint}")
+    with cache.locked(origin):
+        return folder, cache.remove(origin)
+
+
+def _fetch(given: str, origin: Origin, part: str) -> Path:
+    for variable in ("GPTCOMPARE_OFFLINE", "HF_HUB_OFFLINE"):
+        if is_set(variable):
+            raise DownloadError(
+                f"{given!r} is no folder and no model on this machine, and {variable} is set. {_works_offline()}"
+            )
+    from .fetch import fetch_model  # what it needs of the network takes a tenth of a second to import
+    from .transfer import UnreachableError
+
+    try:
+        return fetch_model(origin, part)
+    except UnreachableError as error:
+        raise DownloadError(
+            f"{given!r} is no folder and no model on this machine: {error}. {_works_offline()}"
+        ) from None
+
+
+def _works_offline() -> str:
+    """What can be loaded without a network, for the end of a message."""
+    names = [model.name for model in listing() if model.complete and model.source == SOURCES[0]]
+    return f"Without a network: {', '.join(names) or 'no model yet'}, and any folder with a checkpoint"

@@ -1,0 +1,98 @@
+"""The names of models: where each is published, and which of them are on this machine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import GPTConfig
+from ..presets import canonical_name, presets, published
+from . import cache
+from .errors import DownloadError
+from .publishers import SOURCES, HuggingFace, OpenAI, Origin
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model that can be loaded by its name.
+
+    Attributes
+    ----------
+    name, source : str
+        As `load` takes them.
+    published_as : str
+        Its publisher's name of it.
+    n_params : int, optional
+        Known for the presets.
+    folder : Path, optional
+        Where its files are on this machine.
+    n_bytes : int
+        That they take.
+    complete : bool
+        Whether it can be loaded without a network.
+    """
+
+    name: str
+    source: str
+    published_as: str
+    n_params: int | None
+    folder: Path | None
+    n_bytes: int
+    complete: bool
+
+
+def origin_of(name: str, source: str = SOURCES[0]) -> Origin:
+    """Where a model is published. DownloadError if the name is unknown, or its weights were never published."""
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}: known are {', '.join(SOURCES)}")
+    base, at, revision = name.partition("@")
+    if not at:
+        revision = "main"
+    if source == HuggingFace.publisher and base.count("/") == 1 and base[0] not in "./~" and base[-1] != "/":
+        return HuggingFace(base, revision)
+    try:
+        model = published(base)
+    except ValueError as error:
+        raise DownloadError(f"{name!r} is not a folder, and an {error}") from None
+    if model.repository is None:
+        raise DownloadError(
+            f"OpenAI never published the weights of {base!r}: load a public model of about its size instead, such as "
+            f"{', '.join(_nearest_in_size(canonical_name(base)))}"
+        )
+    if source == HuggingFace.publisher:
+        return HuggingFace(model.repository, revision)
+    if model.openai_name is None or at:
+        theirs = [other for other in presets() if published(other).openai_name]
+        raise DownloadError(f"OpenAI's store has no {name!r}: it has {', '.join(theirs)}, without revisions")
+    return OpenAI(model.openai_name)
+
+
+def listing() -> list[Listed]:
+    """The presets whose weights are published, then what else is in our own cache."""
+    listed = []
+    for name in presets():
+        if (repository := published(name).repository) is not None:
+            listed.append(_listed(name, HuggingFace(repository), GPTConfig.preset(name).n_params))
+    known = {(model.source, model.published_as) for model in listed}
+    by_openai_name = {published(name).openai_name: name for name in presets()}
+    for stored in cache.origins():
+        if (stored.publisher, stored.full_name) not in known:
+            preset = by_openai_name[stored.name] if isinstance(stored, OpenAI) else None
+            n_params = GPTConfig.preset(preset).n_params if preset else None
+            listed.append(_listed(preset or stored.full_name, stored, n_params))
+    return listed
+
+
+def _listed(name: str, origin: Origin, n_params: int | None) -> Listed:
+    complete = cache.find(origin)
+    folder = complete or (own if (own := cache.folder_of(origin)).is_dir() else None)
+    n_bytes = cache.size_of(folder) if folder else 0
+    return Listed(name, origin.publisher, origin.full_name, n_params, folder, n_bytes, complete is not None)
+
+
+def _nearest_in_size(name: str, n: int = 3) -> list[str]:
+    """The published weights nearest in their number of parameters."""
+    wanted = GPTConfig.preset(name).n_params
+    public = [other for other in presets() if published(other).repository is not None]
+    return sorted(public, key=lambda other: abs(math.log(GPTConfig.preset(other).n_params / wanted)))[:n]

@@ -1,0 +1,47 @@
+"""One process at a time: a lock on a file, which the system lifts when the process that holds it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+POLL = 0.1  # seconds
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_to_lock(file: BinaryIO) -> bool:
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def _try_to_lock(file: BinaryIO) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike[str], on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock while the block runs. If another process has it, call `on_wait` once and wait.
+
+    The file is made, and stays: removing it would let two processes hold locks on two files of its name.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as file:  # closing it lifts the lock
+        if not _try_to_lock(file):
+            on_wait()
+            while not _try_to_lock(file):
+                time.sleep(POLL)
+        yield

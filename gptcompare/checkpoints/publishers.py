@@ -1,0 +1,229 @@
+"""Where the weights are published: the address of each file, the digests that are known, and who may read them.
+
+The Hugging Face Hub serves a file of a repository at `ENDPOINT/OWNER/NAME/resolve/REVISION/FILE` (huggingface_hub,
+constants.py); OpenAI's store those of GPT-2 at `ENDPOINT/gpt-2/models/SIZE/FILE` (openai/gpt-2, download_model.py).
+The environment is read as huggingface_hub reads it: HF_ENDPOINT, HF_TOKEN, HF_HOME and the file HF_HOME/token.
+GPTCOMPARE_OPENAI_ENDPOINT names a mirror of OpenAI's store.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import quote, urlsplit
+
+from .errors import DownloadError
+
+# As published by both: tiktoken 4e71bbe0, openai_public.py has the digests of OpenAI's files.
+IDS_DIGEST = "sha256:196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"
+MERGES_DIGEST = "sha256:1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"
+GPT2_DIGESTS = {
+    "encoder.json": IDS_DIGEST, "vocab.json": IDS_DIGEST, "vocab.bpe": MERGES_DIGEST, "merges.txt": MERGES_DIGEST,
+}  # fmt: skip
+
+# huggingface_hub, utils/_validators.py.
+REPOSITORY = re.compile(r"\b[\w.-]{1,96}\b/\b[\w.-]{1,96}\b", re.ASCII)
+REVISION = re.compile(r"[\w.-][\w./-]{0,99}", re.ASCII)
+TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+def is_set(variable: str) -> bool:
+    """Whether an environment variable says yes, in the words that huggingface_hub takes for it."""
+    return os.environ.get(variable, "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def hf_home() -> Path:
+    """Hugging Face's folder on this machine."""
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.path.expanduser(os.environ.get("HF_HOME") or os.path.join(caches, "huggingface")))
+
+
+def _address(variable: str, default: str) -> str:
+    """A web address from the environment, without a slash at its end. DownloadError if it is none."""
+    url = (os.environ.get(variable) or default).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:  # and is not shown: it may have a password in it
+        raise DownloadError(f"{variable} is not an address that begins with https:// or http://")
+    return url
+
+
+def host(url: str) -> str:
+    """The host of an address, as messages show it: without the user's name, a password or a signature in it."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+class Origin(ABC):
+    """A published model: the files that it consists of and where they are.
+
+    Attributes
+    ----------
+    publisher, name, revision : str
+    description : str
+        The file that says what model it is.
+    tokenizer : tuple of str
+        Files of the tokenizer, each of which may be missing.
+    weights : tuple of tuple of str
+        Alternatives, the best first, each the files that belong together; an index names more of them.
+    """
+
+    publisher: ClassVar[str]
+    description: ClassVar[str]
+    tokenizer: ClassVar[tuple[str, ...]]
+    weights: ClassVar[tuple[tuple[str, ...], ...]]
+    name: str
+    revision: str = "main"
+
+    @property
+    @abstractmethod
+    def endpoint(self) -> str:
+        """What every address begins with."""
+
+    @property
+    @abstractmethod
+    def folder(self) -> str:
+        """Where the files lie in our cache, relative to it."""
+
+    @property
+    def full_name(self) -> str:
+        """The name with the revision, if that is not the main one."""
+        return self.name if self.revision == "main" else f"{self.name}@{self.revision}"
+
+    @property
+    def token(self) -> str | None:
+        """What shows the endpoint, and no other host, who is asking."""
+        return None
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """File -> the digest that it is known to have, whatever the server says."""
+        return {}
+
+    @abstractmethod
+    def url(self, file: str, commit: str | None = None) -> str:
+        """The address of a file, in a commit if one is given."""
+
+    @abstractmethod
+    def explain(self, status: int, code: str | None) -> str:
+        """What a refusal (HTTP status, Hugging Face's X-Error-Code) means, and what to do."""
+
+
+@dataclass(frozen=True)
+class HuggingFace(Origin):
+    """A repository of the Hugging Face Hub. DownloadError if its name or revision cannot be one."""
+
+    name: str
+    revision: str = "main"
+
+    publisher = "huggingface"
+    description = "config.json"
+    tokenizer = (
+        "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json",
+        "special_tokens_map.json",
+    )  # fmt: skip
+    weights = (
+        ("model.safetensors",), ("model.safetensors.index.json",),
+        ("pytorch_model.bin",), ("pytorch_model.bin.index.json",),
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        wrong = "--" in self.name or ".." in self.name or self.name.endswith(".git")
+        if wrong or not REPOSITORY.fullmatch(self.name):
+            raise DownloadError(f"{self.name!r} is not the name of a Hugging Face repository: that is owner/name")
+        if ".." in self.revision or not REVISION.fullmatch(self.revision):
+            raise DownloadError(f"{self.revision!r} is not a revision: that is a branch, a tag or a commit")
+
+    @property
+    def endpoint(self) -> str:
+        return _address("HF_ENDPOINT", "https://huggingface.co")
+
+    @property
+    def folder(self) -> str:
+        revision = "" if self.revision == "main" else f"@{quote(self.revision, safe='')}"
+        return f"huggingface/{self.name.replace('/', '--')}{revision}"
+
+    @property
+    def token(self) -> str | None:
+        token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or self._token_in_file()
+        token = token.strip()
+        if token and not TOKEN.fullmatch(token):  # and is not shown: it may be a part of a secret
+            raise DownloadError(
+                "the Hugging Face token (HF_TOKEN, or the file `token`) has characters that none can have"
+            )
+        return token or None
+
+    @staticmethod
+    def _token_in_file() -> str:
+        if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN"):
+            return ""
+        path = os.path.expanduser(os.environ.get("HF_TOKEN_PATH") or hf_home() / "token")
+        try:
+            return Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        return GPT2_DIGESTS if self.name.startswith("openai-community/gpt2") else {}
+
+    def url(self, file: str, commit: str | None = None) -> str:
+        return f"{self.endpoint}/{self.name}/resolve/{quote(commit or self.revision, safe='')}/{quote(file)}"
+
+    def explain(self, status: int, code: str | None) -> str:
+        if code == "RevisionNotFound":
+            return f"the repository {self.name} has no revision {self.revision!r}: check it"
+        if code == "GatedRepo" or status == 403:
+            return f"{self.name} is not open to everyone: ask for access on its page, then set HF_TOKEN to your token"
+        if status == 401 or code == "RepoNotFound":
+            return (
+                f"there is no repository {self.name}, or it is private: check the name, or set HF_TOKEN to a token "
+                "that may read it"
+            )
+        if status == 404:
+            return f"{self.name} has no {self.description}, or there is no such repository: check the name"
+        return f"{host(self.endpoint)} refuses {self.name} with HTTP status {status}"
+
+
+@dataclass(frozen=True)
+class OpenAI(Origin):
+    """A size of GPT-2 in OpenAI's own store: 124M, 355M, 774M or 1558M."""
+
+    name: str
+
+    publisher = "openai"
+    revision = "main"
+    description = "hparams.json"
+    tokenizer = ("encoder.json", "vocab.bpe")
+    weights = (("model.ckpt.index", "model.ckpt.data-00000-of-00001"),)
+
+    @property
+    def endpoint(self) -> str:
+        return _address("GPTCOMPARE_OPENAI_ENDPOINT", "https://openaipublic.blob.core.windows.net")
+
+    @property
+    def folder(self) -> str:
+        return f"openai/{self.name}"
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        return GPT2_DIGESTS
+
+    def url(self, file: str, commit: str | None = None) -> str:
+        return f"{self.endpoint}/gpt-2/models/{self.name}/{quote(file)}"
+
+    def explain(self, status: int, code: str | None) -> str:
+        return (
+            f"OpenAI's store at {host(self.endpoint)} answers HTTP status {status} for GPT-2 {self.name}: try "
+            'source="huggingface"'
+        )
+
+
+SOURCES = (HuggingFace.publisher, OpenAI.publisher)

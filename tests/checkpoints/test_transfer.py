@@ -1,0 +1,411 @@
+import errno
+import hashlib
+import os
+import socket
+import time
+from email.utils import formatdate
+
+import numpy as np
+import pytest
+
+from gptcompare import DownloadError
+from gptcompare.checkpoints import transfer
+from gptcompare.checkpoints.publishers import HuggingFace, OpenAI
+from gptcompare.checkpoints.transfer import Transfer, UnreachableError
+
+from .hub import (
+    COMMIT,
+    Repository,
+    cut_after,
+    drip,
+    git_id,
+    hang_up,
+    ignore_range,
+    other_bytes,
+    other_length,
+    redirect,
+    start_elsewhere,
+    status,
+    without_length,
+)  # fmt: skip
+
+RNG = np.random.default_rng(0)
+WEIGHTS = RNG.bytes(1_000_003)
+CONFIG = b'{"model_type": "gpt2"}'
+ORIGIN = HuggingFace("someone/model")
+LARGE, SMALL = "model.safetensors", "config.json"
+
+
+@pytest.fixture
+def hub(hub):
+    hub.repositories["someone/model"] = Repository({LARGE: WEIGHTS, SMALL: CONFIG})
+    return hub
+
+
+def fetch(folder, file=LARGE, origin=ORIGIN):
+    """Find and fetch a file as a newly started process would; gives its bytes."""
+    with Transfer(origin) as connection:
+        remote = connection.find(origin.url(file))
+        connection.fetch(remote, folder / file)
+    return (folder / file).read_bytes()
+
+
+def parts(folder):
+    return sorted(folder.glob("*.part"))
+
+
+class TestWhatIsAnnounced:
+    def test_a_large_file_has_its_sha256_and_size_in_a_redirect(self, hub):
+        with Transfer(ORIGIN) as connection:
+            remote = connection.find(ORIGIN.url(LARGE))
+        assert remote.size == len(WEIGHTS)
+        assert remote.digests == ("sha256:" + hashlib.sha256(WEIGHTS).hexdigest(),)
+        assert remote.commit == COMMIT
+        assert [server for server, *_ in hub.asked] == ["main"]  # the address behind it is signed for GET alone
+
+    def test_a_small_file_has_its_git_blob_id(self, hub):
+        with Transfer(ORIGIN) as connection:
+            remote = connection.find(ORIGIN.url(SMALL))
+        assert (remote.size, remote.digests, remote.commit) == (len(CONFIG), (f"git:{git_id(CONFIG)}",), COMMIT)
+
+    def test_openai_s_store_has_the_md5(self, hub):
+        hub.openai["124M"] = {"hparams.json": CONFIG}
+        origin = OpenAI("124M")
+        with Transfer(origin) as connection:
+            remote = connection.find(origin.url("hparams.json"))
+        assert remote.digests == ("md5:" + hashlib.md5(CONFIG).hexdigest(),)
+
+    def test_a_file_that_is_not_there_is_none(self, hub):
+        with Transfer(ORIGIN) as connection:
+            assert connection.find(ORIGIN.url("tokenizer.json")) is None
+
+    @pytest.mark.parametrize("refusal", [405, 501])
+    def test_a_server_that_knows_get_alone_is_asked_with_it(self, hub, refusal):
+        hub.head_faults[SMALL] = [status(refusal)]
+        with Transfer(ORIGIN) as connection:
+            assert connection.find(ORIGIN.url(SMALL)).size == len(CONFIG)
+
+    def test_a_repository_that_has_moved_is_followed(self, hub):
+        hub.moved["old/name"] = "someone/model"
+        with Transfer(HuggingFace("old/name")) as connection:
+            assert connection.find(HuggingFace("old/name").url(LARGE)).commit == COMMIT
+
+    def test_a_file_of_unknown_size_is_refused(self, hub):
+        hub.head_faults[SMALL] = [lambda handler, content: handler.reply(200, {"ETag": '"x"'})]
+        with Transfer(ORIGIN) as connection, pytest.raises(DownloadError, match=r"does not say how large config\.json"):
+            connection.find(ORIGIN.url(SMALL))
+
+    def test_another_file_than_the_known_one_is_refused_before_it_is_fetched(self, hub):
+        known = "sha256:" + hashlib.sha256(b"the published one").hexdigest()
+        with Transfer(ORIGIN) as connection, pytest.raises(DownloadError, match="do not use it"):
+            connection.find(ORIGIN.url(LARGE), known)
+
+    def test_a_known_digest_is_checked_beside_the_server_s(self, hub, tmp_path):
+        known = "sha256:" + hashlib.sha256(b"the published one").hexdigest()
+        with Transfer(ORIGIN) as connection:
+            remote = connection.find(ORIGIN.url(SMALL), known)
+            with pytest.raises(DownloadError, match=f"its digest is sha256:.* not {known}"):
+                connection.fetch(remote, tmp_path / SMALL)
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("origin", "repository", "words"),
+        [
+            (HuggingFace("no/such"), None, "there is no repository no/such, or it is private: .* set HF_TOKEN"),
+            (HuggingFace("a/private"), Repository({SMALL: CONFIG}, token="t"), "or it is private"),
+            (HuggingFace("a/gated"), Repository({SMALL: CONFIG}, token="t", gated=True), "ask for access on its page"),
+            (HuggingFace("someone/model", "v9"), None, "has no revision 'v9'"),
+        ],
+        ids=["unknown", "private", "gated", "revision"],
+    )
+    def test_a_refusal_says_what_to_do(self, hub, origin, repository, words):
+        if repository:
+            hub.repositories[origin.name] = repository
+        with Transfer(origin) as connection, pytest.raises(DownloadError, match=words):
+            connection.find(origin.url(SMALL))
+
+    def test_no_connection_is_told_at_once(self, monkeypatch):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
+            monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited"))
+            with Transfer(ORIGIN) as connection, pytest.raises(UnreachableError, match=r"cannot reach 127\.0\.0\.1"):
+                connection.find(ORIGIN.url(SMALL))
+
+    def test_no_name_server_is_no_network(self, monkeypatch):
+        monkeypatch.setenv("HF_ENDPOINT", "http://no-such-host.invalid")
+        with Transfer(ORIGIN) as connection, pytest.raises(UnreachableError, match="no network"):
+            connection.find(ORIGIN.url(SMALL))
+
+    @pytest.mark.parametrize(
+        "endpoint", ["nonsense", "ftp://127.0.0.1", "http://", "http://[", "http://127.0.0.1:x", "huggingface.co"]
+    )
+    def test_an_endpoint_that_is_no_address_is_refused(self, monkeypatch, endpoint):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(DownloadError, match="HF_ENDPOINT is not an address"), Transfer(ORIGIN) as connection:
+            connection.find(ORIGIN.url(SMALL))
+
+    def test_a_password_in_the_endpoint_is_not_shown(self, hub, monkeypatch):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("//", "//user:password@"))
+        hub.head_faults[SMALL] = [status(418)]
+        with Transfer(ORIGIN) as connection, pytest.raises(DownloadError) as error:
+            connection.find(ORIGIN.url(SMALL))
+        assert "127.0.0.1" in str(error.value)
+        assert "password" not in str(error.value)
+
+
+class TestTheToken:
+    def test_it_goes_to_the_publisher_and_to_no_other_host(self, hub, monkeypatch, tmp_path):
+        hub.repositories["someone/model"].token = "hf_secret"
+        monkeypatch.setenv("HF_TOKEN", "hf_secret\n")
+        assert fetch(tmp_path) == WEIGHTS
+        tokens = {(server, headers.get("Authorization")) for server, _, _, headers in hub.asked}
+        assert tokens == {("main", "Bearer hf_secret"), ("cdn", None)}
+
+    def test_it_does_not_follow_a_redirect_of_a_small_file(self, hub, monkeypatch, tmp_path):
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        hub.head_faults[SMALL] = [redirect(f"{hub.cdn}/elsewhere")]
+        with Transfer(ORIGIN) as connection:
+            connection.find(ORIGIN.url(SMALL))
+        assert [("Authorization" in headers) for *_, headers in hub.asked] == [True, False]
+
+    def test_it_comes_from_the_file_that_a_login_writes(self, hub, monkeypatch, tmp_path):
+        (tmp_path / "token").write_text("hf_from_file\n")
+        monkeypatch.setenv("HF_HOME", str(tmp_path))
+        assert ORIGIN.token == "hf_from_file"
+        monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
+        assert ORIGIN.token is None
+
+    @pytest.mark.parametrize("token", ["hf_sec ret", "hf_secret\r\nX-Evil: 1", "hf_sécret"])
+    def test_one_that_cannot_be_one_is_refused_and_not_shown(self, hub, monkeypatch, token):
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(DownloadError) as error:
+            Transfer(ORIGIN)
+        assert "hf_s" not in str(error.value)
+
+    def test_a_password_of_netrc_is_not_sent(self, hub, monkeypatch, tmp_path):
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password mine\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        fetch(tmp_path)
+        assert not any("Authorization" in headers for *_, headers in hub.asked)
+
+
+class TestCutConnections:
+    def test_sixty_cuts_at_random_bytes_leave_the_file_bit_identical(self, hub, tmp_path):
+        hub.faults[LARGE] = [cut_after(int(n)) for n in RNG.integers(1, 30_000, 60)]
+        assert fetch(tmp_path) == WEIGHTS
+        assert len(hub.requests("GET", LARGE)) >= 2 * 60
+        assert hub.n_sent < 1.3 * len(WEIGHTS)  # what had arrived was not sent again
+        assert parts(tmp_path) == []
+
+    def test_a_later_process_goes_on_from_where_an_earlier_one_ended(self, hub, tmp_path):
+        for n in RNG.integers(1, 100_000, 5):
+            hub.faults[LARGE] = [cut_after(int(n))] + [hang_up] * (transfer.RETRIES + 1)
+            with pytest.raises(DownloadError, match="the connection was cut, 6 times in a row"):
+                fetch(tmp_path)
+            hub.faults.clear()
+            (part,) = parts(tmp_path)
+            assert WEIGHTS.startswith(part.read_bytes())
+        kept, sent_before = part.stat().st_size, hub.n_sent
+        assert fetch(tmp_path) == WEIGHTS
+        assert hub.n_sent - sent_before == len(WEIGHTS) - kept
+
+    @pytest.mark.parametrize("fault", [hang_up, status(503), status(500), status(429), status(408)])
+    def test_what_may_pass_is_tried_again(self, hub, tmp_path, fault):
+        hub.head_faults[LARGE] = [fault] * transfer.RETRIES
+        hub.faults[LARGE] = [fault] * transfer.RETRIES
+        assert fetch(tmp_path) == WEIGHTS
+
+    @pytest.mark.parametrize("kind", ["head_faults", "faults"])
+    def test_what_does_not_pass_is_an_error_after_some_tries(self, hub, tmp_path, kind):
+        getattr(hub, kind)[LARGE] = [status(503)] * (transfer.RETRIES + 1)
+        with pytest.raises(DownloadError, match="answers with HTTP status 503, 6 times in a row: try again later"):
+            fetch(tmp_path)
+
+    @pytest.mark.parametrize("form", ["seconds", "date"])
+    def test_the_server_s_wish_to_wait_is_honoured(self, hub, tmp_path, monkeypatch, form):
+        waited = []
+        monkeypatch.setattr(time, "sleep", waited.append)
+        when = "7" if form == "seconds" else formatdate(time.time() + 8, usegmt=True)
+        hub.head_faults[LARGE] = [status(429, Retry_After=when)]
+        fetch(tmp_path)
+        assert 6 < max(waited) <= 8
+
+    @pytest.mark.parametrize("when", ["nonsense", "-1", ""])
+    def test_a_wish_that_says_nothing_is_ignored(self, hub, tmp_path, when):
+        hub.head_faults[LARGE] = [status(429, Retry_After=when)]
+        assert fetch(tmp_path) == WEIGHTS
+
+    def test_a_wait_of_hours_is_left_to_the_user(self, hub, tmp_path):
+        hub.head_faults[LARGE] = [status(429, Retry_After="7200")]
+        with pytest.raises(DownloadError, match="asks to come back in 7200 seconds"):
+            fetch(tmp_path)
+
+    def test_the_waits_grow(self, hub, tmp_path, monkeypatch):
+        waited = []
+        monkeypatch.setattr(time, "sleep", waited.append)
+        monkeypatch.setattr(transfer, "FIRST_WAIT", 1.0)
+        hub.head_faults[LARGE] = [status(503)] * 5
+        fetch(tmp_path)
+        assert all(2**n <= wait < 1.3 * 2**n for n, wait in enumerate(waited))
+        assert len(waited) == 5
+
+    def test_a_trickle_is_a_cut(self, hub, tmp_path, monkeypatch):
+        monkeypatch.setattr(transfer, "STALL", 0.1)
+        hub.faults[LARGE] = [drip(1), drip(1)]
+        assert fetch(tmp_path) == WEIGHTS
+
+    def test_a_trickle_without_end_is_an_error(self, hub, tmp_path, monkeypatch):
+        monkeypatch.setattr(transfer, "STALL", 0.05)
+        hub.faults[LARGE] = [drip(1)] * 20
+        with pytest.raises(DownloadError, match=r"only \d+B came in .* 6 times in a row"):
+            fetch(tmp_path)
+
+    def test_silence_is_a_cut(self, hub, tmp_path, monkeypatch):
+        monkeypatch.setattr(transfer, "TIMEOUT", (1, 0.1))
+
+        def silent(handler, content):
+            time.sleep(0.5)
+            handler.close_connection = True
+
+        hub.head_faults[LARGE], hub.faults[LARGE] = [silent], [silent]
+        assert fetch(tmp_path) == WEIGHTS
+
+
+class TestWrongAnswers:
+    def test_a_server_that_ignores_ranges_starts_anew(self, hub, tmp_path):
+        hub.faults[LARGE] = [ignore_range(300_000), ignore_range(100_000), ignore_range(500_000), ignore_range()]
+        assert fetch(tmp_path) == WEIGHTS
+
+    @pytest.mark.parametrize("shift", [-1000, 1, 1000])
+    def test_a_range_that_starts_elsewhere_is_not_used(self, hub, tmp_path, shift):
+        hub.faults[LARGE] = [cut_after(300_000), start_elsewhere(shift), cut_after(200_000), start_elsewhere(shift)]
+        assert fetch(tmp_path) == WEIGHTS
+
+    @pytest.mark.parametrize(
+        "content_range", ["", "bytes", "bytes 300000-/1000003", "bytes 300000-1000002/5", "bytes 300000-2000000/*"]
+    )
+    def test_a_range_that_is_none_is_not_used(self, hub, tmp_path, content_range):
+        def answer(handler, content):
+            handler.reply(206, {"Content-Length": 10, "Content-Range": content_range}, bytes(10))
+
+        hub.faults[LARGE] = [cut_after(300_000), answer]
+        assert fetch(tmp_path) == WEIGHTS
+
+    def test_wrong_bytes_never_get_the_file_s_name(self, hub, tmp_path):
+        hub.faults[LARGE] = [other_bytes]
+        with pytest.raises(
+            DownloadError, match=r"model\.safetensors from 127\.0\.0\.1:\d+ arrived damaged: its digest"
+        ):
+            fetch(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_damaged_beginning_is_thrown_away_and_the_file_fetched_anew(self, hub, tmp_path):
+        hub.faults[LARGE] = [cut_after(300_000)] + [hang_up] * (transfer.RETRIES + 1)
+        with pytest.raises(DownloadError):
+            fetch(tmp_path)
+        (part,) = parts(tmp_path)
+        part.write_bytes(bytes(300_000))  # as after a power cut
+        hub.faults.clear()
+        assert fetch(tmp_path) == WEIGHTS
+
+    def test_a_beginning_that_is_too_long_is_thrown_away(self, hub, tmp_path):
+        with Transfer(ORIGIN) as connection:
+            remote = connection.find(ORIGIN.url(LARGE))
+        remote.part(tmp_path / LARGE).write_bytes(WEIGHTS + b"more")
+        assert fetch(tmp_path) == WEIGHTS
+
+    def test_a_beginning_of_another_version_is_not_used(self, hub, tmp_path):
+        hub.faults[LARGE] = [cut_after(300_000)] + [hang_up] * (transfer.RETRIES + 1)
+        with pytest.raises(DownloadError):
+            fetch(tmp_path)
+        hub.faults.clear()
+        newer = RNG.bytes(len(WEIGHTS))
+        hub.repositories["someone/model"].files[LARGE] = newer
+        assert fetch(tmp_path) == newer
+
+    @pytest.mark.parametrize("n", [0, 1, len(WEIGHTS) - 1, len(WEIGHTS) + 1, 3 * len(WEIGHTS)])
+    def test_another_length_than_announced_is_refused(self, hub, tmp_path, n):
+        hub.faults[LARGE] = [other_length(n)] * 10
+        with pytest.raises(DownloadError, match=f"announces {len(WEIGHTS)} bytes and sends {n}"):
+            fetch(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_one_wrong_length_is_tried_again(self, hub, tmp_path):
+        hub.faults[LARGE] = [other_length(5)]
+        assert fetch(tmp_path) == WEIGHTS
+
+    def test_bytes_after_the_last_announced_one_are_left_out(self, hub, tmp_path):
+        hub.faults[LARGE] = [without_length(extra=b"more")]
+        assert fetch(tmp_path) == WEIGHTS
+
+    def test_an_end_too_early_of_an_answer_without_length_is_a_cut(self, hub, tmp_path):
+        def early(handler, content):
+            handler.reply(200, {"Connection": "close"}, content[:1000])
+            handler.close_connection = True
+
+        hub.faults[LARGE] = [early]
+        assert fetch(tmp_path) == WEIGHTS
+
+    def test_redirects_in_a_circle_end(self, hub, tmp_path):
+        hub.head_faults[SMALL] = [redirect(ORIGIN.url(SMALL))] * 50
+        with pytest.raises(DownloadError, match=r"redirects config\.json 10 times"):
+            fetch(tmp_path, SMALL)
+
+    @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/", "javascript:0"])
+    def test_a_redirect_out_of_the_web_is_refused(self, hub, tmp_path, target):
+        hub.head_faults[SMALL] = [redirect(target)]
+        with pytest.raises(DownloadError, match="unsafe address"):
+            fetch(tmp_path, SMALL)
+
+    def test_a_redirect_to_nonsense_is_refused(self, hub, tmp_path):
+        hub.head_faults[SMALL] = [redirect("http://[")]
+        with pytest.raises(DownloadError, match="no sensible answer"):
+            fetch(tmp_path, SMALL)
+
+    def test_an_empty_file_arrives(self, hub, tmp_path):
+        hub.repositories["someone/model"].files["empty.txt"] = b""
+        assert fetch(tmp_path, "empty.txt") == b""
+
+    def test_a_signature_of_an_address_is_not_shown(self, hub, tmp_path):
+        hub.faults[LARGE] = [status(403)]
+        with pytest.raises(DownloadError) as error:
+            fetch(tmp_path)
+        assert "secret" not in str(error.value)
+
+
+def test_a_full_disk_keeps_what_has_arrived(hub, tmp_path, monkeypatch):
+    hub.faults[LARGE] = [cut_after(300_000)] + [hang_up] * (transfer.RETRIES + 1)
+    with pytest.raises(DownloadError):
+        fetch(tmp_path)
+    hub.faults.clear()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            fetch(tmp_path)
+    assert not (tmp_path / LARGE).exists()
+    assert parts(tmp_path)
+    assert fetch(tmp_path) == WEIGHTS
+
+
+def test_a_bar_shows_how_far_the_file_is(hub, tmp_path, capsys):
+    hub.faults[LARGE] = [cut_after(300_000)]
+    fetch(tmp_path)
+    err = capsys.readouterr().err
+    assert "model.safetensors: 100%" in err
+    assert "1.00M/1.00M" in err
+
+
+def test_a_proxy_of_the_environment_is_used(hub, monkeypatch):
+    monkeypatch.setenv("http_proxy", hub.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://models.invalid")
+    with Transfer(ORIGIN) as connection:
+        connection.find(ORIGIN.url(SMALL))
+    assert hub.asked[0][2].startswith("http://models.invalid/someone/model/")
