@@ -5,12 +5,15 @@ import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from checkpoints.hub import Hub, Repository
 from conftest import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import EXAMPLES, _parser, main
+from gptcompare.units import in_bytes, in_letters
 
 STORY = ["--model", str(STORY_FOLDER)]
 
@@ -84,6 +87,8 @@ def test_tokenize_prints_the_ids_alone(capsys):
     [
         (["generate", "x", "--model", "no-such-model"], "'no-such-model' is not a folder, and an unknown model"),
         (["generate", "x", "--model", "gpt3-175b"], "OpenAI never published the weights"),
+        (["generate", "x", "--model", "gpt2"], "GPTCOMPARE_OFFLINE is set. Without a network: no model yet"),
+        (["download", "gpt2-medum"], "did you mean gpt2-medium"),
         (["generate", "x", *STORY, "--temperature", "-1"], "temperature must be 0"),
         (["generate", "x " * 300, *STORY], "the model's context is 256"),
         (["tokenize", "\udcff"], "lone surrogate"),
@@ -98,7 +103,9 @@ def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["generate", "--help"], ["tokenize", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["generate", "--help"], ["tokenize", "--help"], ["models", "--help"], ["--version"]]
+)
 def test_help_and_version_end_well(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
@@ -113,6 +120,38 @@ def test_every_example_of_the_help_parses():
     for command in commands:
         words = shlex.split(command.partition(" < ")[0])
         _parser().parse_args(words[1:])
+
+
+def test_download_models_and_remove(story, capsys, monkeypatch):
+    with Hub() as hub:
+        hub.repositories["someone/story"] = Repository({p.name: p.read_bytes() for p in STORY_FOLDER.iterdir()})
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.delenv("GPTCOMPARE_OFFLINE")
+        assert main(["download", "someone/story"]) == 0
+    out, err = capsys.readouterr()
+    assert out == str(gc.download("someone/story")) + "\n"
+    assert "model.safetensors: 100%" in err
+
+    assert main(["models"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["name", "parameters", "on", "disk", "where"]
+    assert [row.split()[0] for row in rows] == [model.name for model in gc.checkpoints.listing()]
+    assert rows[0].split() == ["gpt2", "124M", "-", "openai-community/gpt2"]
+    size = in_bytes(sum(path.stat().st_size for path in Path(out.strip()).iterdir()))
+    assert rows[-1].split() == ["someone/story", in_letters(story.config.n_params), size, out.strip()]
+    assert main(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[-1]["folder"] == out.strip()
+
+    assert main(["remove", "someone/story"]) == 0
+    assert capsys.readouterr().out == f"removed {out.strip()}: {size} are free again\n"
+    assert main(["remove", "someone/story"]) == 2
+    assert capsys.readouterr().err.startswith("gptcompare: 'someone/story' is not in ")
+
+
+def test_the_source_reaches_the_download(capsys):
+    for command in (["generate", "x", "--model"], ["download"]):
+        assert main([*command, "opt-125m", "--source", "openai"]) == 2
+        assert "OpenAI's store has no 'opt-125m'" in capsys.readouterr().err
 
 
 def start(*arguments, **options):

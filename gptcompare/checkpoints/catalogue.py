@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from ..config import GPTConfig
 from ..presets import canonical_name, presets, published
 from . import cache
 from .errors import DownloadError
+from .folder import read_config
 from .publishers import SOURCES, HuggingFace, OpenAI, Origin
 
 
@@ -24,7 +26,7 @@ class Listed:
     published_as : str
         Its publisher's name of it.
     n_params : int, optional
-        Known for the presets.
+        Known for the presets, and for what is on this machine.
     folder : Path, optional
         Where its files are on this machine.
     n_bytes : int
@@ -75,13 +77,17 @@ def listing() -> list[Listed]:
         if (repository := published(name).repository) is not None:
             listed.append(_listed(name, HuggingFace(repository), GPTConfig.preset(name).n_params))
     known = {(model.source, model.published_as) for model in listed}
-    by_openai_name = {published(name).openai_name: name for name in presets()}
-    for stored in cache.origins():
-        if (stored.publisher, stored.full_name) not in known:
-            preset = by_openai_name[stored.name] if isinstance(stored, OpenAI) else None
-            n_params = GPTConfig.preset(preset).n_params if preset else None
-            listed.append(_listed(preset or stored.full_name, stored, n_params))
+    for origin in cache.origins():
+        if (origin.publisher, origin.full_name) not in known:
+            name = canonical_name(origin.name) if isinstance(origin, OpenAI) else origin.full_name
+            listed.append(_listed(name, origin, _n_params_in(cache.folder_of(origin))))
     return listed
+
+
+def _n_params_in(folder: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        return read_config(folder).n_params
+    return None
 
 
 def _listed(name: str, origin: Origin, n_params: int | None) -> Listed:

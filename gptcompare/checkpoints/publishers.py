@@ -194,7 +194,7 @@ class HuggingFace(Origin):
 
 @dataclass(frozen=True)
 class OpenAI(Origin):
-    """A size of GPT-2 in OpenAI's own store: 124M, 355M, 774M or 1558M."""
+    """A size of GPT-2 in OpenAI's own store, by the name of its folder: 124M, 355M, 774M or 1558M."""
 
     name: str
 

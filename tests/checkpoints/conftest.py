@@ -43,3 +43,13 @@ def hub(monkeypatch):
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         monkeypatch.setenv("GPTCOMPARE_OPENAI_ENDPOINT", server.url)
         yield server
+
+
+@pytest.fixture
+def story_hub(hub):
+    """The same, with a small model that someone has published."""
+    from .hub import Repository
+    from .published import NAME, STORY
+
+    hub.repositories[NAME] = Repository(dict(STORY))
+    return hub

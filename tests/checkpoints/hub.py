@@ -104,8 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         if match := re.fullmatch(r"/gpt-2/models/(\w+)/(.+)", path):
             self._openai(hub.openai.get(match[1], {}), match[2])
-        elif match := re.fullmatch(r"/api/models/(.+?)(?:/revision/(.+))?", path):
-            self._api(hub.repositories.get(match[1]))
+        elif match := re.fullmatch(r"/api/models/(.+?)/(revision|tree)/.+", path):
+            self._api(hub.repositories.get(match[1]), match[2])
         elif match := re.fullmatch(r"/(.+?)/resolve/(.+?)/([^/]+)", path):
             self._hugging_face(*match.groups())
         else:
@@ -118,12 +118,17 @@ class _Handler(BaseHTTPRequestHandler):
         md5 = base64.b64encode(hashlib.md5(files[name]).digest()).decode()
         self._file(name, files[name], {"ETag": '"0x8D6A3B1"', "Content-MD5": md5})
 
-    def _api(self, repository):
+    def _api(self, repository, question):
         if repository is None:
             self.refuse(401, "RepoNotFound")
             return
-        siblings = [{"rfilename": name} for name in repository.files]
-        body = json.dumps({"id": "any", "modelId": "any", "sha": repository.commit, "siblings": siblings}).encode()
+        if question == "tree":
+            files = repository.files.items()
+            answer = [{"type": "file", "path": name, "size": len(file), "oid": git_id(file)} for name, file in files]
+        else:
+            siblings = [{"rfilename": name} for name in repository.files]
+            answer = {"id": "any", "modelId": "any", "sha": repository.commit, "siblings": siblings}
+        body = json.dumps(answer).encode()
         self.reply(200, {"Content-Type": "application/json", "Content-Length": len(body)}, body)
 
     def _hugging_face(self, repository_name, revision, name):

@@ -1,12 +1,18 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import STORY_FOLDER
 
 import gptcompare as gc
-from gptcompare.checkpoints import locate
+from gptcompare.checkpoints import cache, locate
+from gptcompare.checkpoints.publishers import HuggingFace
 from gptcompare.presets import published
+
+from .hub import COMMIT
+from .published import NAME, STORY, contents
 
 REPOSITORIES = {name: published(name).repository for name in gc.presets() if published(name).repository}
 CACHE_VARIABLES = ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
@@ -126,6 +132,34 @@ class TestNames:
     def test_a_misspelt_name_gets_the_nearest_one(self, home):
         with pytest.raises(FileNotFoundError, match="did you mean gpt2-medium"):
             locate("gpt2-medum")
+
+
+class TestRemoving:
+    def test_a_removed_model_is_gone(self, story_hub):
+        folder = gc.download(NAME)
+        n_bytes = sum(path.stat().st_size for path in folder.iterdir())
+        assert gc.checkpoints.remove(NAME) == (folder, n_bytes)
+        assert not folder.exists()
+        assert cache.find(HuggingFace(NAME)) is None
+
+    def test_a_model_that_is_not_there_cannot_be_removed(self):
+        with pytest.raises(FileNotFoundError, match="'gpt2' is not in "):
+            gc.checkpoints.remove("gpt2")
+
+    def test_hugging_face_s_cache_is_left_alone(self, story_hub, tmp_path, monkeypatch):
+        monkeypatch.setenv("HF_HOME", str(tmp_path))
+        snapshot = tmp_path / "hub" / "models--someone--story" / "snapshots" / COMMIT
+        shutil.copytree(STORY_FOLDER, snapshot)
+        with pytest.raises(FileNotFoundError, match="is in Hugging Face's cache, whose own tools remove it"):
+            gc.checkpoints.remove(f"{NAME}@{COMMIT}")
+        assert contents(snapshot) == STORY
+
+
+def test_no_network_names_what_works_without_it(story_hub, monkeypatch):
+    gc.download(NAME)
+    story_hub.__exit__()
+    with pytest.raises(gc.DownloadError, match=f"cannot reach 127.* Without a network: {NAME}, and any folder"):
+        gc.load("gpt2")
 
 
 @pytest.mark.reference

@@ -1,0 +1,20 @@
+"""A small model as a publisher has it, for tests of what fetches it."""
+
+from conftest import STORY_FOLDER
+
+from gptcompare.checkpoints import cache
+from gptcompare.checkpoints.catalogue import origin_of
+
+STORY = {path.name: path.read_bytes() for path in STORY_FOLDER.iterdir()}
+TENSORFLOW = STORY_FOLDER.parent / "tensorflow-gpt2"
+NAME = "someone/story"
+
+
+def folder_of(name, source="huggingface"):
+    """Where it lies in our cache."""
+    return cache.folder_of(origin_of(name, source))
+
+
+def contents(folder):
+    """The published files in a folder, and what has arrived of others."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != cache.RECORD}

@@ -1,0 +1,49 @@
+import pytest
+
+import gptcompare as gc
+
+from .published import NAME, TENSORFLOW
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["a/b--c", "a/b.git", "a/b..c", "-a/b", "a/b@..", "a/b@", "a/b@x y", "é/b"])
+    def test_a_name_that_no_repository_can_have_is_refused(self, story_hub, name):
+        with pytest.raises(gc.DownloadError, match=r"is not the name of a Hugging Face repository|is not a revision"):
+            gc.load(name)
+        assert story_hub.asked == []
+
+    @pytest.mark.parametrize("name", ["./a/b", "/a/b", "~/a", "a/b/c", "a/", "../b"])
+    def test_a_path_is_never_taken_for_a_repository(self, story_hub, name):
+        with pytest.raises(gc.DownloadError, match="is not a folder, and an unknown model"):
+            gc.load(name)
+        assert story_hub.asked == []
+
+    @pytest.mark.parametrize("name", ["opt-125m", "distilgpt2", "gpt2@main", "cerebras-gpt-13b"])
+    def test_what_openai_does_not_have_is_refused_with_what_it_has(self, name):
+        with pytest.raises(gc.DownloadError, match="it has gpt2, gpt2-medium, gpt2-large, gpt2-xl"):
+            gc.load(name, source="openai")
+
+    def test_an_unknown_source_is_refused(self):
+        with pytest.raises(ValueError, match="unknown source 'google': known are huggingface, openai"):
+            gc.load("gpt2", source="google")
+
+
+class TestListing:
+    def test_every_published_preset_is_listed(self):
+        listed = {model.name: model for model in gc.checkpoints.listing()}
+        assert set(listed) == {name for name in gc.presets() if not name.startswith("gpt3")}
+        assert all(model.folder is None and not model.complete for model in listed.values())
+
+    def test_what_is_on_this_machine_is_listed_with_its_folder_and_size(self, story_hub):
+        story_hub.openai["124M"] = {path.name: path.read_bytes() for path in TENSORFLOW.iterdir()}
+        folders = [gc.download(NAME), gc.download("gpt2", source="openai")]
+        here = {model.folder: model for model in gc.checkpoints.listing() if model.folder}
+        assert set(here) == set(folders)
+        assert [here[folder].name for folder in folders] == [NAME, "gpt2"]
+        assert [here[folder].source for folder in folders] == ["huggingface", "openai"]
+        assert all(here[folder].complete and here[folder].n_bytes > 0 for folder in folders)
+
+    def test_what_has_arrived_in_part_is_listed_as_incomplete(self, story_hub):
+        gc.Tokenizer.from_pretrained(NAME)
+        (model,) = [model for model in gc.checkpoints.listing() if model.folder]
+        assert (model.name, model.complete) == (NAME, False)
