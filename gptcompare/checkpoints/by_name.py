@@ -96,6 +96,9 @@ def _fetch(given: str, origin: Origin, part: str) -> Path:
         raise DownloadError(
             f"{given!r} is no folder and no model on this machine: {error}. {_works_offline()}"
         ) from None
+    except DownloadError as error:
+        no_folder = f"there is no folder {given!r}, and " if "/" in given else ""
+        raise DownloadError(f"{no_folder}{error}") from None
 
 
 def _works_offline() -> str:

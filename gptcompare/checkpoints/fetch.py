@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
+import sys
 from pathlib import Path
 
 from . import cache
@@ -41,6 +42,9 @@ def fetch_model(origin: Origin, part: str = cache.WEIGHTS) -> Path:
             if record is None or part not in record.complete:
                 with Transfer(origin) as transfer:
                     _Fetching(origin, folder, transfer).run(part)
+    except KeyboardInterrupt:
+        print(f"stopped{_kept(folder)}", file=sys.stderr)
+        raise
     except DownloadError as error:
         raise type(error)(f"{error}{_kept(folder)}") from None
     except OSError as error:

@@ -178,10 +178,11 @@ class HuggingFace(Origin):
         return f"{self.endpoint}/{self.name}/resolve/{quote(commit or self.revision, safe='')}/{quote(file)}"
 
     def explain(self, status: int, code: str | None) -> str:
+        page = f"{host(self.endpoint)}/{self.name}"
         if code == "RevisionNotFound":
             return f"the repository {self.name} has no revision {self.revision!r}: check it"
         if code == "GatedRepo" or status == 403:
-            return f"{self.name} is not open to everyone: ask for access on its page, then set HF_TOKEN to your token"
+            return f"{self.name} is not open to everyone: ask for access at {page}, then set HF_TOKEN to your token"
         if status == 401 or code == "RepoNotFound":
             return (
                 f"there is no repository {self.name}, or it is private: check the name, or set HF_TOKEN to a token "

@@ -162,6 +162,11 @@ def test_no_network_names_what_works_without_it(story_hub, monkeypatch):
         gc.load("gpt2")
 
 
+def test_a_folder_that_is_not_there_is_said_to_be_none_beside_the_repository(hub):
+    with pytest.raises(gc.DownloadError, match="no folder 'runs/mine', and there is no repository runs/mine"):
+        gc.load("runs/mine")
+
+
 @pytest.mark.reference
 @pytest.mark.parametrize(
     "variables",

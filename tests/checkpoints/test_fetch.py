@@ -278,6 +278,7 @@ class TestInterruptions:
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert b"Traceback" not in err
+        assert b"stopped. Kept: " in err
         assert any(path.name.endswith(".part") for path in folder_of(NAME).iterdir())
 
 

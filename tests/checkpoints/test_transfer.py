@@ -115,7 +115,11 @@ class TestRefusals:
         [
             (HuggingFace("no/such"), None, "there is no repository no/such, or it is private: .* set HF_TOKEN"),
             (HuggingFace("a/private"), Repository({SMALL: CONFIG}, token="t"), "or it is private"),
-            (HuggingFace("a/gated"), Repository({SMALL: CONFIG}, token="t", gated=True), "ask for access on its page"),
+            (
+                HuggingFace("a/gated"),
+                Repository({SMALL: CONFIG}, token="t", gated=True),
+                r"ask for access at 127\.0\.0\.1:\d+/a/gated, then set HF_TOKEN",
+            ),
             (HuggingFace("someone/model", "v9"), None, "has no revision 'v9'"),
         ],
         ids=["unknown", "private", "gated", "revision"],
