@@ -182,7 +182,7 @@ class Transfer:
         with _bar(remote, path.name) as bar:
             for last_try in (False, True):
                 resumed = part.exists()
-                self._persist(remote.url, lambda: self._append(remote, part, bar), lambda: int(bar.n))
+                self._persist(remote.url, lambda: self._append(remote, part, bar), lambda: _size(part))
                 problem = _problem(part, remote)
                 if problem is None:
                     break
@@ -214,9 +214,9 @@ class Transfer:
 
     def _ask(self, url: str) -> requests.Response | None:
         """The answer, of which only the headers are read, or None if there is no such file."""
-        response = self._request("HEAD", url, {})
+        response = self._request("HEAD", url, stop=True)
         if response.status_code in (405, 501):  # the server knows GET alone
-            response = self._request("GET", url, {})
+            response = self._request("GET", url, stop=True)
         response.close()
         no_such_file = response.headers.get("X-Error-Code", "EntryNotFound") == "EntryNotFound"
         if response.status_code == 404 and no_such_file:
@@ -226,13 +226,13 @@ class Transfer:
 
     def _append(self, remote: RemoteFile, part: Path, bar: Bar) -> None:
         """Fetch what a part lacks."""
-        start = part.stat().st_size if part.exists() else 0
+        start = _size(part)
         if start > remote.size:
             start = 0
         _set(bar, start)
         if start == remote.size > 0:
             return
-        with self._request("GET", remote.url, {"Range": f"bytes={start}-"} if start else {}) as response:
+        with self._request("GET", remote.url, {"Range": f"bytes={start}-"} if start else None) as response:
             if response.status_code == 416:
                 part.unlink(missing_ok=True)
                 raise _TemporaryError("the server has no such range")
@@ -252,17 +252,16 @@ class Transfer:
         if n_written < remote.size:
             raise _TemporaryError("the connection was cut")
 
-    def _request(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
-        """An answer, behind its redirects; each host gets the token only if it is the publisher's own.
-
-        A redirect that announces the file is the answer to HEAD: the place where large files lie is signed for GET.
-        """
+    def _request(
+        self, method: str, url: str, headers: dict[str, str] | None = None, *, stop: bool = False
+    ) -> requests.Response:
+        """The answer behind all redirects, or, to stop there, the first that announces the file."""
         first = url
         commit = None
         for _ in range(MAX_REDIRECTS):
             response = self._answer(method, url, headers)
             commit = commit or response.headers.get("X-Repo-Commit")
-            if not response.is_redirect or (method == "HEAD" and "X-Linked-Etag" in response.headers):
+            if not response.is_redirect or (stop and "X-Linked-Etag" in response.headers):
                 if commit:
                     response.headers["X-Repo-Commit"] = commit
                 return response
@@ -274,7 +273,7 @@ class Transfer:
             url = target
         raise DownloadError(f"{host(first)} redirects {_name(first)} {MAX_REDIRECTS} times")
 
-    def _answer(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
+    def _answer(self, method: str, url: str, headers: dict[str, str] | None) -> requests.Response:
         try:
             response = self._session.request(
                 method, url, headers=headers, auth=self._authorize, stream=True, allow_redirects=False, timeout=TIMEOUT
@@ -293,18 +292,26 @@ class Transfer:
         return response
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Also keeps requests from looking for a password in ~/.netrc."""
-        if self._token and _site(request.url or "") == _site(self._origin.endpoint):
+        """Show the token to the publisher, and to no host that it redirects to; also keeps requests from ~/.netrc."""
+        if self._token and self._is_publisher(request.url):
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
+    def _is_publisher(self, url: str | None) -> bool:
+        return _site(url or "") == _site(self._origin.endpoint)
+
     def _check_status(self, response: requests.Response) -> None:
         status = response.status_code
-        if status in (408, 425, 429) or status >= 500:
+        elsewhere = not self._is_publisher(response.url)  # a signed address has its time, and the next one is another
+        if status in (408, 425, 429) or status >= 500 or (elsewhere and status >= 400):
             wait = _retry_after(response.headers.get("Retry-After", ""))
             raise _TemporaryError(f"the server answers with HTTP status {status}", wait=wait)
         if status >= 400:
             raise DownloadError(self._origin.explain(status, response.headers.get("X-Error-Code")))
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
 def _name(url: str) -> str:

@@ -84,6 +84,9 @@ class TestWhatIsAnnounced:
         hub.head_faults[SMALL] = [status(refusal)]
         with Transfer(ORIGIN) as connection:
             assert connection.find(ORIGIN.url(SMALL)).size == len(CONFIG)
+        hub.head_faults[LARGE] = [status(refusal)]
+        with Transfer(ORIGIN) as connection:
+            assert connection.find(ORIGIN.url(LARGE)).digests == ("sha256:" + hashlib.sha256(WEIGHTS).hexdigest(),)
 
     def test_a_repository_that_has_moved_is_followed(self, hub):
         hub.moved["old/name"] = "someone/model"
@@ -203,6 +206,15 @@ class TestCutConnections:
         assert len(hub.requests("GET", LARGE)) >= 2 * 60
         assert hub.n_sent < 1.3 * len(WEIGHTS)  # what had arrived was not sent again
         assert parts(tmp_path) == []
+
+    def test_cuts_are_survived_without_a_bar_too(self, hub, tmp_path, monkeypatch):
+        monkeypatch.setenv("TQDM_DISABLE", "1")
+        hub.faults[LARGE] = [cut_after(10_000)] * 20
+        assert fetch(tmp_path) == WEIGHTS
+
+    def test_a_signed_address_that_has_run_out_is_asked_for_anew(self, hub, tmp_path):
+        hub.faults[LARGE] = [status(403), cut_after(10_000), status(403), status(404)]
+        assert fetch(tmp_path) == WEIGHTS
 
     def test_a_later_process_goes_on_from_where_an_earlier_one_ended(self, hub, tmp_path):
         for n in RNG.integers(1, 100_000, 5):
@@ -374,7 +386,7 @@ class TestWrongAnswers:
         assert fetch(tmp_path, "empty.txt") == b""
 
     def test_a_signature_of_an_address_is_not_shown(self, hub, tmp_path):
-        hub.faults[LARGE] = [status(403)]
+        hub.faults[LARGE] = [status(403)] * 10
         with pytest.raises(DownloadError) as error:
             fetch(tmp_path)
         assert "secret" not in str(error.value)
