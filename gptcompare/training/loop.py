@@ -1,0 +1,205 @@
+"""The training loop: batch after batch down the gradient, with everything kept that a stop must not cost."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NoReturn, TypeAlias
+
+import numpy as np
+from tqdm import tqdm
+
+from ..model import GPT
+from ..ops import cross_entropy
+from ..tokenizer import Tokenizer
+from .data import Batches, Tokens
+from .gradients import Gradients, loss_and_grads
+from .optimizer import AdamW, clip_, global_norm
+from .recipe import Recipe
+from .run_folder import Metrics, RunFolder
+
+Bar: TypeAlias = "tqdm[NoReturn]"  # it iterates over nothing
+
+VALIDATION_SEQUENCES = 64
+
+
+class DivergedError(ArithmeticError):
+    """The loss or the gradient is no longer a finite number."""
+
+
+def train(
+    model: GPT,
+    tokens: Tokens,
+    recipe: Recipe,
+    *,
+    validation: Tokens | None = None,
+    out: str | os.PathLike[str] | None = None,
+    tokenizer: Tokenizer | None = None,
+    validate_every: int = 250,
+    save_every: int = 250,
+) -> list[Metrics]:
+    """Train a model, in place.
+
+    Called again with the same arguments after a stop, whatever stopped it, it goes on from the last save and ends
+    with the same parameters, bit for bit, as a run that was never stopped. Ctrl-C ends it after the step, and saves.
+
+    Parameters
+    ----------
+    model : GPT
+        A new one, or a trained one to be tuned further.
+    tokens : integers, (N,)
+        What to learn from; texts in a row.
+    recipe : Recipe
+    validation : integers, (M,), optional
+        What the validation loss is measured on: up to 64 sequences, evenly spread.
+    out : path, optional
+        The folder for saves and metrics; without it nothing is written.
+    tokenizer : Tokenizer, optional
+        Saved beside the model, so that `gptcompare.load` opens the folder.
+    validate_every, save_every : int
+        Steps; the last step does both.
+
+    Returns
+    -------
+    list of Metrics
+        Of all steps, those before a stop included.
+
+    Raises
+    ------
+    ValueError
+        If the tokens are too few, one is not in the model's vocabulary, the context is too long for the model, or the
+        folder has another run.
+    DivergedError
+        If the loss or the gradient is not finite; the last save is as it was.
+    """
+    _check(model, tokens, validation, recipe)
+    batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed)
+    optimizer = AdamW(model.parameters(), recipe)
+    folder = RunFolder(out, model.config, recipe, tokens) if out is not None else None
+    metrics: list[Metrics] = []
+    if folder is not None:
+        folder.restore(model, optimizer)
+        metrics = folder.start_metrics(optimizer.step)
+    with _progress(optimizer.step, recipe.n_steps) as bar, _interrupt_after_step() as interrupted:
+        while optimizer.step < recipe.n_steps:
+            line = _step(model, optimizer, batches, recipe)
+            last = optimizer.step == recipe.n_steps
+            if validation is not None and (last or optimizer.step % validate_every == 0):
+                line = replace(line, validation_loss=validation_loss(model, validation, recipe))
+            metrics.append(line)
+            _show(bar, metrics)
+            stop = interrupted.is_set()
+            if folder is not None:
+                folder.append(line)
+                if last or stop or optimizer.step % save_every == 0:
+                    folder.save(model, optimizer, tokenizer)
+            if stop:
+                raise KeyboardInterrupt
+    return metrics
+
+
+def _step(model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe) -> Metrics:
+    """One update of the parameters."""
+    start, step = time.perf_counter(), optimizer.step
+    loss, gradients = _accumulated(model, batches, recipe, step)
+    norm = clip_(gradients, recipe.gradient_clip) if recipe.gradient_clip else global_norm(gradients)
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise DivergedError(
+            f"step {step + 1}: the loss is {loss} and the gradient's norm {norm}, so the run stops here; what "
+            "was saved last is as it was. Go on from there with a lower learning rate or a longer warm-up"
+        )
+    learning_rate = recipe.learning_rate_at(step)
+    optimizer.update(gradients, learning_rate)
+    speed = recipe.tokens_per_step / (time.perf_counter() - start)
+    return Metrics(step + 1, (step + 1) * recipe.tokens_per_step, loss, learning_rate, norm, speed)
+
+
+def _accumulated(model: GPT, batches: Batches, recipe: Recipe, step: int) -> tuple[float, Gradients]:
+    """Mean loss of a batch and its gradients, computed in parts of it."""
+    ids, targets = batches[step]
+    rng = np.random.default_rng([recipe.seed, 1, step])  # of dropout; what a step draws depends on its number alone
+    total: Gradients = {}
+    losses = []
+    for part_ids, part_targets in zip(
+        np.split(ids, recipe.accumulation), np.split(targets, recipe.accumulation), strict=True
+    ):
+        loss, gradients = loss_and_grads(model, part_ids, part_targets, dropout=recipe.dropout, rng=rng)
+        losses.append(loss)
+        for name, gradient in gradients.items():
+            if name in total:
+                total[name] += gradient
+            else:
+                total[name] = gradient
+    if recipe.accumulation > 1:
+        for gradient in total.values():
+            gradient /= recipe.accumulation
+    return sum(losses) / recipe.accumulation, total
+
+
+def validation_loss(model: GPT, tokens: Tokens, recipe: Recipe) -> float:
+    """Mean loss, nats per token, of sequences that are spread evenly over the tokens."""
+    context = recipe.context
+    n = min(VALIDATION_SEQUENCES, (len(tokens) - 1) // context)
+    starts = np.linspace(0, len(tokens) - 1 - context, n).astype(np.intp)
+    losses = []
+    for start in starts:
+        sequence = tokens[start : start + context + 1].astype(np.intp)
+        losses.append(float(cross_entropy(model(sequence[:-1]), sequence[1:]).mean(dtype=np.float64)))
+    return sum(losses) / len(losses)
+
+
+def _check(model: GPT, tokens: Tokens, validation: Tokens | None, recipe: Recipe) -> None:
+    if recipe.context > model.config.n_ctx:
+        raise ValueError(f"sequences of {recipe.context} tokens are longer than the model's {model.config.n_ctx}")
+    for name, row in (("tokens", tokens), ("validation", validation)):
+        if row is None:
+            continue
+        if len(row) <= recipe.context:
+            raise ValueError(f"{name} has {len(row)} tokens, too few for one sequence of {recipe.context}")
+        if (largest := int(row.max())) >= model.config.n_vocab or int(row.min()) < 0:
+            raise ValueError(f"{name} has id {largest}, the model's vocabulary has {model.config.n_vocab} ids")
+
+
+@contextlib.contextmanager
+def _interrupt_after_step() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event, so that a step is not left half done; a second one interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event  # only the main thread is interrupted
+        return
+
+    def handler(number: int, frame: object) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _progress(step: int, n_steps: int) -> Bar:
+    interval = 0.5 if sys.stderr and sys.stderr.isatty() else 30
+    return tqdm(total=n_steps, initial=step, desc="training", unit="step", mininterval=interval, file=sys.stderr)
+
+
+def _show(bar: Bar, metrics: list[Metrics]) -> None:
+    recent = metrics[-20:]
+    shown = {
+        "loss": f"{sum(line.loss for line in recent) / len(recent):.3f}",
+        "tokens/s": f"{sum(line.tokens_per_second for line in recent) / len(recent):.0f}",
+    }
+    validated = (line.validation_loss for line in reversed(metrics) if line.validation_loss is not None)
+    if (latest := next(validated, None)) is not None:
+        shown["validation"] = f"{latest:.3f}"
+    bar.set_postfix(shown, refresh=False)
+    bar.update()

@@ -1,0 +1,132 @@
+"""How a model is trained, as a table of numbers, and the learning rate that follows from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any
+
+from ..presets import published
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The numbers of a training run; the defaults are GPT-3's (Brown et al. 2020, Appendix B).
+
+    Parameters
+    ----------
+    n_steps : int
+        Updates of the parameters.
+    batch : int
+        Sequences of each step.
+    context : int
+        Tokens of each sequence.
+    learning_rate : float
+        The largest one; Table 2.1's for the smallest model if not given.
+    final_learning_rate : float
+        The last one, as a fraction of the largest.
+    warmup_steps : int
+        Steps over which the learning rate rises.
+    betas, eps, weight_decay : float
+        AdamW's; only matrices decay.
+    gradient_clip : float
+        Largest norm of the whole gradient.
+    accumulation : int
+        Parts in which a batch is computed, one after the other, to save memory; divides `batch`.
+    dropout : float
+        Probability, in GPT-2's three places.
+    seed : int
+        Of the order of the data and of dropout.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is of the wrong kind or makes no sense.
+    """
+
+    n_steps: int
+    batch: int = 8
+    context: int = 512
+    learning_rate: float = 6.0e-4
+    final_learning_rate: float = 0.1
+    warmup_steps: int = 100
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    gradient_clip: float = 1.0
+    accumulation: int = 1
+    dropout: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))  # a list, from JSON
+        for name, least in {
+            "n_steps": 1,
+            "batch": 1,
+            "context": 1,
+            "warmup_steps": 0,
+            "accumulation": 1,
+            "seed": 0,
+        }.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral):
+                raise TypeError(f"{name} must be an integer, got {value!r}")
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+        for name in ("learning_rate", "final_learning_rate", "eps", "weight_decay", "gradient_clip", "dropout"):
+            self._check_number(name, getattr(self, name))
+        if len(self.betas) != 2:
+            raise ValueError(f"betas must be two numbers, got {self.betas!r}")
+        for beta in (*self.betas, self.dropout):
+            self._check_number("betas and dropout", beta)
+            if beta >= 1:
+                raise ValueError(f"betas and dropout must be below 1, got {beta}")
+        if self.batch % self.accumulation:
+            raise ValueError(f"accumulation {self.accumulation} does not divide the batch of {self.batch} sequences")
+
+    @staticmethod
+    def _check_number(name: str, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"{name} must be a number, got {value!r}")
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} must be finite and not negative, got {value}")
+
+    @classmethod
+    def preset(cls, name: str, **numbers: Any) -> Recipe:
+        """What is published of a model's training, with the given numbers in the place of its own.
+
+        Steps, batch and context are not taken over: they are those of a supercomputer.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the name is unknown, or a number is not of a recipe.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(numbers) - known):
+            raise TypeError(f"a recipe has no {', '.join(unknown)}: it has {', '.join(sorted(known))}")
+        training = published(name).training
+        theirs = {
+            "learning_rate": training.learning_rate,
+            "final_learning_rate": training.final_learning_rate,
+            "betas": training.adam_betas,
+            "eps": training.adam_eps,
+            "weight_decay": training.weight_decay,
+            "gradient_clip": training.gradient_clip,
+        }
+        return cls(**{**{key: value for key, value in theirs.items() if value is not None}, **numbers})
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.batch * self.context
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0: a line up to the largest, half a cosine down to the last."""
+        peak, last = self.learning_rate, self.learning_rate * self.final_learning_rate
+        if step < self.warmup_steps:
+            return peak * (step + 1) / self.warmup_steps
+        top = max(self.warmup_steps - 1, 0)  # the step that has the largest
+        progress = min((step - top) / max(self.n_steps - 1 - top, 1), 1.0)
+        height = 0.5 * (1 + math.cos(math.pi * progress))
+        return last * (1 - height) + peak * height

@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import pytest
+from conftest import STORY_FOLDER
+
+import gptcompare as gc
+from gptcompare.training.data import Batches, tokenize_files
+
+TEXT = STORY_FOLDER.parent / "alice.txt"
+
+
+class TestTokens:
+    @pytest.fixture
+    def files(self, tmp_path):
+        text = TEXT.read_text(encoding="utf-8")
+        paths = [tmp_path / "one.txt", tmp_path / "two.txt"]
+        paths[0].write_text(text[:3000], encoding="utf-8")
+        paths[1].write_text(text[3000:5000], encoding="utf-8")
+        return paths
+
+    def test_the_texts_stand_in_a_row_each_with_its_end(self, story, files, tmp_path):
+        tokens = tokenize_files(files, story.tokenizer, tmp_path / "tokens.npy")
+        eot = story.tokenizer.eot_id
+        expected = [id_ for path in files for id_ in [*story.tokenizer.encode(path.read_text("utf-8")), eot]]
+        assert tokens.tolist() == expected
+        assert tokens.dtype == np.uint16
+        assert isinstance(tokens, np.memmap)
+
+    def test_they_are_made_once(self, story, files, tmp_path, monkeypatch):
+        first = tokenize_files(files, story.tokenizer, tmp_path / "tokens.npy").tolist()
+        monkeypatch.setattr(gc.Tokenizer, "encode", lambda *_: pytest.fail("tokenized again"))
+        assert tokenize_files(files, story.tokenizer, tmp_path / "tokens.npy").tolist() == first
+
+    def test_they_are_made_anew_for_another_text_or_vocabulary(self, story, files, tmp_path):
+        target = tmp_path / "tokens.npy"
+        first = tokenize_files(files, story.tokenizer, target).tolist()
+        other = gc.Tokenizer.train([files[0].read_text("utf-8")], 300)
+        assert tokenize_files(files, other, target).tolist() != first
+        files[1].write_text("Another text.")
+        assert tokenize_files(files, other, target)[-1] == other.eot_id
+        assert other.decode(tokenize_files(files[1:], other, target)[:-1].tolist()) == "Another text."
+
+    @pytest.mark.parametrize(("content", "words"), [(b"a\xff", "not UTF-8 text"), (b" \n", "there is no text in it")])
+    def test_what_is_no_text_is_refused(self, story, tmp_path, content, words):
+        (tmp_path / "bad.txt").write_bytes(content)
+        with pytest.raises(ValueError, match=words):
+            tokenize_files([tmp_path / "bad.txt"], story.tokenizer, tmp_path / "tokens.npy")
+
+    def test_a_text_that_is_not_there_is_refused(self, story, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            tokenize_files([tmp_path / "none.txt"], story.tokenizer, tmp_path / "tokens.npy")
+
+    def test_what_is_beside_them_names_texts_by_digest_alone(self, story, files, tmp_path):
+        tokenize_files(files, story.tokenizer, tmp_path / "tokens.npy")
+        note = json.loads((tmp_path / "tokens.json").read_text())
+        assert [len(digest) for digest in note["texts"]] == [64, 64]
+        assert str(tmp_path) not in json.dumps(note)
+
+
+class TestBatches:
+    @pytest.mark.parametrize(
+        ("n", "batch", "context"), [(1000, 4, 16), (100, 3, 7), (64, 1, 32), (65, 2, 32), (9, 5, 1)]
+    )
+    def test_a_target_is_the_token_after_its_own(self, n, batch, context):
+        batches = Batches(np.arange(n, dtype=np.uint16), batch, context, seed=0)
+        for step in range(40):
+            ids, targets = batches[step]
+            assert ids.shape == targets.shape == (batch, context)
+            assert np.array_equal(targets, ids + 1)
+            assert np.array_equal(ids[:, 1:], ids[:, :-1] + 1)
+
+    def test_an_epoch_sees_every_token_once_but_for_the_ends(self):
+        batches = Batches(np.arange(1003), 1, 16, seed=0)
+        for epoch in range(3):
+            steps = range(epoch * batches.sequences_per_epoch, (epoch + 1) * batches.sequences_per_epoch)
+            seen = np.concatenate([batches[step][0][0] for step in steps])
+            assert len(seen) == len(set(seen.tolist())) > 1003 - 2 * 16
+
+    def test_a_batch_follows_from_its_number_whatever_came_before(self):
+        tokens = np.arange(500)
+        forward = [Batches(tokens, 3, 16, seed=1)[step] for step in range(50)]
+        batches = Batches(tokens, 3, 16, seed=1)
+        for step in np.random.default_rng(0).permutation(50):
+            assert np.array_equal(batches[step], forward[step])
+
+    def test_epochs_and_seeds_differ(self):
+        tokens = np.arange(500)
+        batches = Batches(tokens, 30, 16, seed=1)
+        assert batches.sequences_per_epoch == 30
+        assert not np.array_equal(batches[0], batches[1])
+        assert not np.array_equal(batches[0], Batches(tokens, 30, 16, seed=2)[0])
+
+    def test_too_few_tokens_are_refused(self):
+        Batches(np.arange(32), 1, 16, seed=0)
+        with pytest.raises(ValueError, match="31 tokens are too few: sequences of 16 need at least 32"):
+            Batches(np.arange(31), 1, 16, seed=0)
+
+    @pytest.mark.parametrize("tokens", [np.zeros((4, 100), int), np.zeros(100)], ids=["rows", "floats"])
+    def test_what_is_no_row_of_tokens_is_refused(self, tokens):
+        with pytest.raises(ValueError, match="one row of integers"):
+            Batches(tokens, 1, 16, seed=0)
