@@ -2,11 +2,12 @@
 
 The flow, a module each: `tokenizer` (text to ids), `model` (ids to logits), `sampling` (logits to one id),
 `generation` (the loop around them). `config` and `presets` hold the numbers, `checkpoints` reads published weights,
-`table` puts models side by side.
+`table` puts models side by side, `training` learns.
 """
 
 __version__ = "0.1.0"
 
+from . import training
 from .checkpoints import CheckpointError, DownloadError, download
 from .completion import Completion
 from .config import GPTConfig
@@ -32,4 +33,5 @@ __all__ = [
     "load",
     "presets",
     "table",
+    "training",
 ]

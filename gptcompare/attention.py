@@ -10,8 +10,8 @@ Letters: H heads, T queries of the chunk, S keys (those of the chunk last), K th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,24 @@ from .patterns import DENSE, Banded, Dense, Fixed, Pattern, Strided
 
 Array = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp]
+
+ALL = slice(None)
 
 # Queries of a banded layer that share a slice of keys. Each of them sees `width` of the slice's width + QUERIES - 1
 # keys, so fewer would waste less; more make faster matrix products.
 QUERIES = 64
+# Queries of a dense layer that share their keys. The fewer, the less of the scores is computed only to be masked.
+DENSE_QUERIES = 256
+
+
+class Part(NamedTuple):
+    """Queries that look at the same keys, so that among themselves they are a dense attention."""
+
+    heads: slice
+    queries: slice  # among the T of the chunk
+    keys: slice | Positions  # among the S
+    visible: Mask | None  # (queries, n) about the last n of the keys; the others are seen by all, as all are if None
 
 
 def causal_attention(queries: Array, keys: Array, values: Array, pattern: Pattern) -> Array:
@@ -41,7 +55,27 @@ def causal_attention(queries: Array, keys: Array, values: Array, pattern: Patter
     -------
     (H, T, K), in the dtype of the queries
     """
-    return ATTENTION[type(pattern)](queries, keys, values, pattern)
+    mixed = np.empty_like(queries)
+    for part in parts(queries.shape[1], keys.shape[1], pattern):
+        own, seen = (part.heads, part.queries), (part.heads, part.keys)
+        weights, totals = attention_weights(queries[own], keys[seen], part.visible)
+        # Divided after the product: there are K numbers to divide and not S.
+        np.divide(weights @ values[seen], totals, out=mixed[own])
+    return mixed
+
+
+def attention_weights(queries: Array, keys: Array, visible: Mask | None) -> tuple[Array, Array]:
+    """The exponentials of the scaled scores, (H, T, S), and each query's sum of them, (H, T, 1), not yet divided by it.
+
+    `visible` (T, n) is about the last n keys, those before them are seen by all.
+    """
+    scores: Array = (queries * (1 / math.sqrt(queries.shape[-1]))) @ keys.swapaxes(1, 2)
+    if visible is not None:
+        # measured: adding is ten times as fast as assigning where a mask says so
+        scores[:, :, -visible.shape[1] :] += np.where(visible, np.float32(0), np.float32(-np.inf))
+    scores -= scores.max(axis=-1, keepdims=True)
+    weights = np.exp(scores, out=scores)
+    return weights, weights.sum(axis=-1, keepdims=True)
 
 
 def visible_keys(T: int, S: int, pattern: Pattern, head: int = 0) -> Mask:
@@ -53,74 +87,59 @@ def visible_keys(T: int, S: int, pattern: Pattern, head: int = 0) -> Mask:
     return pattern.sees(np.arange(S - T, S)[:, None], np.arange(S), head)
 
 
-def dense_attention(queries: Array, keys: Array, values: Array, pattern: Dense = DENSE) -> Array:
-    """All queries over all keys, the last T of them masked where they come after the query."""
-    T = queries.shape[1]
-    return _mix(queries, keys, values, None if T == 1 else visible_keys(T, T, pattern))
+def parts(T: int, S: int, pattern: Pattern) -> Iterator[Part]:
+    """What attention of the last T of S positions consists of: each query and head once, with the keys that it sees."""
+    return PARTS[type(pattern)](T, S, pattern)
 
 
-def banded_attention(queries: Array, keys: Array, values: Array, pattern: Banded) -> Array:
+def dense_parts(T: int, S: int, pattern: Dense = DENSE) -> Iterator[Part]:
+    """A few queries at a time over all keys up to the last of them, masked where they come after the query."""
+    n_past = S - T
+    for start in range(0, T, DENSE_QUERIES):
+        stop = min(start + DENSE_QUERIES, T)
+        yield Part(ALL, slice(start, stop), slice(0, n_past + stop), _causal(stop - start))
+
+
+def banded_parts(T: int, S: int, pattern: Banded) -> Iterator[Part]:
     """A few queries at a time over the slice of keys between the first one's band and the last one."""
-    T, n_past = queries.shape[1], keys.shape[1] - queries.shape[1]
-    mixed = np.empty_like(queries)
+    n_past = S - T
     for start in range(0, T, QUERIES):
-        chunk = slice(start, min(start + QUERIES, T))
-        seen = slice(max(0, n_past + start + 1 - pattern.width), n_past + chunk.stop)
-        n_queries, n_keys = chunk.stop - start, seen.stop - seen.start
+        stop = min(start + QUERIES, T)
+        seen = slice(max(0, n_past + start + 1 - pattern.width), n_past + stop)
+        n_queries, n_keys = stop - start, seen.stop - seen.start
         visible = None if n_queries == 1 else visible_keys(n_queries, n_keys, pattern)
-        mixed[:, chunk] = _mix(queries[:, chunk], keys[:, seen], values[:, seen], visible)
-    return mixed
+        yield Part(ALL, slice(start, stop), seen, visible)
 
 
-def strided_attention(queries: Array, keys: Array, values: Array, pattern: Strided) -> Array:
+def strided_parts(T: int, S: int, pattern: Strided) -> Iterator[Part]:
     """The positions with the same remainder see each other and no others: a dense attention for each remainder."""
-    T, n_past, stride = queries.shape[1], keys.shape[1] - queries.shape[1], pattern.stride
-    mixed = np.empty_like(queries)
+    n_past, stride = S - T, pattern.stride
     for start in range(min(T, stride)):
         own, seen = slice(start, None, stride), slice((n_past + start) % stride, None, stride)
-        mixed[:, own] = dense_attention(queries[:, own], keys[:, seen], values[:, seen])
-    return mixed
+        yield Part(ALL, own, seen, _causal(len(range(start, T, stride))))
 
 
-def fixed_attention(queries: Array, keys: Array, values: Array, pattern: Fixed) -> Array:
+def fixed_parts(T: int, S: int, pattern: Fixed) -> Iterator[Part]:
     """The queries of a block over the summaries of the blocks before it, then their own block."""
-    S, n_past, stride = keys.shape[1], keys.shape[1] - queries.shape[1], pattern.stride
-    mixed = np.empty_like(queries)
+    n_past, stride = S - T, pattern.stride
     for block in range(n_past // stride * stride, S, stride):
         end = min(block + stride, S)
         own = slice(max(block - n_past, 0), end - n_past)
         for variant in range(pattern.summary_variants):
-            heads, summary = slice(variant, None, pattern.summary_variants), pattern.summary(variant)
-            seen_keys, seen_values = (
-                np.concatenate([_of_each_block(x[heads, :block], stride, summary), x[heads, block:end]], axis=1)
-                for x in (keys, values)
-            )
-            mixed[heads, own] = dense_attention(queries[heads, own], seen_keys, seen_values)
-    return mixed
+            summaries = np.arange(block).reshape(-1, stride)[:, pattern.summary(variant)]
+            seen = np.concatenate([summaries.ravel(), np.arange(block, end)])
+            heads = slice(variant, None, pattern.summary_variants)
+            yield Part(heads, own, seen, _causal(own.stop - own.start))
 
 
-ATTENTION: dict[type[Pattern], Callable[..., Array]] = {
-    Dense: dense_attention,
-    Banded: banded_attention,
-    Strided: strided_attention,
-    Fixed: fixed_attention,
+PARTS: dict[type[Pattern], Callable[..., Iterator[Part]]] = {
+    Dense: dense_parts,
+    Banded: banded_parts,
+    Strided: strided_parts,
+    Fixed: fixed_parts,
 }
 
 
-def _of_each_block(x: Array, stride: int, part: slice) -> Array:
-    """The same part of each block of `stride` positions: (H, n * stride, K) -> (H, n * width of the part, K)."""
-    H, S, K = x.shape
-    return x.reshape(H, S // stride, stride, K)[:, :, part].reshape(H, -1, K)
-
-
-def _mix(queries: Array, keys: Array, values: Array, visible: Mask | None) -> Array:
-    """Attention itself; `visible` (T, n) is about the last n keys, those before them are seen by all."""
-    scores: Array = (queries * (1 / math.sqrt(queries.shape[-1]))) @ keys.swapaxes(1, 2)  # (H, T, S)
-    if visible is not None:
-        # measured: adding is ten times as fast as assigning where a mask says so
-        scores[:, :, -visible.shape[1] :] += np.where(visible, np.float32(0), np.float32(-np.inf))
-    scores -= scores.max(axis=-1, keepdims=True)
-    weights = np.exp(scores, out=scores)
-    mixed: Array = weights @ values
-    mixed /= weights.sum(axis=-1, keepdims=True)  # here, after the product, there are K numbers to divide and not S
-    return mixed
+def _causal(n_queries: int) -> Mask | None:
+    """The mask of the queries' own positions; one query sees its own."""
+    return None if n_queries == 1 else visible_keys(n_queries, n_queries, DENSE)

@@ -145,7 +145,7 @@ class GPT:
             If an id is not an integer or not in the vocabulary, there is none, the tokens do not fit into the context,
             or the cache is of another batch size or of another model.
         """
-        checked = self._check_ids(ids)
+        checked = check_ids(ids, self.config)
         batch, n_new = checked.shape
         if cache is None:
             cache = self.new_cache(batch, capacity=min(n_new, self.config.n_ctx))
@@ -205,39 +205,44 @@ class GPT:
         output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
         return (x.reshape(-1, x.shape[-1]) @ output).reshape(*x.shape[:-1], -1)
 
-    def _check_ids(self, ids: npt.ArrayLike) -> Ids:
-        """The ids as (B, T), known to be in the vocabulary: NumPy would let a negative one count from the end."""
-        try:
-            array = np.asarray(ids)
-        except ValueError:
-            raise ValueError("ids must have shape (T,) or (B, T): the rows differ in length") from None
-        if array.ndim not in (1, 2):
-            raise ValueError(f"ids must have shape (T,) or (B, T), got {array.shape}")
-        if array.size == 0:
-            raise ValueError(f"ids has shape {array.shape}: give at least one token")
-        if not np.issubdtype(array.dtype, np.integer):
-            raise TypeError(f"ids must be integers, got {array.dtype}")
-        wrong = np.argwhere((array < 0) | (array >= self.config.n_vocab))
-        if len(wrong):
-            where = tuple(int(i) for i in wrong[0])
-            raise ValueError(
-                f"id {array[where]} at index {where if array.ndim == 2 else where[0]} is not in the vocabulary: "
-                f"ids are 0 ... {self.config.n_vocab - 1}"
-            )
-        return np.atleast_2d(array).astype(np.intp, copy=False)
-
     def _check_room(self, cache: KVCache, batch: int, n_new: int) -> None:
         if len(cache) != batch:
             raise ValueError(f"the cache holds {len(cache)} sequences, ids has {batch} rows")
         for sequence in cache.sequences:
             if (sequence.config, sequence.dtype) != (self.config, self.dtype):
                 raise ValueError("the cache is that of another model: make one with this model's new_cache()")
-            room = min(sequence.capacity, self.config.n_ctx)
-            if sequence.n_tokens + n_new > room:
-                raise ValueError(
-                    f"{sequence.n_tokens} tokens in the cache and {n_new} new ones do not fit into the "
-                    f"{'context' if room == self.config.n_ctx else 'cache'} of {room} tokens"
-                )
+            check_room(sequence.n_tokens, n_new, min(sequence.capacity, self.config.n_ctx), self.config)
+
+
+def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids") -> Ids:
+    """The ids as (B, T), known to be in the vocabulary: NumPy would let a negative one count from the end."""
+    try:
+        array = np.asarray(ids)
+    except ValueError:
+        raise ValueError(f"{name} must have shape (T,) or (B, T): the rows differ in length") from None
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} must have shape (T,) or (B, T), got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}: give at least one token")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    wrong = np.argwhere((array < 0) | (array >= config.n_vocab))
+    if len(wrong):
+        where = tuple(int(i) for i in wrong[0])
+        raise ValueError(
+            f"id {array[where]} at index {where if array.ndim == 2 else where[0]} is not in the vocabulary: "
+            f"{name} are 0 ... {config.n_vocab - 1}"
+        )
+    return np.atleast_2d(array).astype(np.intp, copy=False)
+
+
+def check_room(n_past: int, n_new: int, room: int, config: GPTConfig) -> None:
+    """ValueError if the new tokens do not fit behind the past ones: `room` is the context's or a smaller cache's."""
+    if n_past + n_new > room:
+        raise ValueError(
+            f"{n_past} tokens in the cache and {n_new} new ones do not fit into the "
+            f"{'context' if room == config.n_ctx else 'cache'} of {room} tokens"
+        )
 
 
 def _check_dtype(dtype: npt.DTypeLike) -> None:

@@ -1,0 +1,159 @@
+"""The arithmetic of `gptcompare.ops` backwards: pure functions on arrays.
+
+With L the loss, `dy` is dL/dy, shaped as y; a function `f_backward` takes the dy of y = f(x, ...) to the gradients of
+what f was given, in that order. Where the gradient needs more than x, there is an f here too, which gives y and what
+`f_backward` will ask for. N counts vectors: all axes but the last one are one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ops import normal_cdf, normalise, tanh_gate
+
+Array = npt.NDArray[np.floating[Any]]
+Ids = npt.NDArray[np.intp]
+
+
+def embedding_backward(dy: Array, ids: Ids, d_table: Array) -> None:
+    """y = table[ids]: each row's dy (N, D) added to the row of `d_table` (V, D) that it was copied from.
+
+    A row is as often in y as its id in `ids` (N,). Sums over the rows of each id, and then one addition per id:
+    measured, `np.add.at` takes several times as long.
+    """
+    order = np.argsort(ids, kind="stable")
+    present, starts = np.unique(ids[order], return_index=True)
+    d_table[present] += np.add.reduceat(dy[order], starts, axis=0)
+
+
+def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, Array]:
+    """y = x @ weight + bias: dy (N, d_out) -> dx (N, d_in), d_weight (d_in, d_out), d_bias (d_out,)."""
+    return dy @ weight.T, x.T @ dy, sum_of_rows(dy)
+
+
+def sum_of_rows(x: Array) -> Array:
+    """(N, D) -> (D,). As a product of a vector and a matrix it runs at the speed of memory."""
+    total: Array = np.ones(len(x), x.dtype) @ x
+    return total
+
+
+def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> tuple[Array, tuple[Array, Array]]:
+    """As `gptcompare.ops.layer_norm`; and what that multiplies by the gain, and the standard deviations (N, 1)."""
+    normed, deviation = normalise(x, eps)
+    y = normed * gain
+    y += bias
+    return y, (normed, deviation)
+
+
+def layer_norm_backward(dy: Array, kept: tuple[Array, Array], gain: Array) -> tuple[Array, Array, Array]:
+    """y = normed * gain + bias, normed = (x - mean) / deviation: dy (N, D) -> dx (N, D), d_gain (D,), d_bias (D,).
+
+    Normalised vectors have mean 0 and variance 1 whatever x is, so of d_normed the part along the constant vector and
+    the part along `normed` cannot reach x: dx is what is left, divided by the deviation.
+    """
+    normed, deviation = kept
+    width = normed.shape[-1]
+    d_gain, d_bias = np.einsum("nd,nd->d", dy, normed), sum_of_rows(dy)
+
+    dx = dy * gain  # d_normed, to begin with
+    along_normed = np.einsum("nd,nd->n", dx, normed)[:, None] / width
+    dx -= np.add.reduce(dx, axis=-1, keepdims=True) / width
+    dx -= normed * along_normed
+    dx /= deviation
+    return dx, d_gain, d_bias
+
+
+def gelu_tanh(x: Array) -> tuple[Array, Array]:
+    """As `gptcompare.ops.gelu_tanh`, and its slope dy/dx.
+
+    y = x g(x) with the gate g = 1 / (1 + exp(-2u)), u = c (x + a x^3), whose slope is g (1 - g) 2u':
+    dy/dx = g + x g (1 - g) 2c (1 + 3a x^2).
+    """
+    c, a = math.sqrt(2 / math.pi), 0.044715
+    gate = tanh_gate(x)
+    y = x * gate
+    slope = x * x
+    slope *= 6 * c * a
+    slope += 2 * c
+    slope *= y
+    slope *= 1 - gate
+    slope += gate
+    return y, slope
+
+
+def gelu_erf(x: Array) -> tuple[Array, Array]:
+    """As `gptcompare.ops.gelu_erf`, and its slope: y = x P(x), so P(x) + x P'(x), P' = exp(-x^2 / 2) / sqrt(2 pi)."""
+    slope = normal_cdf(x)
+    y = x * slope
+    density = np.exp(x * x * -0.5)
+    density *= 1 / math.sqrt(2 * math.pi)
+    density *= x
+    slope += density
+    return y, slope
+
+
+def relu(x: Array) -> tuple[Array, Array]:
+    """As `gptcompare.ops.relu`, and its slope: 1 where x is positive, else 0."""
+    return np.maximum(x, 0), (x > 0).astype(x.dtype)
+
+
+ACTIVATION: dict[str, Callable[[Array], tuple[Array, Array]]] = {
+    "gelu_tanh": gelu_tanh,
+    "gelu_erf": gelu_erf,
+    "relu": relu,
+}
+
+
+def activation_backward(dy: Array, slope: Array) -> Array:
+    """An activation works on each number by itself: dy -> dx, of any shape, in the memory of dy."""
+    dy *= slope
+    return dy
+
+
+def cross_entropy(logits: Array, targets: Ids) -> tuple[Array, Array]:
+    """-log p(target) in nats of each row, logits (N, V), targets (N,) -> (N,); and its gradient (N, V).
+
+    The gradient is written over the logits: -log p(t) = log sum_v exp(x_v) - x_t, whose derivative by x_v is
+    exp(x_v) / sum, less 1 where v is the target.
+    """
+    rows = np.arange(len(logits))
+    logits -= logits.max(axis=-1, keepdims=True)
+    losses = -logits[rows, targets]
+    probabilities = np.exp(logits, out=logits)
+    totals = probabilities.sum(axis=-1)
+    losses += np.log(totals)
+    probabilities /= totals[:, None]
+    probabilities[rows, targets] -= 1
+    return losses, probabilities
+
+
+class Dropout(NamedTuple):
+    """The probability p with which a number is left out, and what draws which."""
+
+    p: float
+    rng: np.random.Generator | None
+
+
+NO_DROPOUT = Dropout(0.0, None)
+
+
+def dropout(x: Array, p: float, rng: np.random.Generator | None) -> tuple[Array, Array | None]:
+    """Each number 0 with probability p, else divided by 1 - p (Srivastava et al. 2014); and the factors, or None.
+
+    With p = 0 nothing is done and nothing drawn.
+    """
+    if p == 0 or rng is None:
+        return x, None
+    factors = (rng.random(x.shape, x.dtype.type) >= p).astype(x.dtype)
+    factors *= 1 / (1 - p)
+    return x * factors, factors
+
+
+def dropout_backward(dy: Array, factors: Array | None) -> Array:
+    """y = x * factors: dy -> dx."""
+    return dy if factors is None else dy * factors
