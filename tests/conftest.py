@@ -26,3 +26,32 @@ def no_network(tmp_path_factory, monkeypatch):
 def story():
     """A small trained model that reads and writes English: see tests/data/make_story_model.py."""
     return gc.load(STORY_FOLDER)
+
+
+# The packages that tests compare with; a test that asks for one is skipped where it is not installed.
+REASON = "needs the `reference` extra"
+
+
+@pytest.fixture(scope="session")
+def torch():
+    return pytest.importorskip("torch", reason=REASON)
+
+
+@pytest.fixture(scope="session")
+def transformers(torch):
+    return pytest.importorskip("transformers", reason=REASON)
+
+
+@pytest.fixture(scope="session")
+def tf():
+    return pytest.importorskip("tensorflow", reason=REASON)
+
+
+@pytest.fixture(scope="session")
+def safetensors_numpy():
+    return pytest.importorskip("safetensors.numpy", reason=REASON)
+
+
+@pytest.fixture(scope="session")
+def safetensors_torch(torch):
+    return pytest.importorskip("safetensors.torch", reason=REASON)

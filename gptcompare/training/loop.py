@@ -20,7 +20,7 @@ from ..model import GPT
 from ..ops import cross_entropy
 from ..tokenizer import Tokenizer
 from .data import Batches, Tokens
-from .gradients import Gradients, loss_and_grads
+from .gradients import Parameters, loss_and_grads
 from .optimizer import AdamW, clip_, global_norm
 from .recipe import Recipe
 from .run_folder import Metrics, RunFolder
@@ -121,16 +121,16 @@ def _step(model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe) -> Met
     return Metrics(step + 1, (step + 1) * recipe.tokens_per_step, loss, learning_rate, norm, speed)
 
 
-def _accumulated(model: GPT, batches: Batches, recipe: Recipe, step: int) -> tuple[float, Gradients]:
+def _accumulated(model: GPT, batches: Batches, recipe: Recipe, step: int) -> tuple[float, Parameters]:
     """Mean loss of a batch and its gradients, computed in parts of it."""
     ids, targets = batches[step]
     rng = np.random.default_rng([recipe.seed, 1, step])  # of dropout; what a step draws depends on its number alone
-    total: Gradients = {}
+    total: Parameters = {}
     losses = []
     for part_ids, part_targets in zip(
         np.split(ids, recipe.accumulation), np.split(targets, recipe.accumulation), strict=True
     ):
-        loss, gradients = loss_and_grads(model, part_ids, part_targets, dropout=recipe.dropout, rng=rng)
+        loss, gradients = loss_and_grads(model, part_ids, part_targets, p_drop=recipe.dropout, rng=rng)
         losses.append(loss)
         for name, gradient in gradients.items():
             if name in total:
@@ -163,8 +163,9 @@ def _check(model: GPT, tokens: Tokens, validation: Tokens | None, recipe: Recipe
             continue
         if len(row) <= recipe.context:
             raise ValueError(f"{name} has {len(row)} tokens, too few for one sequence of {recipe.context}")
-        if (largest := int(row.max())) >= model.config.n_vocab or int(row.min()) < 0:
-            raise ValueError(f"{name} has id {largest}, the model's vocabulary has {model.config.n_vocab} ids")
+        for id_ in (int(row.min()), int(row.max())):
+            if not 0 <= id_ < model.config.n_vocab:
+                raise ValueError(f"{name} has id {id_}, the model's vocabulary has {model.config.n_vocab} ids")
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ def clip_(gradients: Mapping[str, Array], largest: float) -> float:
     """
     norm = global_norm(gradients)
     scale = largest / (norm + 1e-6)
-    if scale < 1:
+    if scale < 1 and math.isfinite(norm):
         for gradient in gradients.values():
             gradient *= gradient.dtype.type(scale)
     return norm
@@ -64,11 +64,11 @@ class AdamW:
         self.step += 1
         for name, parameter in self._parameters.items():
             decay = self._recipe.weight_decay if parameter.ndim > 1 else 0.0
-            flat = [
-                _flat(array, parameter) for array in (parameter, gradients[name], self.first[name], self.second[name])
-            ]
+            p, g = _flat(parameter, parameter), _flat(gradients[name], parameter)
+            m, v = _flat(self.first[name], parameter), _flat(self.second[name], parameter)
             for start in range(0, parameter.size, BLOCK):
-                self._update_block(*(array[start : start + BLOCK] for array in flat), learning_rate, decay)
+                block = slice(start, start + BLOCK)
+                self._update_block(p[block], g[block], m[block], v[block], learning_rate, decay)
 
     def _update_block(self, p: Array, g: Array, m: Array, v: Array, learning_rate: float, decay: float) -> None:
         """Algorithm 2, lines 6 to 12, for one-dimensional arrays."""

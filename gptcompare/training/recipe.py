@@ -89,7 +89,7 @@ class Recipe:
     def _check_number(name: str, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(f"{name} must be a number, got {value!r}")
-        if not (math.isfinite(value) and value >= 0):
+        if not 0 <= float(value) < math.inf:
             raise ValueError(f"{name} must be finite and not negative, got {value}")
 
     @classmethod

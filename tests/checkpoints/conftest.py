@@ -1,33 +1,6 @@
-"""The packages that tests compare with; a test that asks for one is skipped where it is not installed."""
+"""A server in the place of the publishers."""
 
 import pytest
-
-REASON = "needs the `reference` extra"
-
-
-@pytest.fixture(scope="session")
-def torch():
-    return pytest.importorskip("torch", reason=REASON)
-
-
-@pytest.fixture(scope="session")
-def transformers(torch):
-    return pytest.importorskip("transformers", reason=REASON)
-
-
-@pytest.fixture(scope="session")
-def tf():
-    return pytest.importorskip("tensorflow", reason=REASON)
-
-
-@pytest.fixture(scope="session")
-def safetensors_numpy():
-    return pytest.importorskip("safetensors.numpy", reason=REASON)
-
-
-@pytest.fixture(scope="session")
-def safetensors_torch(torch):
-    return pytest.importorskip("safetensors.torch", reason=REASON)
 
 
 @pytest.fixture

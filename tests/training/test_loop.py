@@ -1,0 +1,311 @@
+import dataclasses
+import json
+import math
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import gptcompare as gc
+from gptcompare.training import DivergedError, Recipe, loop, read_metrics, train
+from gptcompare.training.data import Batches
+
+CONFIG = gc.GPTConfig(
+    n_layer=2, n_head=2, d_model=16, n_ctx=24, n_vocab=300, attention=("dense", "banded"), band_width=5
+)
+TOKENS = np.random.default_rng(0).integers(0, 300, 4000).astype(np.uint16)
+RECIPE = Recipe(n_steps=30, batch=4, context=24, warmup_steps=5, learning_rate=3e-3)
+
+
+def parameters_after(**options):
+    model = gc.GPT(CONFIG, seed=1)
+    train(model, TOKENS, options.pop("recipe", RECIPE), **options)
+    return model.parameters()
+
+
+def assert_identical(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert np.array_equal(value, theirs[name]), name
+
+
+class Stopped(Exception):  # noqa: N818  not an error, but a stop at a chosen step
+    pass
+
+
+def stop_before(step, monkeypatch):
+    """Let a run die before a step."""
+    original = loop._step
+
+    def step_or_stop(model, optimizer, *rest):
+        if optimizer.step == step:
+            raise Stopped
+        return original(model, optimizer, *rest)
+
+    monkeypatch.setattr(loop, "_step", step_or_stop)
+
+
+class TestLearning:
+    @pytest.mark.parametrize("attention", [("dense",), ("dense", "banded")], ids=str)
+    def test_one_batch_can_be_learned_by_heart(self, attention):
+        config = dataclasses.replace(CONFIG, attention=attention, band_width=5 if "banded" in attention else None)
+        model = gc.GPT(dataclasses.replace(config, d_model=64), seed=0)
+        recipe = Recipe(n_steps=250, batch=4, context=24, learning_rate=5e-3, weight_decay=0.0)
+        row = np.random.default_rng(1).permutation(300)[:48].astype(np.uint16)
+        metrics = train(model, row, recipe)
+        assert metrics[0].loss > 5
+        assert metrics[-1].loss < 0.01
+
+    def test_the_loss_begins_at_that_of_a_guess_and_falls(self):
+        metrics = train(gc.GPT(CONFIG, seed=0), TOKENS % 7, RECIPE)
+        assert metrics[0].loss == pytest.approx(math.log(300), abs=0.1)
+        assert metrics[-1].loss < metrics[0].loss - 1
+        assert [line.step for line in metrics] == list(range(1, 31))
+        assert metrics[-1].tokens == 30 * 4 * 24
+
+    def test_a_batch_in_parts_is_the_same_batch(self):
+        whole, parts = (parameters_after(recipe=dataclasses.replace(RECIPE, accumulation=n, eps=1e-3)) for n in (1, 4))
+        for name, value in whole.items():
+            np.testing.assert_allclose(parts[name], value, atol=1e-5)
+
+    def test_a_seed_is_a_run(self):
+        assert_identical(parameters_after(), parameters_after())
+        other = parameters_after(recipe=dataclasses.replace(RECIPE, seed=7))
+        assert not np.array_equal(other["wte.weight"], parameters_after()["wte.weight"])
+
+    def test_dropout_is_used(self):
+        dropped = parameters_after(recipe=dataclasses.replace(RECIPE, dropout=0.2))
+        assert not np.array_equal(dropped["wte.weight"], parameters_after()["wte.weight"])
+
+    def test_the_validation_loss_is_that_of_the_model(self, tmp_path):
+        model = gc.GPT(CONFIG, seed=0)
+        validation = TOKENS[:300]
+        metrics = train(model, TOKENS, RECIPE, validation=validation, validate_every=10)
+        assert [line.step for line in metrics if line.validation_loss is not None] == [10, 20, 30]
+        losses = []
+        for start in np.linspace(0, 300 - 25, 299 // 24).astype(int):
+            row = validation[start : start + 25].astype(int)
+            logits = model(row[:-1]).astype(np.float64)
+            logprobs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+            losses.append(-logprobs[np.arange(24), row[1:]].mean())
+        assert metrics[-1].validation_loss == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+@pytest.mark.reference
+def test_two_hundred_steps_track_pytorch_s_loss(torch, transformers):
+    """The same recipe by transformers' model, autograd, torch.optim and its clipping, from the same parameters."""
+    recipe = Recipe(n_steps=200, batch=4, context=24, warmup_steps=20, learning_rate=2e-3)
+    model = gc.GPT(dataclasses.replace(CONFIG, attention=("dense",), band_width=None), seed=3)
+    theirs = as_transformers(transformers, torch, model)
+    groups = [
+        {"params": [p for p in theirs.parameters() if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in theirs.parameters() if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, betas=recipe.betas, eps=recipe.eps)
+    tokens = (np.cumsum(TOKENS) % 97).astype(np.uint16)
+    batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed)
+    expected = []
+    for step in range(recipe.n_steps):
+        ids, targets = (torch.tensor(array) for array in batches[step])
+        logits = theirs(ids).logits
+        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), recipe.gradient_clip)
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate_at(step)
+        optimizer.step()
+        expected.append(loss.item())
+    metrics = train(model, tokens, recipe)
+    assert expected[-1] < expected[0] - 1
+    np.testing.assert_allclose([line.loss for line in metrics], expected, rtol=1e-4)
+
+
+def as_transformers(transformers, torch, model):
+    """transformers' GPT-2 with the same parameters."""
+    config = model.config
+    sizes = {"n_positions": config.n_ctx, "n_embd": config.d_model, "n_layer": config.n_layer, "n_head": config.n_head}
+    no_dropout = {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
+    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=config.n_vocab, **sizes, **no_dropout))
+    state = {f"transformer.{name}": torch.tensor(value.copy()) for name, value in model.parameters().items()}
+    theirs.load_state_dict({**state, "lm_head.weight": state["transformer.wte.weight"]})
+    return theirs
+
+
+class TestStops:
+    @pytest.mark.parametrize("save_every", [1, 7, 1000])
+    def test_a_run_that_died_goes_on_and_ends_as_if_it_had_not(self, tmp_path, monkeypatch, save_every):
+        dropping = dataclasses.replace(RECIPE, dropout=0.1, accumulation=2)
+        for step in (3, 8, 20, 29):
+            with monkeypatch.context() as patch:
+                stop_before(step, patch)
+                with pytest.raises(Stopped):
+                    parameters_after(recipe=dropping, out=tmp_path, save_every=save_every)
+        assert_identical(
+            parameters_after(recipe=dropping, out=tmp_path, save_every=save_every), parameters_after(recipe=dropping)
+        )
+        assert [line.step for line in read_metrics(tmp_path)] == list(range(1, 31))
+
+    def test_a_finished_run_is_only_read(self, tmp_path, monkeypatch):
+        first = parameters_after(out=tmp_path)
+        stop_before(30, monkeypatch)
+        assert_identical(parameters_after(out=tmp_path), first)
+
+    def test_killed_at_twenty_random_moments_it_ends_with_the_same_bits(self, tmp_path):
+        recipe = Recipe(n_steps=1500, batch=2, context=24, warmup_steps=5)
+        rng = random.Random(0)
+        steps = []
+        for _ in range(20):
+            process = start(tmp_path, recipe)
+            wait_for_a_step(process, tmp_path, len(read_metrics(tmp_path)))
+            time.sleep(rng.uniform(0, 0.15))
+            process.kill()
+            process.communicate()
+            steps.append(len(read_metrics(tmp_path)))
+        assert 20 < steps[-1] < recipe.n_steps, steps
+        process = start(tmp_path, recipe)
+        process.communicate()
+        assert process.returncode == 0
+        assert_identical(gc.GPT.from_pretrained(tmp_path).parameters(), parameters_after(recipe=recipe))
+        assert [line.step for line in read_metrics(tmp_path)] == list(range(1, recipe.n_steps + 1))
+
+    def test_ctrl_c_ends_after_the_step_and_saves(self, tmp_path):
+        recipe = Recipe(n_steps=10**6, batch=2, context=24)
+        process = start(tmp_path, recipe)
+        wait_for_a_step(process, tmp_path, 50)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert b"KeyboardInterrupt" in err
+        steps = [line.step for line in read_metrics(tmp_path)]
+        assert steps == list(range(1, len(steps) + 1))
+        model = gc.GPT(CONFIG, seed=1)
+        assert_identical(
+            gc.GPT.from_pretrained(tmp_path).parameters(), run_without_a_stop(model, recipe, n_steps=len(steps))
+        )
+
+    def test_it_runs_outside_of_the_main_thread(self, tmp_path):
+        thread = threading.Thread(target=parameters_after, kwargs={"out": tmp_path})
+        thread.start()
+        thread.join()
+        assert len(read_metrics(tmp_path)) == 30
+
+    @pytest.mark.parametrize("what", ["loss", "gradient"])
+    def test_what_is_not_finite_stops_the_run_and_keeps_the_last_save(self, tmp_path, monkeypatch, what):
+        original = loop.loss_and_grads
+        n_calls = []
+
+        def diverging(model, *arguments, **options):
+            loss, grads = original(model, *arguments, **options)
+            n_calls.append(1)
+            if len(n_calls) == 18:
+                if what == "loss":
+                    loss = math.nan
+                else:
+                    grads["wte.weight"][3, 3] = math.inf
+            return loss, grads
+
+        monkeypatch.setattr(loop, "loss_and_grads", diverging)
+        with pytest.raises(DivergedError, match="step 18: the loss is"):
+            parameters_after(out=tmp_path, save_every=10)
+        saved = gc.GPT.from_pretrained(tmp_path).parameters()
+        monkeypatch.undo()
+        assert_identical(saved, run_without_a_stop(gc.GPT(CONFIG, seed=1), RECIPE, n_steps=10))
+        assert_identical(parameters_after(out=tmp_path), parameters_after())
+
+
+def run_without_a_stop(model, recipe, n_steps):
+    """The first steps of a run."""
+    optimizer = loop.AdamW(model.parameters(), recipe)
+    batches = Batches(TOKENS, recipe.batch, recipe.context, recipe.seed)
+    for _ in range(n_steps):
+        loop._step(model, optimizer, batches, recipe)
+    return model.parameters()
+
+
+DRIVER = """
+import json, sys
+import numpy as np
+import gptcompare as gc
+from gptcompare.training import Recipe, train
+config, recipe, folder = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+tokens = np.random.default_rng(0).integers(0, 300, 4000).astype(np.uint16)
+train(gc.GPT(gc.GPTConfig.from_dict(config), seed=1), tokens, Recipe(**recipe), out=folder, save_every=20)
+"""
+
+
+def start(folder, recipe):
+    settings = [json.dumps(CONFIG.to_dict()), json.dumps(dataclasses.asdict(recipe)), str(folder)]
+    return subprocess.Popen([sys.executable, "-c", DRIVER, *settings], stderr=subprocess.PIPE)
+
+
+def wait_for_a_step(process, folder, after):
+    """Until the metrics have grown by a line or more beyond what a new process keeps of them."""
+    metrics = folder / "metrics.csv"
+    before = metrics.stat().st_mtime_ns if metrics.exists() else 0
+    while process.poll() is None:
+        if metrics.exists() and metrics.stat().st_mtime_ns > before and len(read_metrics(folder)) > min(after, 50):
+            return
+        time.sleep(0.005)
+
+
+class TestTheFolder:
+    def test_it_opens_as_a_language_model(self, tmp_path, story):
+        config = dataclasses.replace(CONFIG, n_vocab=story.tokenizer.n_vocab)
+        model = gc.GPT(config, seed=0)
+        train(model, TOKENS, Recipe(n_steps=2, batch=2, context=24), out=tmp_path, tokenizer=story.tokenizer)
+        lm = gc.load(tmp_path)
+        assert lm.config == config
+        assert_identical(lm.model.parameters(), model.parameters())
+        assert lm.tokenizer.encode("Once upon a time") == story.tokenizer.encode("Once upon a time")
+
+    def test_metrics_are_read_as_they_were_written(self, tmp_path):
+        model = gc.GPT(CONFIG, seed=0)
+        metrics = train(model, TOKENS, RECIPE, validation=TOKENS, validate_every=7, out=tmp_path)
+        assert read_metrics(tmp_path) == metrics
+
+    def test_a_line_that_a_kill_cut_is_left_out(self, tmp_path):
+        parameters_after(out=tmp_path)
+        path = tmp_path / "metrics.csv"
+        whole = path.read_bytes()
+        for n in range(1, len(whole), 37):
+            path.write_bytes(whole[:n])
+            lines = read_metrics(tmp_path)
+            assert [line.step for line in lines] == list(range(1, len(lines) + 1))
+
+    def test_another_run_is_not_mixed_into_it(self, tmp_path):
+        parameters_after(out=tmp_path)
+        with pytest.raises(ValueError, match=r"a run that differs in recipe\.learning_rate, recipe\.seed"):
+            parameters_after(recipe=dataclasses.replace(RECIPE, learning_rate=1e-5, seed=3), out=tmp_path)
+        with pytest.raises(ValueError, match="differs in tokens"):
+            train(gc.GPT(CONFIG, seed=1), TOKENS[1:], RECIPE, out=tmp_path)
+        with pytest.raises(ValueError, match=r"differs in config\.d_model"):
+            train(gc.GPT(dataclasses.replace(CONFIG, d_model=32), seed=1), TOKENS, RECIPE, out=tmp_path)
+
+    @pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b"nonsense"])
+    def test_a_damaged_description_is_refused(self, tmp_path, damage):
+        parameters_after(out=tmp_path)
+        (tmp_path / "run.json").write_bytes(damage)
+        with pytest.raises(ValueError, match=r"run\.json: damaged; give another folder"):
+            parameters_after(out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "recipe", "words"),
+    [
+        (TOKENS, dataclasses.replace(RECIPE, context=25), "sequences of 25 tokens are longer than the model's 24"),
+        (TOKENS[:20], RECIPE, "tokens has 20 tokens, too few for one sequence of 24"),
+        (TOKENS[:30], RECIPE, "30 tokens are too few"),
+        (TOKENS + 1, RECIPE, "tokens has id 300, the model's vocabulary has 300 ids"),
+        (TOKENS.astype(np.int64) - 1, RECIPE, "tokens has id -1"),
+    ],
+    ids=["long", "few", "too few", "large", "negative"],
+)
+def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(tmp_path, tokens, recipe, words):
+    with pytest.raises(ValueError, match=words):
+        train(gc.GPT(CONFIG), tokens, recipe, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
