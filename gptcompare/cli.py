@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from . import __version__
 from .checkpoints import download, listing, remove
-from .checkpoints.publishers import SOURCES
+from .checkpoints.publishers import DEFAULT_SOURCE, SOURCES
 from .generation import load
 from .presets import presets
 from .table import table
@@ -39,7 +39,7 @@ MODEL_HELP = (
 )
 ENVIRONMENT = """\
 environment:
-  GPTCOMPARE_HOME     where downloads are kept (default: ~/.cache/gptcompare)
+  GPTCOMPARE_HOME     where downloads are kept (default: gptcompare in $XDG_CACHE_HOME or ~/.cache)
   GPTCOMPARE_OFFLINE  1: use no network
   HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE  as for huggingface_hub; what is in its cache is not fetched again
 """
@@ -198,7 +198,7 @@ def _table(options: argparse.Namespace) -> None:
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--source", choices=SOURCES, default=SOURCES[0],
+        "--source", choices=SOURCES, default=DEFAULT_SOURCE,
         help="whose files of a name: Hugging Face's (default), or, for GPT-2, OpenAI's own",
     )  # fmt: skip
 
@@ -221,7 +221,7 @@ def _models(options: argparse.Namespace) -> None:
     for model in models:
         size = "-" if model.folder is None else in_bytes(model.n_bytes) + ("" if model.complete else ", incomplete")
         parameters = "" if model.n_params is None else in_letters(model.n_params)
-        name = model.name if model.source == SOURCES[0] else f"{model.name} ({model.source})"
+        name = model.name if model.source == DEFAULT_SOURCE else f"{model.name} ({model.source})"
         rows.append((name, parameters, size, str(model.folder or model.published_as)))
     widths = [max(len(row[n]) for row in rows) for n in range(3)]
     for name, parameters, size, where in rows:

@@ -99,7 +99,7 @@ class GPT:
         from .checkpoints import locate, read_checkpoint
 
         _check_dtype(dtype)
-        config, parameters = read_checkpoint(locate(name_or_folder, source=source), dtype)
+        config, parameters = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
         return cls(config, parameters, dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:

@@ -77,7 +77,7 @@ class Tokenizer:
                 return cls(bundled_gpt2())
         from .checkpoints import locate
 
-        return cls(read_vocabulary(locate(given, part="tokenizer")))
+        return cls(read_vocabulary(locate(given, wanted="tokenizer")))
 
     @classmethod
     def train(cls, texts: Iterable[str], n_vocab: int) -> Tokenizer:

@@ -22,7 +22,8 @@ from typing import Any
 from .atomic_files import written_together
 from .vocabulary import BYTE_TO_CHAR, END_OF_TEXT, Vocabulary
 
-TOKENIZER_FILES = ("vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "tokenizer.json")
+LAYOUTS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
+TOKENIZER_FILES = tuple(name for layout in LAYOUTS for name in layout)
 Settings = dict[str, tuple[Any, Path]]  # name -> value and the file that says so
 
 
@@ -45,7 +46,7 @@ def read_vocabulary(folder: str | os.PathLike[str]) -> Vocabulary:
     folder = Path(folder)
     if (folder / "tokenizer.json").is_file():
         return _read_tokenizer_json(folder / "tokenizer.json")
-    for ids_name, merges_name in (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
+    for ids_name, merges_name in LAYOUTS[1:]:
         if (folder / ids_name).is_file() and (folder / merges_name).is_file():
             return _read_pair(folder / ids_name, folder / merges_name)
     if not folder.is_dir():
@@ -53,6 +54,11 @@ def read_vocabulary(folder: str | os.PathLike[str]) -> Vocabulary:
     raise FileNotFoundError(
         f"{folder} has no tokenizer: neither vocab.json + merges.txt, nor encoder.json + vocab.bpe, nor tokenizer.json"
     )
+
+
+def has_tokenizer(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder has one of the layouts that `read_vocabulary` reads."""
+    return any(all((Path(folder) / name).is_file() for name in layout) for layout in LAYOUTS)
 
 
 def write_vocabulary(folder: str | os.PathLike[str], vocabulary: Vocabulary) -> None:

@@ -8,6 +8,8 @@ STORY_FOLDER = Path(__file__).parent / "data" / "story-gpt2"
 OF_THE_USER = (
     "HF_ENDPOINT", "HF_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "HUGGING_FACE_HUB_TOKEN",
     "HF_HUB_DISABLE_IMPLICIT_TOKEN", "GPTCOMPARE_OPENAI_ENDPOINT", "XDG_CACHE_HOME",
+    "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_OFFLINE", "TQDM_DISABLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
 )  # fmt: skip
 
 
@@ -20,6 +22,7 @@ def no_network(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(caches / "huggingface"))
     monkeypatch.setenv("GPTCOMPARE_HOME", str(caches / "gptcompare"))
     monkeypatch.setenv("GPTCOMPARE_OFFLINE", "1")
+    monkeypatch.setenv("NO_PROXY", "*")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@
 name -> array and knows nothing of models; `names/` translates each publisher's names into ours.
 
 `by_name.py` turns a model's name into a folder. What it stands on: `publishers.py` (addresses), `catalogue.py` (names),
-`cache.py` (what is on this machine), `fetch.py` (a model's files) and `transfer.py` (one file over HTTP).
+`cache.py` and `lock.py` (what is on this machine), `fetch.py` (a model's files), `transfer.py` (one file over HTTP) and
+`remote_file.py` (what must be right of it).
 """
 
 from .by_name import download, locate, remove

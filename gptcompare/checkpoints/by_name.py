@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 
 from . import cache
+from .cache import Wanted
 from .catalogue import listing, origin_of
 from .errors import DownloadError
-from .publishers import SOURCES, Origin, is_set
+from .publishers import DEFAULT_SOURCE, SOURCES, Origin, is_set
 
 
-def locate(name_or_folder: str | os.PathLike[str], *, source: str = SOURCES[0], part: str = cache.WEIGHTS) -> Path:
+def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOURCE, wanted: Wanted = "model") -> Path:
     """The folder of a model: the one given, or, for a name, the one in a cache of this machine, fetched if need be.
 
     Parameters
@@ -21,8 +22,8 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = SOURCES[0], 
         end in "@revision": a branch, tag or commit of its repository.
     source : "huggingface" or "openai"
         Whose files of a name: Hugging Face's, or, for GPT-2, those that OpenAI published for TensorFlow.
-    part : "weights" or "tokenizer"
-        What must be in the folder; the weights come with the tokenizer.
+    wanted : "model", "weights" or "tokenizer"
+        What must be in the folder of a name: both of the others, or one of them.
 
     Raises
     ------
@@ -35,16 +36,18 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = SOURCES[0], 
     ValueError
         If the source is neither of the two.
     """
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}: known are {', '.join(SOURCES)}")
     given = os.fspath(name_or_folder)
     if os.path.isdir(given):  # unlike Path.is_dir, False for a name that is too long
         return Path(given)
     if os.path.exists(given):
         raise FileNotFoundError(f"{given!r} is a file: give the folder that it lies in")
     origin = origin_of(given, source)
-    return cache.find(origin, part) or _fetch(given, origin, part)
+    return cache.find(origin, wanted) or _fetch(given, origin, wanted)
 
 
-def download(name: str, *, source: str = SOURCES[0]) -> Path:
+def download(name: str, *, source: str = DEFAULT_SOURCE) -> Path:
     """The folder of a published model, which is fetched if it is not on this machine.
 
     Parameters
@@ -58,10 +61,10 @@ def download(name: str, *, source: str = SOURCES[0]) -> Path:
         As `locate`.
     """
     origin = origin_of(name, source)
-    return cache.find(origin) or _fetch(name, origin, cache.WEIGHTS)
+    return cache.find(origin) or _fetch(name, origin, "model")
 
 
-def remove(name: str, *, source: str = SOURCES[0]) -> tuple[Path, int]:
+def remove(name: str, *, source: str = DEFAULT_SOURCE) -> tuple[Path, int]:
     """Remove a model, complete or not, from our own cache; returns the folder that it was in, and its bytes.
 
     Raises
@@ -81,8 +84,8 @@ def remove(name: str, *, source: str = SOURCES[0]) -> tuple[Path, int]:
         return folder, cache.remove(origin)
 
 
-def _fetch(given: str, origin: Origin, part: str) -> Path:
-    for variable in ("GPTCOMPARE_OFFLINE", "HF_HUB_OFFLINE"):
+def _fetch(given: str, origin: Origin, wanted: Wanted) -> Path:
+    for variable in ("GPTCOMPARE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         if is_set(variable):
             raise DownloadError(
                 f"{given!r} is no folder and no model on this machine, and {variable} is set. {_works_offline()}"
@@ -91,7 +94,7 @@ def _fetch(given: str, origin: Origin, part: str) -> Path:
     from .transfer import UnreachableError
 
     try:
-        return fetch_model(origin, part)
+        return fetch_model(origin, wanted)
     except UnreachableError as error:
         raise DownloadError(
             f"{given!r} is no folder and no model on this machine: {error}. {_works_offline()}"
@@ -103,5 +106,5 @@ def _fetch(given: str, origin: Origin, part: str) -> Path:
 
 def _works_offline() -> str:
     """What can be loaded without a network, for the end of a message."""
-    names = [model.name for model in listing() if model.complete and model.source == SOURCES[0]]
+    names = [model.name for model in listing() if model.complete and model.source == DEFAULT_SOURCE]
     return f"Without a network: {', '.join(names) or 'no model yet'}, and any folder with a checkpoint"

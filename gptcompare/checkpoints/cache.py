@@ -1,6 +1,6 @@
 """Where published models lie on this machine: our own cache, and Hugging Face's, which is read and never changed.
 
-$GPTCOMPARE_HOME                           ~/.cache/gptcompare if it is not set
+$GPTCOMPARE_HOME                           gptcompare in $XDG_CACHE_HOME or ~/.cache if it is not set
   huggingface/openai-community--gpt2/      the folder of another revision than main ends in "@revision"
     download.json                          what was fetched, from where, and what of it is complete
     config.json ...                        files have their names once they are complete and verified
@@ -13,27 +13,34 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import sys
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..atomic_files import written_together
+from ..presets import presets, published
+from ..tokenizer_files import has_tokenizer
+from ..vocabulary import GPT2_SIZE
 from . import lock
-from .errors import DownloadError
+from .errors import CheckpointError, DownloadError
 from .folder import has_weights
-from .publishers import HuggingFace, OpenAI, Origin, hf_home
+from .publishers import HuggingFace, OpenAI, Origin, folder_from, hf_home, user_cache
+from .remote_file import size_of
+
+# What of a model is wanted: "model" is both of the others.
+Wanted = Literal["model", "weights", "tokenizer"]
 
 RECORD = "download.json"
-TOKENIZER, WEIGHTS = "tokenizer", "weights"
+REMOVING = ".removing-"
 
 
 def home() -> Path:
     """The folder of our own cache."""
-    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.path.expanduser(os.environ.get("GPTCOMPARE_HOME") or os.path.join(caches, "gptcompare")))
+    return folder_from("GPTCOMPARE_HOME", default=user_cache() / "gptcompare")
 
 
 @dataclass
@@ -63,16 +70,24 @@ class Record:
         """The record of a folder, as far as its files are still there; None if there is none that can be read."""
         try:
             record = cls(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
-            there = {name: known for name, known in record.files.items() if _size(folder / name) == known["bytes"]}
+            there = {name: known for name, known in record.files.items() if size_of(folder / name) == known["bytes"]}
             complete = record.complete if len(there) == len(record.files) else []
+            record.files, record.complete = there, [str(part) for part in complete]
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        record.files, record.complete = there, complete
         return record
 
     def write(self, folder: Path) -> None:
         with written_together(folder, [RECORD]) as (file,):
             file.write(json.dumps(asdict(self), indent=2).encode() + b"\n")
+
+    def is_of(self, origin: Origin) -> bool:
+        """False where a file system takes two names for one, such as those of the revisions "v1" and "V1"."""
+        return (self.publisher, self.name, self.revision) == (origin.publisher, origin.name, origin.revision)
+
+    def has(self, wanted: Wanted) -> bool:
+        """Whether all of it is there; the weights come last."""
+        return ("tokenizer" if wanted == "tokenizer" else "weights") in self.complete
 
 
 def folder_of(origin: Origin) -> Path:
@@ -83,29 +98,47 @@ def folder_of(origin: Origin) -> Path:
 def locked(origin: Origin) -> AbstractContextManager[None]:
     """Keep other processes from changing a model's folder while a `with` block runs; waits for one that is at it."""
     folder = folder_of(origin)
-    waiting = f"waiting for another process that fetches {origin.full_name}"
+    waiting = f"waiting for another process that is at {origin.full_name}"
     return lock.locked(folder.with_name(f".{folder.name}.lock"), lambda: print(waiting, file=sys.stderr, flush=True))
 
 
-def find(origin: Origin, part: str = WEIGHTS) -> Path | None:
-    """The folder on this machine that has all of a model, or all of its tokenizer."""
+def find(origin: Origin, wanted: Wanted = "model") -> Path | None:
+    """The folder on this machine that has all that is wanted of a model."""
     record = Record.read(folder_of(origin))
-    if record is not None and part in record.complete:
+    if record is not None and record.is_of(origin) and record.has(wanted):
         return folder_of(origin)
-    return hf_snapshot(origin.name, origin.revision) if isinstance(origin, HuggingFace) else None
+    return hf_snapshot(origin, wanted) if isinstance(origin, HuggingFace) else None
 
 
-def hf_snapshot(repository: str, revision: str = "main") -> Path | None:
-    """The folder of a revision in Hugging Face's cache, laid out as huggingface_hub documents it."""
-    cache = Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE") or hf_home() / "hub"))
-    for name in (repository, repository.partition("/")[2]):  # "gpt2" was a repository's name before it had an owner
+def hf_snapshot(origin: HuggingFace, wanted: Wanted = "model") -> Path | None:
+    """The same in Hugging Face's cache, laid out as huggingface_hub documents it."""
+    cache = folder_from("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", default=hf_home() / "hub")
+    for name in _names_in_hf_cache(origin.name):
         folder = cache / f"models--{name.replace('/', '--')}"
-        commit = revision
+        commit = origin.revision
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            commit = (folder / "refs" / revision).read_text(encoding="utf-8").strip()
-        if commit and has_weights(folder / "snapshots" / commit):
-            return folder / "snapshots" / commit
+            commit = (folder / "refs" / origin.revision).read_text(encoding="utf-8").strip()
+        with contextlib.suppress(OSError, CheckpointError):  # what is damaged or may not be read is not there
+            snapshot = folder / "snapshots" / commit
+            if commit and _has(snapshot, wanted, origin.name):
+                return snapshot
     return None
+
+
+def _names_in_hf_cache(repository: str) -> list[str]:
+    """The repository's name, and for "openai-community/gpt2" and its like the one of before they had an owner."""
+    short = repository.partition("/")[2]
+    moved = short in presets() and published(short).repository == repository
+    return [repository, short] if moved else [repository]
+
+
+def _has(snapshot: Path, wanted: Wanted, repository: str) -> bool:
+    bundled = any(
+        model.repository == repository and model.hyperparameters.get("n_vocab", GPT2_SIZE) == GPT2_SIZE
+        for model in map(published, presets())
+    )
+    with_tokenizer = has_tokenizer(snapshot) or (bundled and wanted == "model")
+    return (wanted == "tokenizer" or has_weights(snapshot)) and (wanted == "weights" or with_tokenizer)
 
 
 def origins() -> list[Origin]:
@@ -113,7 +146,7 @@ def origins() -> list[Origin]:
     found: list[Origin] = []
     for path in sorted(home().glob(f"*/*/{RECORD}")):
         record = Record.read(path.parent)
-        with contextlib.suppress(DownloadError, AttributeError, TypeError):  # of a name that no repository can have
+        with contextlib.suppress(DownloadError, TypeError, AttributeError):  # of a name that none can have
             match record:
                 case Record(publisher=HuggingFace.publisher):
                     found.append(HuggingFace(record.name, record.revision))
@@ -122,24 +155,20 @@ def origins() -> list[Origin]:
     return found
 
 
-def size_of(folder: Path) -> int:
+def total_size(folder: Path) -> int:
     """Bytes of the files in a folder, links followed."""
-    return sum(_size(path) or 0 for path in folder.iterdir())
+    return sum(size_of(path) or 0 for path in folder.iterdir())
 
 
 def remove(origin: Origin) -> int:
-    """Remove a model, or what has arrived of it, from our own cache; returns the bytes that this frees."""
+    """Remove a model, or what has arrived of it, from our own cache; returns the bytes that this frees.
+
+    The folder loses its name first. What a kill leaves of it is removed with the next model.
+    """
     folder = folder_of(origin)
-    if not folder.is_dir():
-        return 0
-    n_bytes = size_of(folder)
-    (folder / RECORD).unlink(missing_ok=True)  # from here on it counts as not there
-    shutil.rmtree(folder)
+    n_bytes = total_size(folder) if folder.is_dir() else 0
+    if folder.is_dir():
+        os.replace(folder, folder.with_name(f"{REMOVING}{folder.name}-{secrets.token_hex(4)}"))
+    for leftover in folder.parent.glob(f"{REMOVING}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     return n_bytes
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

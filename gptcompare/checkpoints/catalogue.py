@@ -12,7 +12,7 @@ from ..presets import canonical_name, presets, published
 from . import cache
 from .errors import DownloadError
 from .folder import read_config
-from .publishers import SOURCES, HuggingFace, OpenAI, Origin
+from .publishers import DEFAULT_SOURCE, SOURCES, HuggingFace, OpenAI, Origin
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Listed:
     complete: bool
 
 
-def origin_of(name: str, source: str = SOURCES[0]) -> Origin:
+def origin_of(name: str, source: str = DEFAULT_SOURCE) -> Origin:
     """Where a model is published. DownloadError if the name is unknown, or its weights were never published."""
     if source not in SOURCES:
         raise ValueError(f"unknown source {source!r}: known are {', '.join(SOURCES)}")
     base, at, revision = name.partition("@")
     if not at:
         revision = "main"
-    if source == HuggingFace.publisher and base.count("/") == 1 and base[0] not in "./~" and base[-1] != "/":
+    if source == DEFAULT_SOURCE and base.count("/") == 1 and base[0] not in "./~" and base[-1] != "/":
         return HuggingFace(base, revision)
     try:
         model = published(base)
@@ -62,7 +62,7 @@ def origin_of(name: str, source: str = SOURCES[0]) -> Origin:
             f"OpenAI never published the weights of {base!r}: load a public model of about its size instead, such as "
             f"{', '.join(_nearest_in_size(canonical_name(base)))}"
         )
-    if source == HuggingFace.publisher:
+    if source == DEFAULT_SOURCE:
         return HuggingFace(model.repository, revision)
     if model.openai_name is None or at:
         theirs = [other for other in presets() if published(other).openai_name]
@@ -93,7 +93,7 @@ def _n_params_in(folder: Path) -> int | None:
 def _listed(name: str, origin: Origin, n_params: int | None) -> Listed:
     complete = cache.find(origin)
     folder = complete or (own if (own := cache.folder_of(origin)).is_dir() else None)
-    n_bytes = cache.size_of(folder) if folder else 0
+    n_bytes = cache.total_size(folder) if folder else 0
     return Listed(name, origin.publisher, origin.full_name, n_params, folder, n_bytes, complete is not None)
 
 

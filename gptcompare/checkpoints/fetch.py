@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import cache
+from .cache import Wanted
 from .errors import DownloadError
-from .folder import read_config, shard_names
+from .folder import MAX_JSON, read_config, shard_names
 from .publishers import Origin
-from .transfer import RemoteFile, Transfer
+from .remote_file import RemoteFile, size_of
+from .transfer import Transfer
 
 RESERVE = 10_000_000  # bytes of disk that stay free
+WEIGHTS_FILE = re.compile(r"[\w.-]{1,200}\.(safetensors|bin|data-00000-of-00001)", re.ASCII)
 
 
-def fetch_model(origin: Origin, part: str = cache.WEIGHTS) -> Path:
+def fetch_model(origin: Origin, wanted: Wanted = "model") -> Path:
     """Fetch what is missing of a model, or of its tokenizer alone, and return its folder.
 
     Another process that fetches the same model is waited for. What an earlier try left is used.
@@ -25,7 +30,7 @@ def fetch_model(origin: Origin, part: str = cache.WEIGHTS) -> Path:
     Parameters
     ----------
     origin : Origin
-    part : "weights" or "tokenizer"
+    wanted : "model", "weights" or "tokenizer"
         The weights come with the tokenizer.
 
     Raises
@@ -39,9 +44,9 @@ def fetch_model(origin: Origin, part: str = cache.WEIGHTS) -> Path:
     try:
         with cache.locked(origin):
             record = cache.Record.read(folder)
-            if record is None or part not in record.complete:
+            if record is None or not record.is_of(origin) or not record.has(wanted):
                 with Transfer(origin) as transfer:
-                    _Fetching(origin, folder, transfer).run(part)
+                    _Fetching(origin, folder, transfer).run(wanted)
     except KeyboardInterrupt:
         print(f"stopped{_kept(folder)}", file=sys.stderr)
         raise
@@ -62,29 +67,31 @@ class _Fetching:
         self.record = cache.Record(origin.publisher, origin.name, origin.revision)
         self.remotes: dict[str, RemoteFile] = {}
 
-    def run(self, part: str) -> None:
-        description = self._find(self.origin.description)
+    def run(self, wanted: Wanted) -> None:
+        description = self._ask(self.origin.description)
         if description is None:
             raise DownloadError(self.origin.explain(404, None))
         self._begin(description.commit)
         self._fetch([self.origin.description])
         self._check_description()
-        tokenizer = [file for file in self.origin.tokenizer if self._find(file)]
-        weights = self._find_weights() if part == cache.WEIGHTS else []
+        tokenizer = [file for file in self.origin.tokenizer if self._ask(file)]
+        weights = [] if wanted == "tokenizer" else self._ask_for_weights()
         self._check_space([*tokenizer, *weights])
         self._fetch(tokenizer)
-        self._complete(cache.TOKENIZER)
-        if part == cache.WEIGHTS:
+        self._complete("tokenizer", self.origin.tokenizer)
+        if wanted != "tokenizer":
             self._fetch(weights)
-            self._remove_strangers()
-            self._complete(cache.WEIGHTS)
+            self._complete("weights", [*self.record.files, *(path.name for path in self.folder.glob("*.part"))])
 
-    def _find(self, file: str) -> RemoteFile | None:
+    def _ask(self, file: str) -> RemoteFile | None:
         """What the server says of a file of the commit that the first one was from."""
         url = self.origin.url(file, self.record.commit)
-        remote = self.transfer.find(url, self.origin.digests.get(file))
-        if remote is not None:
-            self.remotes[file] = remote
+        remote = self.transfer.announced(url, self.origin.digests.get(file))
+        if remote is None:
+            return None
+        if remote.size > MAX_JSON and not WEIGHTS_FILE.fullmatch(file):
+            raise DownloadError(f"{self.origin.full_name} has a {file} of {remote.size:,} bytes: that cannot be one")
+        self.remotes[file] = remote
         return remote
 
     def _begin(self, commit: str | None) -> None:
@@ -92,7 +99,10 @@ class _Fetching:
         self.folder.mkdir(parents=True, exist_ok=True)
         earlier = cache.Record.read(self.folder)
         self.record.commit = commit
-        self.record.files = earlier.files if earlier else {}
+        if earlier is not None:
+            self.record.files = earlier.files
+            same = earlier.is_of(self.origin) and earlier.commit == commit
+            self.record.complete = earlier.complete if same else []
         self.record.write(self.folder)
 
     def _check_description(self) -> None:
@@ -102,53 +112,58 @@ class _Fetching:
             cache.remove(self.origin)
             raise
 
-    def _find_weights(self) -> list[str]:
+    def _ask_for_weights(self) -> list[str]:
         for alternative in self.origin.weights:
-            if not all(self._find(file) for file in alternative):
+            if not all(self._ask(file) for file in alternative):
                 continue
             index = alternative[0]
             if not index.endswith(".index.json"):
                 return list(alternative)
             self._fetch([index])
             shards = shard_names(self.folder / index)
-            if missing := [shard for shard in shards if not self._find(shard)]:
-                raise DownloadError(f"{self.origin.name} has no {missing[0]}, which its {index} names")
+            for shard in shards:
+                if not WEIGHTS_FILE.fullmatch(shard) or not self._ask(shard):
+                    raise DownloadError(f"{self.origin.full_name} has no weights {shard!r}, which its {index} names")
             return [index, *shards]
         layouts = ", ".join(alternative[0] for alternative in self.origin.weights)
-        raise DownloadError(f"{self.origin.name} has no weights in a layout that can be read: none of {layouts}")
+        raise DownloadError(f"{self.origin.full_name} has no weights in a layout that can be read: none of {layouts}")
 
     def _check_space(self, files: list[str]) -> None:
         missing = [(self.folder / file, self.remotes[file]) for file in files if not self._is_here(file)]
-        parts = [remote.part(path) for path, remote in missing]
-        arrived = sum(part.stat().st_size for part in parts if part.exists())
+        arrived = sum(size_of(remote.part(path)) or 0 for path, remote in missing)
         needed = sum(remote.size for _, remote in missing) - arrived
         free = shutil.disk_usage(self.folder).free
         if needed > free - RESERVE:
             raise DownloadError(
-                f"{self.origin.name} needs {needed:,} more bytes, and the disk of {cache.home()} has {free:,} free: "
-                "make room, or set GPTCOMPARE_HOME to a folder on another disk"
+                f"{self.origin.full_name} needs {needed:,} more bytes, and the disk of {cache.home()} has {free:,} "
+                "free: make room, or set GPTCOMPARE_HOME to a folder on another disk"
             )
 
     def _fetch(self, files: list[str]) -> None:
         for file in files:
             if not self._is_here(file):
+                # Before the file changes: a record that a kill leaves never vouches for bytes that it has not seen.
+                if self.record.files.pop(file, None) is not None:
+                    self.record.write(self.folder)
                 self.transfer.fetch(self.remotes[file], self.folder / file)
                 self.record.files[file] = _known(self.remotes[file])
                 self.record.write(self.folder)
 
     def _is_here(self, file: str) -> bool:
-        return self.record.files.get(file) == _known(self.remotes[file])
+        """Whether a file is the one that is wanted: by the record, or, if a kill kept it from that, by its digests."""
+        remote, path = self.remotes[file], self.folder / file
+        if file not in self.record.files and remote.digests and path.is_file() and not remote.problem(path):
+            self.record.files[file] = _known(remote)
+        return self.record.files.get(file) == _known(remote)
 
-    def _complete(self, part: str) -> None:
-        self.record.complete.append(part)
+    def _complete(self, what: str, candidates: Iterable[str]) -> None:
+        """Remove those files that are not published any more, such as a tokenizer.json, which would still be read."""
+        for file in list(candidates):
+            if file not in self.remotes:
+                (self.folder / file).unlink(missing_ok=True)
+                self.record.files.pop(file, None)
+        self.record.complete = [*(part for part in self.record.complete if part != what), what]
         self.record.write(self.folder)
-
-    def _remove_strangers(self) -> None:
-        """Remove files of another version: a tokenizer.json that is no longer published would still be read."""
-        self.record.files = {file: _known(self.remotes[file]) for file in self.remotes}
-        for path in self.folder.iterdir():
-            if path.name not in self.record.files and path.name != cache.RECORD:
-                path.unlink()
 
 
 def _known(remote: RemoteFile) -> dict[str, object]:

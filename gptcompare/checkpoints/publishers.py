@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
+from ..presets import presets, published
 from .errors import DownloadError
 
 # As published by both: tiktoken 4e71bbe0, openai_public.py has the digests of OpenAI's files.
@@ -25,6 +26,10 @@ MERGES_DIGEST = "sha256:1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b
 GPT2_DIGESTS = {
     "encoder.json": IDS_DIGEST, "vocab.json": IDS_DIGEST, "vocab.bpe": MERGES_DIGEST, "merges.txt": MERGES_DIGEST,
 }  # fmt: skip
+
+# The four repositories that have those files; Hugging Face takes a name in any case.
+GPT2_REPOSITORIES = {(model.repository or "").lower() for name in presets() if (model := published(name)).openai_name}
+OPENAI_NAMES = {model.openai_name for name in presets() if (model := published(name)).openai_name}
 
 # huggingface_hub, utils/_validators.py.
 REPOSITORY = re.compile(r"\b[\w.-]{1,96}\b/\b[\w.-]{1,96}\b", re.ASCII)
@@ -37,10 +42,20 @@ def is_set(variable: str) -> bool:
     return os.environ.get(variable, "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
+def folder_from(*variables: str, default: Path | str) -> Path:
+    """The folder that the first of several environment variables names, "~" and "$NAME" in it replaced."""
+    chosen = next((os.environ[variable] for variable in variables if os.environ.get(variable)), default)
+    return Path(os.path.expandvars(os.path.expanduser(chosen)))
+
+
+def user_cache() -> Path:
+    """Where programs keep what can be fetched again."""
+    return folder_from("XDG_CACHE_HOME", default="~/.cache")
+
+
 def hf_home() -> Path:
     """Hugging Face's folder on this machine."""
-    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.path.expanduser(os.environ.get("HF_HOME") or os.path.join(caches, "huggingface")))
+    return folder_from("HF_HOME", default=user_cache() / "huggingface")
 
 
 def _address(variable: str, default: str) -> str:
@@ -69,18 +84,20 @@ class Origin(ABC):
     publisher, name, revision : str
     description : str
         The file that says what model it is.
-    tokenizer : tuple of str
-        Files of the tokenizer, each of which may be missing.
     weights : tuple of tuple of str
         Alternatives, the best first, each the files that belong together; an index names more of them.
     """
 
     publisher: ClassVar[str]
     description: ClassVar[str]
-    tokenizer: ClassVar[tuple[str, ...]]
     weights: ClassVar[tuple[tuple[str, ...], ...]]
     name: str
     revision: str = "main"
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> tuple[str, ...]:
+        """Files of the tokenizer, each of which may be missing."""
 
     @property
     @abstractmethod
@@ -125,10 +142,6 @@ class HuggingFace(Origin):
 
     publisher = "huggingface"
     description = "config.json"
-    tokenizer = (
-        "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json",
-        "special_tokens_map.json",
-    )  # fmt: skip
     weights = (
         ("model.safetensors",), ("model.safetensors.index.json",),
         ("pytorch_model.bin",), ("pytorch_model.bin.index.json",),
@@ -164,15 +177,19 @@ class HuggingFace(Origin):
     def _token_in_file() -> str:
         if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN"):
             return ""
-        path = os.path.expanduser(os.environ.get("HF_TOKEN_PATH") or hf_home() / "token")
         try:
-            return Path(path).read_text(encoding="utf-8")
+            return folder_from("HF_TOKEN_PATH", default=hf_home() / "token").read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return ""
 
     @property
     def digests(self) -> Mapping[str, str]:
-        return GPT2_DIGESTS if self.name.startswith("openai-community/gpt2") else {}
+        return GPT2_DIGESTS if self.name.lower() in GPT2_REPOSITORIES else {}
+
+    @property
+    def tokenizer(self) -> tuple[str, ...]:
+        pair = ("vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json", "special_tokens_map.json")
+        return pair if self.digests else ("tokenizer.json", *pair)  # it would be read instead of those that are known
 
     def url(self, file: str, commit: str | None = None) -> str:
         return f"{self.endpoint}/{self.name}/resolve/{quote(commit or self.revision, safe='')}/{quote(file)}"
@@ -184,9 +201,10 @@ class HuggingFace(Origin):
         if code == "GatedRepo" or status == 403:
             return f"{self.name} is not open to everyone: ask for access at {page}, then set HF_TOKEN to your token"
         if status == 401 or code == "RepoNotFound":
+            reason = "the token was refused" if self.token else "it is private"
             return (
-                f"there is no repository {self.name}, or it is private: check the name, or set HF_TOKEN to a token "
-                "that may read it"
+                f"there is no repository {self.name}, or {reason}: check the name, or set HF_TOKEN to a token that may "
+                "read it"
             )
         if status == 404:
             return f"{self.name} has no {self.description}, or there is no such repository: check the name"
@@ -202,8 +220,11 @@ class OpenAI(Origin):
     publisher = "openai"
     revision = "main"
     description = "hparams.json"
-    tokenizer = ("encoder.json", "vocab.bpe")
     weights = (("model.ckpt.index", "model.ckpt.data-00000-of-00001"),)
+
+    def __post_init__(self) -> None:
+        if self.name not in OPENAI_NAMES:
+            raise DownloadError(f"OpenAI's store has no {self.name!r}")
 
     @property
     def endpoint(self) -> str:
@@ -212,6 +233,10 @@ class OpenAI(Origin):
     @property
     def folder(self) -> str:
         return f"openai/{self.name}"
+
+    @property
+    def tokenizer(self) -> tuple[str, ...]:
+        return ("encoder.json", "vocab.bpe")
 
     @property
     def digests(self) -> Mapping[str, str]:
@@ -227,4 +252,5 @@ class OpenAI(Origin):
         )
 
 
-SOURCES = (HuggingFace.publisher, OpenAI.publisher)
+DEFAULT_SOURCE = HuggingFace.publisher
+SOURCES = (DEFAULT_SOURCE, OpenAI.publisher)

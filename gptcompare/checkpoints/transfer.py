@@ -4,29 +4,23 @@ A file arrives under a name of its own, `NAME.TAG.part`, where the tag stands fo
 so that a later try, or another process, goes on from its end and never mixes two versions. It takes its final name
 when its size and every known digest are right.
 
-The Hugging Face Hub announces a large file in the headers of a redirect: X-Linked-Size, and X-Linked-Etag with its
-SHA-256; the ETag of a small one is its git blob id. X-Repo-Commit is the commit, X-Error-Code the reason of a refusal
-(huggingface_hub 2.4, file_download.py and utils/_http.py). OpenAI's store has Content-MD5 (RFC 1864).
+X-Error-Code in an answer of the Hugging Face Hub is the reason of a refusal (huggingface_hub 2.4, utils/_http.py).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
-import hashlib
 import os
 import random
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, TypeAlias, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -36,6 +30,7 @@ from .. import __version__
 from ..units import in_bytes
 from .errors import DownloadError
 from .publishers import Origin, host
+from .remote_file import BLOCK, RemoteFile, etag, size_of
 
 T = TypeVar("T")
 Bar: TypeAlias = "tqdm[NoReturn]"  # it iterates over nothing
@@ -43,11 +38,10 @@ Bar: TypeAlias = "tqdm[NoReturn]"  # it iterates over nothing
 TIMEOUT = (10, 30)  # seconds to connect, and to wait for any byte
 STALL = 30.0  # seconds in which less than ...
 STALL_BYTES = 30_000  # ... bytes count as a cut connection
-RETRIES = 5  # in a row that brought nothing
-FIRST_WAIT = 0.25  # seconds; doubles from retry to retry
+RETRIES = 6  # in a row that brought nothing: with their waits, half a minute
+FIRST_WAIT = 0.5  # seconds; doubles from retry to retry
 LONGEST_WAIT = 120.0  # seconds that a server may ask for
 MAX_REDIRECTS = 10
-BLOCK = 1 << 20  # bytes
 
 
 class UnreachableError(DownloadError):
@@ -63,64 +57,6 @@ class _TemporaryError(Exception):
         self.stalled = stalled
 
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """What a server says of a file.
-
-    Attributes
-    ----------
-    url : str
-    size : int
-        Bytes.
-    digests : tuple of str
-        "sha256:...", "md5:..." or "git:..." (a git blob id), in hexadecimal; every one must be right.
-    version : str
-        Its ETag.
-    commit : str, optional
-        The commit of the repository that it is in.
-    """
-
-    url: str
-    size: int
-    digests: tuple[str, ...]
-    version: str
-    commit: str | None
-
-    def part(self, path: Path) -> Path:
-        """Where the file lies until it is whole."""
-        what = (self.size, self.digests or self.version)
-        return path.with_name(f"{path.name}.{hashlib.sha256(repr(what).encode()).hexdigest()[:12]}.part")
-
-
-def announced_digest(headers: requests.structures.CaseInsensitiveDict[str]) -> str | None:
-    """The digest in a response's headers, if there is one."""
-    etag = _etag(headers)
-    if re.fullmatch("[0-9a-f]{64}", etag):
-        return f"sha256:{etag}"
-    if re.fullmatch("[0-9a-f]{40}", etag):
-        return f"git:{etag}"
-    with contextlib.suppress(binascii.Error):
-        md5 = base64.b64decode(headers.get("Content-MD5", ""), validate=True)
-        if len(md5) == 16:
-            return f"md5:{md5.hex()}"
-    return None
-
-
-def _etag(headers: requests.structures.CaseInsensitiveDict[str]) -> str:
-    return headers.get("X-Linked-Etag", headers.get("ETag", "")).removeprefix("W/").strip('"')
-
-
-def file_digest(path: Path, algorithm: str) -> str:
-    """ "sha256:...", "md5:..." or "git:..." of a file. Git hashes its word for a file and the size first."""
-    hasher = hashlib.new("sha1" if algorithm == "git" else algorithm, usedforsecurity=False)
-    if algorithm == "git":
-        hasher.update(b"blob %d\0" % path.stat().st_size)
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            hasher.update(block)
-    return f"{algorithm}:{hasher.hexdigest()}"
-
-
 class Transfer:
     """A connection to where a model is published; closes at the end of a `with` block."""
 
@@ -128,7 +64,9 @@ class Transfer:
         self._origin = origin
         self._token = origin.token
         self._reached = False  # the server has answered at least once
+        self._use_ranges = True  # until a server answers with something else than the range that it was asked for
         self._session = requests.Session()
+        self._session.get_redirect_target = lambda response: None  # type: ignore[method-assign, assignment]  # see `_request`
         self._session.headers["User-Agent"] = f"gptcompare/{__version__}"
         self._session.headers["Accept-Encoding"] = "identity"  # sizes and digests are those of the file itself
 
@@ -140,7 +78,7 @@ class Transfer:
     ) -> None:
         self._session.close()
 
-    def find(self, url: str, known_digest: str | None = None) -> RemoteFile | None:
+    def announced(self, url: str, known_digest: str | None = None) -> RemoteFile | None:
         """What the server says of a file; None if there is no such file.
 
         Raises
@@ -152,20 +90,12 @@ class Transfer:
         response = self._persist(url, lambda: self._ask(url))
         if response is None:
             return None
-        headers = response.headers
-        size = headers.get("X-Linked-Size", headers.get("Content-Length", ""))
-        if not size.isdecimal():
+        remote = RemoteFile.from_headers(url, response.headers, known_digest)
+        if remote is None:
             raise DownloadError(f"{host(url)} does not say how large {_name(url)} is: is it a server for models?")
-        digests = {digest for digest in (announced_digest(headers), known_digest) if digest}
-        if len({digest for digest in digests if digest.startswith("sha256:")}) > 1:
+        if sum(digest.startswith("sha256:") for digest in remote.digests) > 1:
             raise DownloadError(f"{host(url)} has another {_name(url)} than the one that was published: do not use it")
-        return RemoteFile(
-            url=url,
-            size=int(size),
-            digests=tuple(sorted(digests)),
-            version=_etag(headers),
-            commit=headers.get("X-Repo-Commit"),
-        )
+        return remote
 
     def fetch(self, remote: RemoteFile, path: Path) -> None:
         """Fetch a file and give it its name, showing a bar on the standard error stream.
@@ -182,8 +112,9 @@ class Transfer:
         with _bar(remote, path.name) as bar:
             for last_try in (False, True):
                 resumed = part.exists()
-                self._persist(remote.url, lambda: self._append(remote, part, bar), lambda: _size(part))
-                problem = _problem(part, remote)
+                self._use_ranges = remote.can_go_on
+                self._persist(remote.url, lambda: self._append(remote, part, bar), lambda: size_of(part) or 0)
+                problem = remote.problem(part)
                 if problem is None:
                     break
                 part.unlink()
@@ -225,25 +156,32 @@ class Transfer:
         return response
 
     def _append(self, remote: RemoteFile, part: Path, bar: Bar) -> None:
-        """Fetch what a part lacks."""
-        start = _size(part)
-        if start > remote.size:
-            start = 0
-        _set(bar, start)
-        if start == remote.size > 0:
+        """Fetch what a part lacks. What it has is kept, whatever the server answers."""
+        kept = size_of(part) or 0
+        if kept > remote.size or not remote.can_go_on:
+            kept = 0
+        _set(bar, kept)
+        if kept == remote.size > 0:
             return
-        with self._request("GET", remote.url, {"Range": f"bytes={start}-"} if start else None) as response:
-            if response.status_code == 416:
-                part.unlink(missing_ok=True)
-                raise _TemporaryError("the server has no such range")
-            self._check_status(response)
-            offset = _offset(response, start, remote, part)
-            _set(bar, offset)
+        asked_for_range = kept > 0 and self._use_ranges
+        headers = {"Range": f"bytes={kept}-"} if asked_for_range else None
+        with self._request("GET", remote.url, headers) as response:
+            try:
+                self._check_status(response, ranges=asked_for_range)
+                start = _start(response, remote)
+                if start not in (0, kept):
+                    raise _TemporaryError("the server sends another range than was asked for")
+            except _TemporaryError:
+                self._use_ranges = False  # for this file; a whole one is read from where the part ends
+                raise
             with open(part, "r+b" if part.exists() else "wb") as file:
-                file.truncate(offset)
-                file.seek(offset)
+                file.truncate(kept)
+                file.seek(kept)
+                to_skip = kept - start
                 for block in _blocks(response):
-                    bar.update(file.write(block[: remote.size - file.tell()]))
+                    new = block[to_skip:][: remote.size - file.tell()]
+                    to_skip = max(to_skip - len(block), 0)
+                    bar.update(file.write(new))
                     if file.tell() == remote.size:
                         break  # what follows was not announced, and is not read
                 n_written = file.tell()
@@ -255,7 +193,10 @@ class Transfer:
     def _request(
         self, method: str, url: str, headers: dict[str, str] | None = None, *, stop: bool = False
     ) -> requests.Response:
-        """The answer behind all redirects, or, to stop there, the first that announces the file."""
+        """The answer behind all redirects, or, to stop there, the first that announces the file.
+
+        Redirects are followed here and not by requests, which would read their bodies, however long they are.
+        """
         first = url
         commit = None
         for _ in range(MAX_REDIRECTS):
@@ -266,8 +207,11 @@ class Transfer:
                     response.headers["X-Repo-Commit"] = commit
                 return response
             response.close()
-            target = urljoin(url, response.headers["Location"])
-            scheme = urlsplit(target).scheme
+            try:
+                target = urljoin(url, response.headers["Location"])
+                scheme = urlsplit(target).scheme
+            except ValueError:
+                scheme = ""
             if scheme not in ("http", "https") or (url.startswith("https:") and scheme == "http"):
                 raise DownloadError(f"{host(url)} redirects {_name(first)} to an unsafe address")
             url = target
@@ -286,32 +230,40 @@ class Transfer:
                 raise UnreachableError(f"cannot reach {host(url)}: no network, or a wrong address or proxy") from None
             timed_out = isinstance(error, requests.exceptions.Timeout)
             raise _TemporaryError("no answer in time" if timed_out else "the connection was cut") from None
+        except requests.exceptions.InvalidSchema as error:  # also of a proxy, such as one that needs requests[socks]
+            raise DownloadError(f"{host(url)} cannot be asked, directly or through a proxy: {error}") from None
         except (requests.exceptions.RequestException, ValueError) as error:  # its text may hold a header
             raise DownloadError(f"{host(url)} gives no sensible answer: {type(error).__name__}") from None
+        except OSError as error:  # such as certificates in a file that is not there
+            raise DownloadError(f"{host(url)} cannot be asked: {error}") from None
         self._reached = True
         return response
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Show the token to the publisher, and to no host that it redirects to; also keeps requests from ~/.netrc."""
-        if self._token and self._is_publisher(request.url):
+        if not self._is_publisher(request.url):
+            return request
+        if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
+        elif (parts := urlsplit(self._origin.endpoint)).username:
+            requests.auth.HTTPBasicAuth(unquote(parts.username), unquote(parts.password or ""))(request)
         return request
 
     def _is_publisher(self, url: str | None) -> bool:
         return _site(url or "") == _site(self._origin.endpoint)
 
-    def _check_status(self, response: requests.Response) -> None:
+    def _check_status(self, response: requests.Response, *, ranges: bool = False) -> None:
         status = response.status_code
         elsewhere = not self._is_publisher(response.url)  # a signed address has its time, and the next one is another
-        if status in (408, 425, 429) or status >= 500 or (elsewhere and status >= 400):
+        if status in (408, 425, 429) or status >= 500 or (elsewhere and status >= 400) or (ranges and status == 416):
             wait = _retry_after(response.headers.get("Retry-After", ""))
             raise _TemporaryError(f"the server answers with HTTP status {status}", wait=wait)
         if status >= 400:
             raise DownloadError(self._origin.explain(status, response.headers.get("X-Error-Code")))
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
+        if status not in (200, 206) and not response.is_redirect:
+            raise _TemporaryError(f"the server answers with HTTP status {status}")
+        if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
+            raise DownloadError(f"{host(response.url)} sends files as {encoding!r}, although it was asked not to")
 
 
 def _name(url: str) -> str:
@@ -325,26 +277,28 @@ def _site(url: str) -> tuple[str, str | None, int | None]:
 
 def _retry_after(value: str) -> float | None:
     """Seconds to wait, from a number of them or a date (RFC 9110, section 10.2.3)."""
-    if value.isdecimal():
+    if re.fullmatch("[0-9]{1,9}", value):
         return float(value)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):
         return max(parsedate_to_datetime(value).timestamp() - time.time(), 0)
     return None
 
 
-def _offset(response: requests.Response, start: int, remote: RemoteFile, part: Path) -> int:
-    """Where in the file the bytes of an answer belong."""
-    if response.status_code != 206:  # the whole file: the server does not know ranges, or none was asked for
-        start, end, total = 0, remote.size, response.headers.get("Content-Length", str(remote.size))
+def _start(response: requests.Response, remote: RemoteFile) -> int:
+    """Where in the file the bytes of an answer begin, which must be of the announced version."""
+    if not remote.digests and etag(response.headers) != remote.version:
+        raise _TemporaryError("the server has another version than it announced")
+    if response.status_code == 200:  # the whole file: the server does not know ranges, or none was asked for
+        start, total = 0, response.headers.get("Content-Length", str(remote.size))
     else:
-        match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if not match or int(match[1]) != start:
-            part.unlink(missing_ok=True)
+        match = re.fullmatch(
+            r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", response.headers.get("Content-Range", "")
+        )
+        if not match or int(match[2]) >= remote.size:
             raise _TemporaryError("the server sends another range than was asked for")
-        end, total = int(match[2]) + 1, match[3].replace("*", str(remote.size))
-    if total != str(remote.size) or end > remote.size:
-        part.unlink(missing_ok=True)
-        raise _TemporaryError(f"the server announces {remote.size} bytes and sends {total}")
+        start, total = int(match[1]), match[3].replace("*", str(remote.size))
+    if total != str(remote.size):
+        raise _TemporaryError(f"the server announces {remote.size} bytes and sends {total[:20]}")
     return start
 
 
@@ -367,28 +321,13 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
             begun, n_bytes = time.monotonic(), 0
 
 
-def _problem(part: Path, remote: RemoteFile) -> str | None:
-    """What is wrong with a file that has arrived."""
-    for digest in remote.digests:
-        algorithm = digest.partition(":")[0]
-        found = file_digest(part, algorithm)
-        if found != digest:
-            return f"its digest is {found}, not {digest}"
-    return None
-
-
 def _bar(remote: RemoteFile, name: str) -> Bar:
     """A line that is redrawn on a terminal, and written now and then elsewhere."""
     interval = 0.1 if sys.stderr and sys.stderr.isatty() else 10
     return tqdm(
-        total=remote.size,
-        desc=name,
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1000,
-        mininterval=interval,
-        file=sys.stderr,
-    )
+        total=remote.size, desc=name, unit="B", unit_scale=True, mininterval=interval, file=sys.stderr,
+        disable=sys.stderr is None,
+    )  # fmt: skip
 
 
 def _set(bar: Bar, n_bytes: int) -> None:

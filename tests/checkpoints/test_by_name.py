@@ -2,6 +2,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from conftest import STORY_FOLDER
@@ -28,7 +29,10 @@ def home(tmp_path, monkeypatch):
 
 
 def add_snapshot(
-    cache, repository="openai-community/gpt2", revision="607a30d", files=("config.json", "model.safetensors")
+    cache,
+    repository="openai-community/gpt2",
+    revision="607a30d",
+    files=("config.json", "model.safetensors", "vocab.json", "merges.txt"),
 ):
     """As huggingface_hub lays out what it fetches ("Understand caching" in its documentation)."""
     folder = cache / f"models--{repository.replace('/', '--')}"
@@ -99,13 +103,39 @@ class TestNames:
         (snapshot / "2.bin").touch()
         assert locate("gpt2") == snapshot
 
+    def test_another_owner_s_model_of_that_name_is_not_taken(self, home):
+        add_snapshot(home / ".cache" / "huggingface" / "hub", "gpt2")
+        with pytest.raises(gc.DownloadError, match="'mallory/gpt2' is no folder and no model on this machine"):
+            locate("mallory/gpt2")
+
+    def test_a_snapshot_without_its_tokenizer_is_taken_only_for_what_it_has(self, home):
+        files = ("config.json", "model.safetensors")
+        snapshot = add_snapshot(home / ".cache" / "huggingface" / "hub", "facebook/opt-125m", files=files)
+        assert locate("opt-125m", wanted="weights") == snapshot
+        for wanted in ("model", "tokenizer"):
+            with pytest.raises(gc.DownloadError):
+                locate("opt-125m", wanted=wanted)
+        for file in ("vocab.json", "merges.txt"):
+            (snapshot / file).touch()
+        assert locate("opt-125m") == locate("opt-125m", wanted="tokenizer") == snapshot
+
+    def test_a_model_with_gpt2_s_vocabulary_needs_no_tokenizer(self, home):
+        files = ("config.json", "model.safetensors")
+        snapshot = add_snapshot(home / ".cache" / "huggingface" / "hub", "EleutherAI/gpt-neo-125m", files=files)
+        assert locate("gpt-neo-125m") == snapshot
+
+    def test_a_damaged_snapshot_does_not_get_in_the_way(self, home):
+        files = ("config.json", "model.safetensors.index.json")
+        add_snapshot(home / ".cache" / "huggingface" / "hub", files=files)
+        assert all(model.folder is None for model in gc.checkpoints.listing())
+
     def test_a_revision_is_found_by_its_name_and_by_its_commit(self, home):
         cache = home / ".cache" / "huggingface" / "hub"
         snapshot = add_snapshot(cache, revision="607a30d")
         (snapshot.parents[1] / "refs" / "v1").write_text("607a30d")
         assert locate("gpt2@v1") == locate("openai-community/gpt2@607a30d") == snapshot
 
-    @pytest.mark.parametrize("variable", ["GPTCOMPARE_OFFLINE", "HF_HUB_OFFLINE"])
+    @pytest.mark.parametrize("variable", ["GPTCOMPARE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
     def test_without_a_network_what_works_is_named(self, home, monkeypatch, variable):
         add_snapshot(home / ".cache" / "huggingface" / "hub")
         monkeypatch.delenv("GPTCOMPARE_OFFLINE")
@@ -142,6 +172,18 @@ class TestRemoving:
         assert not folder.exists()
         assert cache.find(HuggingFace(NAME)) is None
 
+    def test_a_kill_in_the_middle_leaves_nothing_that_counts_as_a_model(self, story_hub, monkeypatch):
+        folder = gc.download(NAME)
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "rmtree", Mock(side_effect=RuntimeError))
+            with pytest.raises(RuntimeError):
+                gc.checkpoints.remove(NAME)
+        assert not folder.exists()
+        assert cache.find(HuggingFace(NAME)) is None
+        gc.download(NAME)
+        gc.checkpoints.remove(NAME)
+        assert [path.name for path in folder.parent.iterdir()] == [f".{folder.name}.lock"]
+
     def test_a_model_that_is_not_there_cannot_be_removed(self):
         with pytest.raises(FileNotFoundError, match="'gpt2' is not in "):
             gc.checkpoints.remove("gpt2")
@@ -173,6 +215,7 @@ def test_a_folder_that_is_not_there_is_said_to_be_none_beside_the_repository(hub
     [
         {}, {"HF_HOME": "hf"}, {"HF_HUB_CACHE": "hub"}, {"HF_HOME": "hf", "HF_HUB_CACHE": "hub"},
         {"XDG_CACHE_HOME": "xdg"}, {"XDG_CACHE_HOME": "xdg", "HF_HOME": "hf"}, {"HF_HOME": "~/under home"},
+        {"HUGGINGFACE_HUB_CACHE": "older"}, {"HF_HOME": "~/$NAME", "NAME": "of a variable"},
     ],
     ids=str,
 )  # fmt: skip

@@ -1,6 +1,10 @@
+import json
+
 import pytest
 
 import gptcompare as gc
+from gptcompare.checkpoints import cache
+from gptcompare.checkpoints.publishers import HuggingFace
 
 from .published import NAME, TENSORFLOW
 
@@ -24,8 +28,9 @@ class TestNames:
             gc.load(name, source="openai")
 
     def test_an_unknown_source_is_refused(self):
-        with pytest.raises(ValueError, match="unknown source 'google': known are huggingface, openai"):
-            gc.load("gpt2", source="google")
+        for name in ("gpt2", "."):
+            with pytest.raises(ValueError, match="unknown source 'google': known are huggingface, openai"):
+                gc.load(name, source="google")
 
 
 class TestListing:
@@ -42,6 +47,24 @@ class TestListing:
         assert [here[folder].name for folder in folders] == [NAME, "gpt2"]
         assert [here[folder].source for folder in folders] == ["huggingface", "openai"]
         assert all(here[folder].complete and here[folder].n_bytes > 0 for folder in folders)
+
+    def test_records_of_nonsense_are_not_listed(self):
+        for n, values in enumerate(
+            [{"publisher": "openai", "name": "999M"}, {"publisher": "huggingface", "name": "x"}]
+        ):
+            folder = cache.home() / "huggingface" / str(n)
+            folder.mkdir(parents=True)
+            (folder / cache.RECORD).write_text(json.dumps({**values, "revision": "main"}))
+        assert all(model.folder is None for model in gc.checkpoints.listing())
+
+    def test_two_revisions_that_the_disk_takes_for_one_are_not(self, story_hub):
+        story_hub.repositories[NAME].commit = "f" * 40
+        folder = gc.download(f"{NAME}@{'f' * 40}")
+        folder.rename(folder.with_name(folder.name.upper()))
+        (folder.parent / folder.name).symlink_to(folder.with_name(folder.name.upper()))
+        record = json.loads((folder / cache.RECORD).read_text())
+        (folder / cache.RECORD).write_text(json.dumps({**record, "revision": "F" * 40}))
+        assert cache.find(HuggingFace(NAME, "f" * 40)) is None
 
     def test_what_has_arrived_in_part_is_listed_as_incomplete(self, story_hub):
         gc.Tokenizer.from_pretrained(NAME)

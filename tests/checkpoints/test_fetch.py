@@ -99,6 +99,15 @@ class TestAModel:
         with pytest.raises(gc.DownloadError, match=r"vocab\.bpe .* arrived damaged"):
             gc.download("gpt2", source="openai")
 
+    @pytest.mark.parametrize("name", ["gpt2", "openai-community/gpt2", "OpenAI-Community/GPT2"])
+    def test_a_tokenizer_that_is_not_checked_is_never_read_instead_of_gpt2_s(self, story_hub, tmp_path, name):
+        model = gc.GPT(gc.GPTConfig(n_layer=1, n_head=1, d_model=2, n_ctx=4, n_vocab=50257))
+        model.save_pretrained(tmp_path)
+        gc.Tokenizer.from_pretrained("gpt2").save_pretrained(tmp_path)
+        files = {**contents(tmp_path), "tokenizer.json": b"another tokenizer"}
+        story_hub.repositories[name if "/" in name else f"openai-community/{name}"] = Repository(files)
+        assert gc.load(name).tokenizer.encode("Hello world") == [15496, 995]
+
     def test_a_tokenizer_alone_comes_without_the_weights(self, story_hub, story):
         tokenizer = gc.Tokenizer.from_pretrained(NAME)
         assert tokenizer.encode("Once upon a time") == story.tokenizer.encode("Once upon a time")
@@ -159,11 +168,28 @@ class TestRefusals:
             gc.download(NAME)
         assert set(contents(folder_of(NAME))) <= {"config.json", "model.safetensors.index.json"}
 
+    @pytest.mark.parametrize("name", ["download.json", "x" * 300 + ".bin", "\ud800.bin", "é.bin", "weights"])
+    def test_a_shard_that_is_no_file_of_weights_is_refused(self, story_hub, name):
+        files = story_hub.repositories[NAME].files
+        del files["model.safetensors"]
+        files["model.safetensors.index.json"] = json.dumps({"weight_map": {"wte.weight": name}}).encode()
+        files[name] = b"{}"
+        with pytest.raises(gc.DownloadError, match=r"has no weights .*, which its model\.safetensors\.index"):
+            gc.download(NAME)
+
+    def test_a_description_of_gigabytes_is_refused(self, story_hub):
+        story_hub.head_faults["config.json"] = [
+            lambda handler, content: handler.reply(200, {"Content-Length": 10**10, "ETag": '"x"'})
+        ]
+        with pytest.raises(gc.DownloadError, match=r"has a config\.json of 10,000,000,000 bytes: that cannot be one"):
+            gc.download(NAME)
+        assert not story_hub.requests("GET")
+
     def test_a_shard_that_is_not_there_is_named(self, story_hub):
         files = story_hub.repositories[NAME].files
         del files["model.safetensors"]
         files["model.safetensors.index.json"] = b'{"weight_map": {"wte.weight": "1.safetensors"}}'
-        with pytest.raises(gc.DownloadError, match=r"has no 1\.safetensors, which its model\.safetensors\.index\.json"):
+        with pytest.raises(gc.DownloadError, match=r"has no weights '1\.safetensors', which its model"):
             gc.download(NAME)
 
 
@@ -180,10 +206,11 @@ class TestTheDisk:
             if os.fstat(descriptor).st_size > 1_000_000:
                 raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(gc.DownloadError, match=r"is full: make room, .* Kept: [\d,]+ bytes in "):
-            gc.download(NAME)
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(gc.DownloadError, match=r"is full: make room, .* Kept: [\d,]+ bytes in "):
+                gc.download(NAME)
+        assert folder_of(NAME).is_dir()
         assert no_wrong_file(folder_of(NAME), STORY)
 
     def test_a_cache_that_cannot_be_written_to_is_told(self, story_hub, tmp_path, monkeypatch):
@@ -203,11 +230,37 @@ class TestTheDisk:
         gc.load(NAME)
         assert contents(folder_of(NAME)) == STORY
 
-    @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"name": 3}', b'{"publisher": "x", "name": 1, "files": 2}'])
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b'{"name": 3}',
+            b'{"publisher": "x", "name": 1, "files": 2}',
+            b'{"publisher": "huggingface", "name": "someone/story", "revision": "main", "complete": null}',
+        ],
+    )
     def test_a_damaged_record_only_costs_time(self, story_hub, damage):
         (gc.download(NAME) / cache.RECORD).write_bytes(damage)
         gc.load(NAME)
         assert contents(folder_of(NAME)) == STORY
+
+    def test_files_of_the_user_in_the_folder_stay(self, story_hub):
+        folder_of(NAME).mkdir(parents=True)
+        (folder_of(NAME) / "notes").mkdir()
+        (folder_of(NAME) / "notes.txt").write_text("mine")
+        gc.load(NAME)
+        assert (folder_of(NAME) / "notes").is_dir()
+        assert (folder_of(NAME) / "notes.txt").read_text() == "mine"
+
+    def test_a_tokenizer_that_was_withdrawn_is_not_read(self, story_hub):
+        story_hub.repositories[NAME].files["tokenizer.json"] = b"an older tokenizer"
+        with pytest.raises(ValueError, match="not JSON"):
+            gc.Tokenizer.from_pretrained(NAME)
+        story_hub.repositories[NAME] = Repository(dict(STORY), commit="f" * 40)
+        (folder_of(NAME) / cache.RECORD).unlink()
+        gc.Tokenizer.from_pretrained(NAME)
 
     def test_a_file_that_a_newer_version_no_longer_has_is_removed(self, story_hub):
         story_hub.repositories[NAME].files["tokenizer.json"] = b"an older tokenizer"
@@ -222,15 +275,49 @@ class TestTheDisk:
 
 
 class TestInterruptions:
+    def test_a_kill_before_the_record_knows_of_a_file_costs_no_second_transfer(self, story_hub, monkeypatch):
+        with monkeypatch.context() as patch:
+            record_dies_at(patch, "model.safetensors")
+            with pytest.raises(RuntimeError):
+                gc.download(NAME)
+        assert "model.safetensors" in contents(folder_of(NAME))
+        story_hub.asked.clear()
+        gc.load(NAME)
+        assert not story_hub.requests("GET")
+
+    def test_a_kill_while_a_new_version_replaces_an_old_one_never_passes_for_the_old_one(self, story_hub, monkeypatch):
+        old = story_hub.repositories[NAME]
+        story_hub.faults["model.safetensors"] = [hang_up] * (transfer.RETRIES + 1)
+        with pytest.raises(gc.DownloadError):
+            gc.download(NAME)
+        newer = {**STORY, "vocab.json": STORY["vocab.json"][::-1]}  # as long, and no vocabulary
+        story_hub.repositories[NAME] = Repository(newer, commit="f" * 40)
+        with monkeypatch.context() as patch:
+            record_dies_at(patch, "vocab.json")
+            with pytest.raises(RuntimeError):
+                gc.download(NAME)
+        assert contents(folder_of(NAME))["vocab.json"] == newer["vocab.json"]
+        story_hub.repositories[NAME] = old
+        gc.load(NAME)
+        assert contents(folder_of(NAME)) == STORY
+
+    def test_a_failed_download_of_the_weights_leaves_the_tokenizer_usable(self, story_hub, monkeypatch):
+        gc.Tokenizer.from_pretrained(NAME)
+        story_hub.faults["model.safetensors"] = [hang_up] * (transfer.RETRIES + 1)
+        with pytest.raises(gc.DownloadError):
+            gc.load(NAME)
+        monkeypatch.setenv("GPTCOMPARE_OFFLINE", "1")
+        gc.Tokenizer.from_pretrained(NAME)
+
     def test_a_later_try_fetches_only_what_is_missing(self, story_hub):
         story_hub.faults["model.safetensors"] = [cut_after(1_000_000)] + [status(503)] * (transfer.RETRIES + 1)
-        with pytest.raises(gc.DownloadError, match=r"6 times in a row.* Kept: 1,0[\d,]+ bytes in"):
+        with pytest.raises(gc.DownloadError, match=r"7 times in a row.* Kept: 1,0[\d,]+ bytes in"):
             gc.load(NAME)
         assert no_wrong_file(folder_of(NAME), STORY)
         story_hub.faults.clear()
-        sent = story_hub.n_sent
+        story_hub.asked.clear()
         gc.load(NAME)
-        assert story_hub.n_sent - sent == len(STORY["model.safetensors"]) - 1_000_000
+        assert [headers.get("Range") for *_, headers in story_hub.requests("GET")] == ["bytes=1000000-"] * 2
         assert contents(folder_of(NAME)) == STORY
 
     def test_wrong_bytes_are_not_kept(self, story_hub):
@@ -280,6 +367,19 @@ class TestInterruptions:
         assert b"Traceback" not in err
         assert b"stopped. Kept: " in err
         assert any(path.name.endswith(".part") for path in folder_of(NAME).iterdir())
+
+
+def record_dies_at(patch, file):
+    """The process dies when the record is to learn of a file."""
+    original = cache.Record.write
+
+    def write(record, folder):
+        path = folder / cache.RECORD
+        if file in record.files and path.exists() and file not in json.loads(path.read_text())["files"]:
+            raise RuntimeError
+        original(record, folder)
+
+    patch.setattr(cache.Record, "write", write)
 
 
 def start_download():

@@ -5,13 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from conftest import STORY_FOLDER
 
 import gptcompare as gc
 
 from .hub import COMMIT, Repository
+from .published import STORY
 
-STORY = {path.name: path.read_bytes() for path in STORY_FOLDER.iterdir()}
 NAME = "openai-community/gpt2-large"
 FETCH = """
 import sys
