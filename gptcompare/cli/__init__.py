@@ -1,0 +1,69 @@
+"""The command `gptcompare`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..training import DivergedError
+from . import models, text, train
+
+EXAMPLES = """\
+examples:
+  gptcompare generate "Once upon a time" --model path/to/gpt2
+  gptcompare generate "Once upon a time" --model path/to/gpt2 --temperature 0.8 --top-p 0.95 --seed 1
+  gptcompare generate - --model path/to/gpt2 --max-new-tokens 200 < prompt.txt
+  gptcompare generate "Once upon a time" --model gpt2
+  gptcompare download gpt2-xl
+  gptcompare models
+  gptcompare tokenize "don't and don't"
+  gptcompare table gpt2-xl gpt3-xl gpt-neo-1.3b
+  gptcompare train stories.txt --config gpt2 --out runs/stories --steps 1000
+"""
+
+ENVIRONMENT = """\
+environment:
+  GPTCOMPARE_HOME     where downloads are kept (default: gptcompare in $XDG_CACHE_HOME or ~/.cache)
+  GPTCOMPARE_OFFLINE  1: use no network
+  HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE  as for huggingface_hub; what is in its cache is not fetched again
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, 2 for a user's error, 130 after Ctrl-C."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  open until the process ends
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader has had enough, as in `gptcompare ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, TypeError, OSError, MemoryError, DivergedError) as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"gptcompare: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gptcompare",
+        description="GPT-2 and GPT-3 as one readable NumPy program.",
+        epilog=f"{EXAMPLES}\n{ENVIRONMENT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gptcompare {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in (text, models, train):
+        module.add_commands(commands)
+    return parser

@@ -1,0 +1,109 @@
+"""`gptcompare table`, `models`, `download` and `remove`: which models there are, and which are here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import asdict
+from typing import TypeAlias
+
+from ..checkpoints import download, listing, remove
+from ..checkpoints.publishers import DEFAULT_SOURCE, SOURCES
+from ..presets import presets
+from ..table import table
+from ..units import in_bytes, in_letters
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+MODEL_HELP = (
+    "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout) or with hparams.json "
+    "and model.ckpt.* (OpenAI's); or the name of a published model (`gptcompare models` lists them) or owner/name of a "
+    "Hugging Face repository, perhaps with @revision, which is downloaded once"
+)
+
+
+def add_commands(commands: Commands) -> None:
+    _add_table(commands)
+    _add_models(commands)
+    _add_download(commands)
+    _add_remove(commands)
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source", choices=SOURCES, default=DEFAULT_SOURCE,
+        help="whose files of a name: Hugging Face's (default), or, for GPT-2, OpenAI's own",
+    )  # fmt: skip
+
+
+def _add_table(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "table", help="show published models side by side",
+        description="Published models side by side: sizes, what follows from them, training and results.",
+        epilog=f"names: {', '.join(presets())}",
+    )  # fmt: skip
+    parser.add_argument("names", nargs="*", metavar="NAME", help="models (default: all sizes of GPT-2 and GPT-3)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything that is known, with sources, as JSON")
+    form.add_argument("--markdown", action="store_true", help="a Markdown table")
+    parser.set_defaults(run=_table)
+
+
+def _table(options: argparse.Namespace) -> None:
+    chosen = table(options.names or None)
+    if options.json:
+        print(json.dumps(chosen.to_dict(), indent=2))
+    elif options.markdown:
+        print(chosen.to_markdown())
+    else:
+        print(chosen.to_text(shutil.get_terminal_size((100, 24)).columns))
+
+
+def _add_models(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "models", help="list what can be loaded by name, and what is on this machine",
+        description="The models that can be loaded by name, and where those that are on this machine lie.",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="the same as JSON, sizes in bytes")
+    parser.set_defaults(run=_models)
+
+
+def _models(options: argparse.Namespace) -> None:
+    models = listing()
+    if options.json:
+        print(json.dumps([{**asdict(model), "folder": str(model.folder or "") or None} for model in models], indent=2))
+        return
+    rows = [("name", "parameters", "on disk", "where")]
+    for model in models:
+        size = "-" if model.folder is None else in_bytes(model.n_bytes) + ("" if model.complete else ", incomplete")
+        parameters = "" if model.n_params is None else in_letters(model.n_params)
+        name = model.name if model.source == DEFAULT_SOURCE else f"{model.name} ({model.source})"
+        rows.append((name, parameters, size, str(model.folder or model.published_as)))
+    widths = [max(len(row[n]) for row in rows) for n in range(3)]
+    for name, parameters, size, where in rows:
+        print(f"{name:<{widths[0]}}  {parameters:>{widths[1]}}  {size:>{widths[2]}}  {where}")
+
+
+def _add_download(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "download", help="fetch a published model",
+        description="Fetch a published model, or what is missing of it, and print its folder.",
+    )  # fmt: skip
+    parser.add_argument("name", metavar="NAME", help="a name that `gptcompare models` lists, or owner/name[@revision]")
+    add_source(parser)
+    parser.set_defaults(run=lambda options: print(download(options.name, source=options.source)))
+
+
+def _add_remove(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "remove", help="remove a downloaded model", description="Remove a downloaded model, complete or not."
+    )
+    parser.add_argument("name", metavar="NAME", help="as for `gptcompare download`")
+    add_source(parser)
+    parser.set_defaults(run=_remove)
+
+
+def _remove(options: argparse.Namespace) -> None:
+    folder, n_bytes = remove(options.name, source=options.source)
+    print(f"removed {folder}: {in_bytes(n_bytes)} are free again")

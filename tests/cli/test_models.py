@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+from checkpoints.hub import Hub, Repository
+from conftest import STORY_FOLDER
+
+import gptcompare as gc
+from gptcompare.cli import main
+from gptcompare.units import in_bytes, in_letters
+
+STORY = ["--model", str(STORY_FOLDER)]
+
+
+def test_download_models_and_remove(story, capsys, monkeypatch):
+    with Hub() as hub:
+        hub.repositories["someone/story"] = Repository({p.name: p.read_bytes() for p in STORY_FOLDER.iterdir()})
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.delenv("GPTCOMPARE_OFFLINE")
+        assert main(["download", "someone/story"]) == 0
+    out, err = capsys.readouterr()
+    assert out == str(gc.download("someone/story")) + "\n"
+    assert "model.safetensors: 100%" in err
+
+    assert main(["models"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["name", "parameters", "on", "disk", "where"]
+    assert [row.split()[0] for row in rows] == [model.name for model in gc.checkpoints.listing()]
+    assert rows[0].split() == ["gpt2", "124M", "-", "openai-community/gpt2"]
+    size = in_bytes(sum(path.stat().st_size for path in Path(out.strip()).iterdir()))
+    assert rows[-1].split() == ["someone/story", in_letters(story.config.n_params), size, out.strip()]
+    assert main(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[-1]["folder"] == out.strip()
+
+    assert main(["remove", "someone/story"]) == 0
+    assert capsys.readouterr().out == f"removed {out.strip()}: {size} are free again\n"
+    assert main(["remove", "someone/story"]) == 2
+    assert capsys.readouterr().err.startswith("gptcompare: 'someone/story' is not in ")
+
+
+def test_the_source_reaches_the_download(capsys):
+    for command in (["generate", "x", "--model"], ["download"]):
+        assert main([*command, "opt-125m", "--source", "openai"]) == 2
+        assert "OpenAI's store has no 'opt-125m'" in capsys.readouterr().err
+
+
+def test_table_shows_models_side_by_side(capsys):
+    assert main(["table", "gpt2", "gpt3-small"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == ["gpt2", "gpt3-small"]
+
+
+def test_table_is_no_wider_than_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    main(["table"])
+    wide = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    main(["table"])
+    assert len(capsys.readouterr().out.splitlines()[0]) <= 80 < len(wide.splitlines()[0]) <= 200
+
+
+def test_table_prints_json_and_markdown(capsys):
+    assert main(["table", "gpt3-xl", "opt-1.3b", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(gc.table(["gpt3-xl", "opt-1.3b"]).to_dict()))
+    assert main(["table", "gpt3-xl", "--markdown"]) == 0
+    assert capsys.readouterr().out == gc.table(["gpt3-xl"]).to_markdown() + "\n"

@@ -1,0 +1,141 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import STORY_FOLDER
+
+import gptcompare as gc
+from gptcompare.cli import main
+from gptcompare.cli.train import NUMBERS
+from gptcompare.training import Recipe, read_metrics
+
+ALICE = STORY_FOLDER.parent / "alice.txt"
+SIZES = {"n_layer": 2, "n_head": 2, "d_model": 16, "n_ctx": 32, "n_vocab": 300}
+FEW = ["--steps", "6", "--batch", "2", "--warmup-steps", "2"]
+
+
+@pytest.fixture
+def texts(tmp_path):
+    text = ALICE.read_text(encoding="utf-8")
+    paths = [tmp_path / "one.txt", tmp_path / "two.txt", tmp_path / "held-out.txt"]
+    for n, path in enumerate(paths):
+        path.write_text(text[4000 * n : 4000 * (n + 1)], encoding="utf-8")
+    return [str(path) for path in paths]
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(SIZES))
+    return str(path)
+
+
+def recipe_of(folder):
+    return json.loads((folder / "run.json").read_text())["recipe"]
+
+
+def test_a_model_is_trained_and_opens(texts, config, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = ["train", *texts[:2], "--validation", texts[2], "--config", config, "--out", str(out), *FEW]
+    assert main(command) == 0
+    printed, err = capsys.readouterr()
+    assert "6 steps, 384 tokens: loss 5." in printed
+    assert "validation loss 5." in printed
+    assert "training: 100%" in err
+    lm = gc.load(out)
+    assert lm.config == gc.GPTConfig(**SIZES)
+    assert len(lm.generate("Alice", max_new_tokens=3).ids) <= 3
+    tokens = np.load(out / "tokens.npy")
+    written = [Path(path).read_text(encoding="utf-8") for path in texts[:2]]
+    assert lm.tokenizer.decode(tokens.tolist()).split("<|endoftext|>") == [*written, ""]
+    assert [line.step for line in read_metrics(out)] == [1, 2, 3, 4, 5, 6]
+    assert read_metrics(out)[-1].validation_loss == pytest.approx(5.6, abs=0.5)
+
+
+def test_every_option_reaches_the_recipe(texts, config, tmp_path):
+    values = {"n_steps": 3, "batch": 4, "context": 9, "learning_rate": 1e-2, "warmup_steps": 1, "weight_decay": 0.2}
+    values |= {"gradient_clip": 0.5, "accumulation": 2, "dropout": 0.1, "seed": 3}
+    options = [word for option, (name, *_) in NUMBERS.items() for word in (option, str(values[name]))]
+    assert main(["train", texts[0], "--config", config, "--out", str(tmp_path / "run"), *options]) == 0
+    written = recipe_of(tmp_path / "run")
+    assert Recipe(**written) == Recipe(**values)
+
+
+def test_a_preset_brings_its_own_numbers_and_gpt2_s_vocabulary(texts, tmp_path, monkeypatch):
+    small = gc.GPTConfig(n_layer=1, n_head=1, d_model=4, n_ctx=16)
+    monkeypatch.setattr(gc.GPTConfig, "preset", lambda name: small)
+    assert main(["train", texts[0], "--config", "gpt3-xl", "--out", str(tmp_path / "run"), *FEW]) == 0
+    assert recipe_of(tmp_path / "run")["learning_rate"] == 2e-4
+    assert gc.load(tmp_path / "run").tokenizer.encode("Hello world") == [15496, 995]
+
+
+def test_a_trained_model_is_tuned_with_its_own_vocabulary(texts, tmp_path, story):
+    before = {name: value.copy() for name, value in gc.GPT.from_pretrained(STORY_FOLDER).parameters().items()}
+    out = tmp_path / "run"
+    assert main(["train", *texts[:2], "--init", str(STORY_FOLDER), "--out", str(out), "--context", "64", *FEW]) == 0
+    metrics = read_metrics(out)
+    assert metrics[0].loss < 5  # of a model that has learned before
+    tuned = gc.load(out)
+    assert tuned.config == story.config
+    assert tuned.tokenizer.encode("Once upon a time") == story.tokenizer.encode("Once upon a time")
+    assert not np.array_equal(tuned.model.parameters()["wte.weight"], before["wte.weight"])
+
+
+def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_it_had_not_stopped(texts, config, tmp_path):
+    def command(folder):
+        steps = ["--steps", "400", "--batch", "2", "--warmup-steps", "5"]
+        return [
+            sys.executable,
+            "-m",
+            "gptcompare",
+            "train",
+            *texts[:2],
+            "--config",
+            config,
+            "--out",
+            str(folder),
+            *steps,
+        ]
+
+    process = subprocess.Popen(command(tmp_path / "stopped"), stderr=subprocess.PIPE)
+    while process.poll() is None and len(read_metrics(tmp_path / "stopped")) < 20:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    assert 20 <= len(read_metrics(tmp_path / "stopped")) < 400
+    for folder in ("stopped", "whole"):
+        subprocess.run(command(tmp_path / folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    files = [(tmp_path / folder / "model.safetensors").read_bytes() for folder in ("stopped", "whole")]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["no-such.txt", "--config", "gpt2"], "No such file or directory"),
+        (["TEXT", "--config", "gpt2-medum"], "did you mean gpt2-medium"),
+        (["TEXT", "--config", "TEXT"], "not JSON"),
+        (["TEXT", "--config", "CONFIG", "--context", "33"], "longer than the model's 32"),
+        (["TEXT", "--config", "CONFIG", "--learning-rate", "-1"], "learning_rate must be finite and not negative"),
+        (["TEXT", "--config", "CONFIG", "--tokenizer", "gpt2"], "the tokenizer has 50257 ids, the model only 300"),
+        (["TEXT", "--config", "CONFIG", "--learning-rate", "1e30", "--gradient-clip", "0"], "the run stops here"),
+    ],
+    ids=str,
+)
+def test_a_user_s_error_is_one_line_and_status_2(arguments, words, texts, config, tmp_path, capsys):
+    places = {"TEXT": texts[0], "CONFIG": config}
+    run = ["train", *(places.get(word, word) for word in arguments), "--out", str(tmp_path / "run")]
+    with np.errstate(all="ignore"):
+        assert main([*run, *FEW] if "--context" not in run else run) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.splitlines()[-1].startswith("gptcompare: ")
+    assert not os.path.exists(tmp_path / "run" / "model.safetensors")
