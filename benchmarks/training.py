@@ -102,7 +102,7 @@ def compare(shape: str, repetitions: int) -> tuple[dict[str, float], dict[str, f
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        )  # fmt: skip
+        )
         for side in SIDES
     }
 

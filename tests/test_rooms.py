@@ -11,7 +11,7 @@ PACKAGE = Path(gptcompare.__file__).parent
 ROOMS = [
     "atomic_files", "units", "patterns", "config", "presets", "vocabulary", "tokenizer_files", "tokenizer",
     "parameters", "ops", "attention", "kv_cache", "model", "checkpoints", "sampling", "stop_strings", "completion",
-    "generation", "training", "table", "cli", "__main__",
+    "generation", "training", "table", "plots", "cli", "__main__",
 ]  # fmt: skip
 # A class's own constructors that open what lies below it: imported when called, and nowhere else.
 DOORS = {("config", "presets"), ("tokenizer", "checkpoints"), ("model", "checkpoints")}
