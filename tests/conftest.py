@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 import gptcompare as gc
+from gptcompare.checkpoints import cache
+from gptcompare.checkpoints.publishers import HuggingFace
 
 STORY_FOLDER = Path(__file__).parent / "data" / "story-gpt2"
 OF_THE_USER = (
@@ -11,6 +13,17 @@ OF_THE_USER = (
     "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_OFFLINE", "TQDM_DISABLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
     "http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
 )  # fmt: skip
+
+
+GPT2_OF_THE_USER = cache.find(HuggingFace("openai-community/gpt2"))
+
+
+@pytest.fixture
+def gpt2_of_the_user():
+    """The public 124M checkpoint, where the user has it."""
+    if GPT2_OF_THE_USER is None:
+        pytest.skip("the public 124M checkpoint is not on this machine: `gptcompare download gpt2` fetches it")
+    return GPT2_OF_THE_USER
 
 
 @pytest.fixture(autouse=True)

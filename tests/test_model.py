@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 import gptcompare as gc
 from gptcompare import model as model_module
-from gptcompare.checkpoints import locate
 
 DATA = Path(__file__).parent / "data"
 FOLDERS = sorted(path.parent for path in DATA.glob("logits/*/config.json"))
@@ -227,11 +226,9 @@ class TestTransformers:
             assert_equal_logits(logits_of(gpt2, torch, ids), logits_of(reference, torch, ids), dtype)
 
 
-def gpt2_folder():
-    try:
-        return locate("gpt2")
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
+@pytest.fixture
+def gpt2(gpt2_of_the_user):
+    return gc.load(gpt2_of_the_user)
 
 
 class TestPublished124M:
@@ -239,18 +236,16 @@ class TestPublished124M:
 
     RECORDS = json.loads((DATA / "gpt2_124m_reference.json").read_text(encoding="utf-8"))
 
-    def test_logits_equal_the_recorded_ones(self):
-        lm = gc.load(gpt2_folder())
+    def test_logits_equal_the_recorded_ones(self, gpt2):
         for record in self.RECORDS["prompts"]:
-            assert lm.tokenizer.encode(record["prompt"]) == record["ids"]
-            logits = lm.model(record["ids"], last_only=True)
+            assert gpt2.tokenizer.encode(record["prompt"]) == record["ids"]
+            logits = gpt2.model(record["ids"], last_only=True)
             for id_, expected in record["top"] + record["probe"]:
                 assert logits[id_] == pytest.approx(expected, abs=1e-2)
 
-    def test_the_greedy_continuation_equals_the_recorded_one(self):
-        lm = gc.load(gpt2_folder())
+    def test_the_greedy_continuation_equals_the_recorded_one(self, gpt2):
         for record in self.RECORDS["greedy"]:
-            completion = lm.generate(record["prompt"], max_new_tokens=record["new_tokens"])
+            completion = gpt2.generate(record["prompt"], max_new_tokens=record["new_tokens"])
             assert completion.text == record["continuation"]
 
 
