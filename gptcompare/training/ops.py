@@ -68,6 +68,9 @@ def layer_norm_backward(dy: Array, kept: tuple[Array, Array], gain: Array) -> tu
     return dx, d_gain, d_bias
 
 
+ACTIVATION_BLOCK = 2**16  # numbers that go through an activation together
+
+
 def gelu_tanh(x: Array) -> tuple[Array, Array]:
     """As `gptcompare.ops.gelu_tanh`, and its slope dy/dx.
 
@@ -107,6 +110,19 @@ ACTIVATION: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "gelu_erf": gelu_erf,
     "relu": relu,
 }
+
+
+def activation(x: Array, name: str) -> tuple[Array, Array]:
+    """The activation of that name of x, (N, M), and its slope, which is written over x.
+
+    A few vectors at a time: measured, the dozen elementwise operations take half the time where the temporaries stay
+    in the processor's cache.
+    """
+    y, rows = np.empty_like(x), max(1, ACTIVATION_BLOCK // x.shape[-1])
+    for start in range(0, len(x), rows):
+        few = slice(start, start + rows)
+        y[few], x[few] = ACTIVATION[name](x[few])
+    return y, x
 
 
 def activation_backward(dy: Array, slope: Array) -> Array:
