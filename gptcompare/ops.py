@@ -57,8 +57,8 @@ def tanh_gate(x: Array) -> Array:
     gate: Array = x * x
     gate *= -2 * math.sqrt(2 / math.pi) * 0.044715
     gate -= 2 * math.sqrt(2 / math.pi)
-    gate *= x
-    with np.errstate(over="ignore"):  # where exp(-2u) is infinite, the gate is 0
+    with np.errstate(over="ignore"):  # where 2u or exp(-2u) is infinite, the gate is 0 or 1 all the same
+        gate *= x
         np.exp(gate, out=gate)
     gate += 1
     return np.divide(1, gate, out=gate)

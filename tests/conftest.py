@@ -26,3 +26,14 @@ def no_network(tmp_path_factory, monkeypatch):
 def story():
     """A small trained model that reads and writes English: see tests/data/make_story_model.py."""
     return gc.load(STORY_FOLDER)
+
+
+@pytest.fixture(scope="session")
+def torch():
+    """A test that asks for a package to compare with is skipped where that is not installed."""
+    return pytest.importorskip("torch", reason="needs the `reference` extra")
+
+
+@pytest.fixture(scope="session")
+def transformers(torch):
+    return pytest.importorskip("transformers", reason="needs the `reference` extra")

@@ -83,8 +83,8 @@ def gelu_tanh(x: Array) -> tuple[Array, Array]:
     slope = x * x
     slope *= 6 * c * a
     slope += 2 * c
+    slope *= 1 - gate  # before y: where both are large this is 0, and infinity times 0 would not be
     slope *= y
-    slope *= 1 - gate
     slope += gate
     return y, slope
 

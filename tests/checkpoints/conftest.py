@@ -6,16 +6,6 @@ REASON = "needs the `reference` extra"
 
 
 @pytest.fixture(scope="session")
-def torch():
-    return pytest.importorskip("torch", reason=REASON)
-
-
-@pytest.fixture(scope="session")
-def transformers(torch):
-    return pytest.importorskip("transformers", reason=REASON)
-
-
-@pytest.fixture(scope="session")
 def tf():
     return pytest.importorskip("tensorflow", reason=REASON)
 
