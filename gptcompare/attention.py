@@ -10,7 +10,7 @@ Letters: H heads, T queries of the chunk, S keys (those of the chunk last), K th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,6 @@ Array = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.intp]
 
-ALL = slice(None)
 
 # Queries of a banded layer that share a slice of keys. Each of them sees `width` of the slice's width + QUERIES - 1
 # keys, so fewer would waste less; more make faster matrix products.
@@ -37,6 +36,10 @@ class Part(NamedTuple):
     own: tuple[slice, slice]  # heads and positions of the queries: queries[own]
     seen: tuple[slice, slice | Positions]  # of the keys and values: keys[seen]
     visible: Mask | None  # (queries, n) about the last n of the keys; the others are seen by all, as all are if None
+
+
+ALL = slice(None)
+EVERYTHING = (Part((ALL, ALL), (ALL, ALL), None),)
 
 
 def causal_attention(queries: Array, keys: Array, values: Array, pattern: Pattern) -> Array:
@@ -85,8 +88,10 @@ def visible_keys(T: int, S: int, pattern: Pattern, head: int = 0) -> Mask:
     return pattern.sees(np.arange(S - T, S)[:, None], np.arange(S), head)
 
 
-def parts(T: int, S: int, pattern: Pattern) -> Iterator[Part]:
+def parts(T: int, S: int, pattern: Pattern) -> Iterable[Part]:
     """What attention of the last T of S positions consists of: each query and head once, with the keys that it sees."""
+    if T == 1 and isinstance(pattern, Dense):
+        return EVERYTHING  # decoding a small model would notice the time that it takes to say this in other words
     return PARTS[type(pattern)](T, S, pattern)
 
 

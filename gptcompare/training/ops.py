@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..ops import normal_cdf, normalise, tanh_gate
+from ..ops import gelu_tanh_divisor, normal_cdf, normalise
 
 Array = npt.NDArray[np.floating[Any]]
 Ids = npt.NDArray[np.intp]
@@ -78,8 +78,9 @@ def gelu_tanh(x: Array) -> tuple[Array, Array]:
     dy/dx = g + x g (1 - g) 2c (1 + 3a x^2).
     """
     c, a = math.sqrt(2 / math.pi), 0.044715
-    gate = tanh_gate(x)
-    y = x * gate
+    divisor = gelu_tanh_divisor(x)
+    y = x / divisor
+    gate = np.divide(1, divisor, out=divisor)
     slope = x * x
     slope *= 6 * c * a
     slope += 2 * c
