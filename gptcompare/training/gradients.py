@@ -64,7 +64,7 @@ def loss_and_grads(
     loss : float
         Mean of -log p(target), in nats.
     grads : dict of name -> array
-        d loss / d parameter, in the parameter's shape and dtype.
+        d loss / d parameter, in the parameter's shape, dtype and memory order.
 
     Raises
     ------

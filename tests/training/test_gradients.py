@@ -145,7 +145,7 @@ def test_the_loss_is_the_model_s_and_the_gradients_its_slopes(config, shape):
 
 @every_config
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_gradients_have_the_names_shapes_and_dtype_of_the_parameters_and_the_model_stays_as_it_was(config, dtype):
+def test_gradients_have_the_parameters_names_shapes_dtype_and_order_and_the_model_stays_as_it_was(config, dtype):
     parameters = random_parameters(config, 0, dtype)
     model = gc.GPT(config, parameters, dtype=dtype)
     loss, grads = loss_and_grads(model, *random_batch((2, 30)))
@@ -153,6 +153,7 @@ def test_gradients_have_the_names_shapes_and_dtype_of_the_parameters_and_the_mod
     assert list(grads) == list(model.parameters())
     for name, value in model.parameters().items():
         assert (grads[name].shape, grads[name].dtype) == (value.shape, dtype)
+        assert grads[name].strides == value.strides
         assert np.array_equal(value, parameters[name])
         assert not any(np.shares_memory(grads[name], other) for other in model.parameters().values())
 
