@@ -10,7 +10,7 @@ Letters: H heads, T queries of the chunk, S keys (those of the chunk last), K th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,22 +22,24 @@ Array = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.intp]
 
-ALL = slice(None)
 
 # Queries of a banded layer that share a slice of keys. Each of them sees `width` of the slice's width + QUERIES - 1
 # keys, so fewer would waste less; more make faster matrix products.
 QUERIES = 64
 # Queries of a dense layer that share their keys. The fewer, the less of the scores is computed only to be masked.
-DENSE_QUERIES = 256
+DENSE_QUERIES = 128
 
 
 class Part(NamedTuple):
     """Queries that look at the same keys, so that among themselves they are a dense attention."""
 
-    heads: slice
-    queries: slice  # among the T of the chunk
-    keys: slice | Positions  # among the S
+    own: tuple[slice, slice]  # heads and positions of the queries: queries[own]
+    seen: tuple[slice, slice | Positions]  # of the keys and values: keys[seen]
     visible: Mask | None  # (queries, n) about the last n of the keys; the others are seen by all, as all are if None
+
+
+ALL = slice(None)
+EVERYTHING = (Part((ALL, ALL), (ALL, ALL), None),)
 
 
 def causal_attention(queries: Array, keys: Array, values: Array, pattern: Pattern) -> Array:
@@ -56,11 +58,10 @@ def causal_attention(queries: Array, keys: Array, values: Array, pattern: Patter
     (H, T, K), in the dtype of the queries
     """
     mixed = np.empty_like(queries)
-    for part in parts(queries.shape[1], keys.shape[1], pattern):
-        own, seen = (part.heads, part.queries), (part.heads, part.keys)
-        weights, totals = attention_weights(queries[own], keys[seen], part.visible)
+    for own, seen, visible in parts(queries.shape[1], keys.shape[1], pattern):
+        weights, totals = attention_weights(queries[own], keys[seen], visible)
         # Divided after the product: there are K numbers to divide and not S.
-        np.divide(weights @ values[seen], totals, out=mixed[own])
+        np.divide(weights @ values[seen], totals, mixed[own])
     return mixed
 
 
@@ -73,9 +74,9 @@ def attention_weights(queries: Array, keys: Array, visible: Mask | None) -> tupl
     if visible is not None:
         # measured: adding is ten times as fast as assigning where a mask says so
         scores[:, :, -visible.shape[1] :] += np.where(visible, np.float32(0), np.float32(-np.inf))
-    scores -= scores.max(axis=-1, keepdims=True)
+    scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
     weights = np.exp(scores, out=scores)
-    return weights, weights.sum(axis=-1, keepdims=True)
+    return weights, np.add.reduce(weights, axis=-1, keepdims=True)
 
 
 def visible_keys(T: int, S: int, pattern: Pattern, head: int = 0) -> Mask:
@@ -87,8 +88,10 @@ def visible_keys(T: int, S: int, pattern: Pattern, head: int = 0) -> Mask:
     return pattern.sees(np.arange(S - T, S)[:, None], np.arange(S), head)
 
 
-def parts(T: int, S: int, pattern: Pattern) -> Iterator[Part]:
+def parts(T: int, S: int, pattern: Pattern) -> Iterable[Part]:
     """What attention of the last T of S positions consists of: each query and head once, with the keys that it sees."""
+    if T == 1 and isinstance(pattern, Dense):
+        return EVERYTHING  # decoding a small model would notice the time that it takes to say this in other words
     return PARTS[type(pattern)](T, S, pattern)
 
 
@@ -97,7 +100,7 @@ def dense_parts(T: int, S: int, pattern: Dense = DENSE) -> Iterator[Part]:
     n_past = S - T
     for start in range(0, T, DENSE_QUERIES):
         stop = min(start + DENSE_QUERIES, T)
-        yield Part(ALL, slice(start, stop), slice(0, n_past + stop), _causal(stop - start))
+        yield Part((ALL, slice(start, stop)), (ALL, slice(0, n_past + stop)), _causal(stop - start))
 
 
 def banded_parts(T: int, S: int, pattern: Banded) -> Iterator[Part]:
@@ -108,7 +111,7 @@ def banded_parts(T: int, S: int, pattern: Banded) -> Iterator[Part]:
         seen = slice(max(0, n_past + start + 1 - pattern.width), n_past + stop)
         n_queries, n_keys = stop - start, seen.stop - seen.start
         visible = None if n_queries == 1 else visible_keys(n_queries, n_keys, pattern)
-        yield Part(ALL, slice(start, stop), seen, visible)
+        yield Part((ALL, slice(start, stop)), (ALL, seen), visible)
 
 
 def strided_parts(T: int, S: int, pattern: Strided) -> Iterator[Part]:
@@ -116,7 +119,7 @@ def strided_parts(T: int, S: int, pattern: Strided) -> Iterator[Part]:
     n_past, stride = S - T, pattern.stride
     for start in range(min(T, stride)):
         own, seen = slice(start, None, stride), slice((n_past + start) % stride, None, stride)
-        yield Part(ALL, own, seen, _causal(len(range(start, T, stride))))
+        yield Part((ALL, own), (ALL, seen), _causal(len(range(start, T, stride))))
 
 
 def fixed_parts(T: int, S: int, pattern: Fixed) -> Iterator[Part]:
@@ -129,7 +132,7 @@ def fixed_parts(T: int, S: int, pattern: Fixed) -> Iterator[Part]:
             summaries = np.arange(block).reshape(-1, stride)[:, pattern.summary(variant)]
             seen = np.concatenate([summaries.ravel(), np.arange(block, end)])
             heads = slice(variant, None, pattern.summary_variants)
-            yield Part(heads, own, seen, _causal(own.stop - own.start))
+            yield Part((heads, own), (heads, seen), _causal(own.stop - own.start))
 
 
 PARTS: dict[type[Pattern], Callable[..., Iterator[Part]]] = {

@@ -44,24 +44,23 @@ def normalise(x: Array, eps: float) -> tuple[Array, Array]:
 
 def gelu_tanh(x: Array) -> Array:
     """The tanh approximation of GELU that GPT-2 uses (openai/gpt-2, src/model.py; arXiv:1606.08415, section 2)."""
-    y = tanh_gate(x)
-    y *= x
-    return y
+    divisor = gelu_tanh_divisor(x)
+    return np.divide(x, divisor, out=divisor)
 
 
-def tanh_gate(x: Array) -> Array:
-    """What `gelu_tanh` multiplies x by: (1 + tanh u) / 2 for u = sqrt(2/pi) (x + 0.044715 x^3).
+def gelu_tanh_divisor(x: Array) -> Array:
+    """1 + exp(-2u) with u = sqrt(2/pi) (x + 0.044715 x^3): x over this is x times (1 + tanh u) / 2.
 
-    That is 1 / (1 + exp(-2u)); measured, the exponential takes half the time of the hyperbolic tangent.
+    Measured, the exponential takes half the time of the hyperbolic tangent.
     """
-    gate: Array = x * x
-    gate *= -2 * math.sqrt(2 / math.pi) * 0.044715
-    gate -= 2 * math.sqrt(2 / math.pi)
-    gate *= x
-    with np.errstate(over="ignore"):  # where exp(-2u) is infinite, the gate is 0
-        np.exp(gate, out=gate)
-    gate += 1
-    return np.divide(1, gate, out=gate)
+    divisor: Array = x * x
+    divisor *= -2 * math.sqrt(2 / math.pi) * 0.044715
+    divisor -= 2 * math.sqrt(2 / math.pi)
+    with np.errstate(over="ignore"):  # where 2u or exp(-2u) is infinite, the quotient is x or 0 all the same
+        divisor *= x
+        np.exp(divisor, out=divisor)
+    divisor += 1
+    return divisor
 
 
 def gelu_erf(x: Array) -> Array:

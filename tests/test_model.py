@@ -1,12 +1,12 @@
 import json
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from references import gpt_neo_scores_in_float64, random_parameters, random_reference
 
 import gptcompare as gc
 from gptcompare import model as model_module
@@ -30,13 +30,6 @@ def in_chunks(model, ids, sizes):
     return np.concatenate(
         [model(ids[..., stop - n : stop], cache) for n, stop in zip(sizes, stops, strict=True)], axis=-2
     )
-
-
-def random_parameters(config, seed, dtype=np.float64):
-    """Wide random weights, gains and biases: nothing is left at an initial 0 or 1."""
-    rng = np.random.default_rng(seed)
-    shapes = gc.parameters.parameter_shapes(config)
-    return {name: (rng.standard_normal(shape) * 0.4).astype(dtype) for name, shape in shapes.items()}
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -134,17 +127,6 @@ SHAPES = {
 }  # fmt: skip
 
 
-def random_reference(torch, transformers, model_type, shape):
-    """A model of transformers in which nothing is left at an initial 0 or 1."""
-    spread = {"init_std" if model_type == "opt" else "initializer_range": 0.15}
-    config = transformers.AutoConfig.for_model(model_type, **shape, **spread, bos_token_id=None, eos_token_id=None)
-    reference = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
-    for name, parameter in reference.named_parameters():
-        if parameter.ndim == 1:
-            torch.nn.init.normal_(parameter, 1.0 if name.endswith("weight") else 0.0, 0.15)
-    return reference
-
-
 @pytest.fixture(scope="module", params=SHAPES)
 def pair(request, tmp_path_factory):
     """A folder that transformers wrote, its model in float64, and torch."""
@@ -156,12 +138,7 @@ def pair(request, tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reference.save_pretrained(folder)
-    # GPT-Neo computes its scores in float32, whatever the model's dtype, and would give no reference for float64: what
-    # its module calls torch.float32 is float64 as long as it is compared with.
-    from transformers.models.gpt_neo import modeling_gpt_neo
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modeling_gpt_neo, "torch", SimpleNamespace(**vars(torch) | {"float32": torch.float64}))
+    with gpt_neo_scores_in_float64(torch):
         yield folder, reference.to(torch.float64), torch
 
 

@@ -36,10 +36,9 @@ def causal_attention(
     """Queries, keys and values of one sequence, each (H, T, K) -> `mixed`, which is filled, and what is kept."""
     kept = []
     for part in parts(queries.shape[1], keys.shape[1], pattern):
-        own, seen = (part.heads, part.queries), (part.heads, part.keys)
-        weights, totals = attention_weights(queries[own], keys[seen], part.visible)
+        weights, totals = attention_weights(queries[part.own], keys[part.seen], part.visible)
         used, dropped = dropout(weights, *drop)
-        np.divide(used @ values[seen], totals, out=mixed[own])
+        np.divide(used @ values[part.seen], totals, out=mixed[part.own])
         kept.append(KeptPart(part, weights, totals, dropped))
     return kept
 
@@ -57,8 +56,7 @@ def causal_attention_backward(
     scale = 1 / math.sqrt(queries.shape[-1])
     d_keys[...] = 0
     d_values[...] = 0
-    for part, weights, totals, dropped in kept:
-        own, seen = (part.heads, part.queries), (part.heads, part.keys)
+    for (own, seen, _), weights, totals, dropped in kept:
         # mixed = (weights * dropped) @ values / totals
         d = d_mixed[own] / totals
         d_values[seen] += dropout_backward(weights, dropped).swapaxes(1, 2) @ d

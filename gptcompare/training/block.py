@@ -18,8 +18,8 @@ from ..ops import linear
 from ..patterns import Pattern
 from .attention import KeptPart, causal_attention, causal_attention_backward
 from .ops import (
-    ACTIVATION,
     Dropout,
+    activation,
     activation_backward,
     dropout,
     dropout_backward,
@@ -64,7 +64,7 @@ def block(
     x += update
 
     normed_2, norm_2 = layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps)
-    hidden, slope = ACTIVATION[config.activation](linear(normed_2, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]))
+    hidden, slope = activation(linear(normed_2, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]), config.activation)
     update, dropped_2 = dropout(linear(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"]), *drop)
     x += update
     return x, KeptBlock(norm_1, normed_1, attention, dropped_1, norm_2, normed_2, hidden, slope, dropped_2)

@@ -64,7 +64,7 @@ def loss_and_grads(
     loss : float
         Mean of -log p(target), in nats.
     grads : dict of name -> array
-        d loss / d parameter, in the parameter's shape and dtype.
+        d loss / d parameter, in the parameter's shape, dtype and memory order.
 
     Raises
     ------
@@ -101,9 +101,10 @@ def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig)
         chunk = slice(start, start + CHUNK)
         losses, d_logits = cross_entropy(normed[chunk] @ output, targets.ravel()[chunk])
         loss += float(losses.sum(dtype=np.float64))
-        d_logits *= 1 / len(x)
         d_normed[chunk] = d_logits @ output.T
         d_output += normed[chunk].T @ d_logits
+    d_normed /= len(x)  # the loss is the mean
+    d_output /= len(x)
     grads = {"wte.weight": d_output.T} if config.tied_embeddings else {"lm_head.weight": d_output}
     dx, grads["ln_f.weight"], grads["ln_f.bias"] = layer_norm_backward(d_normed, norm, p["ln_f.weight"])
     return loss / len(x), dx, grads

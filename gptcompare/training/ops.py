@@ -14,26 +14,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..ops import normal_cdf, normalise, tanh_gate
+from ..ops import gelu_tanh_divisor, normal_cdf, normalise
 
 Array = npt.NDArray[np.floating[Any]]
 Ids = npt.NDArray[np.intp]
 
 
 def embedding_backward(dy: Array, ids: Ids, d_table: Array) -> None:
-    """y = table[ids]: each row's dy (N, D) added to the row of `d_table` (V, D) that it was copied from.
+    """y = table[ids]: each row of dy, (N, D), is added to the row of `d_table`, (V, D), that it was copied from.
 
-    A row is as often in y as its id in `ids` (N,). Sums over the rows of each id, and then one addition per id:
-    measured, `np.add.at` takes several times as long.
+    The ids, (N,), may repeat, and `d_table[ids] += dy` would add only the last of the same ones. Measured, `np.add.at`
+    takes twice as long as this loop.
     """
-    order = np.argsort(ids, kind="stable")
-    present, starts = np.unique(ids[order], return_index=True)
-    d_table[present] += np.add.reduceat(dy[order], starts, axis=0)
+    for row, d in zip(ids.tolist(), dy, strict=True):
+        d_table[row] += d
 
 
 def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """y = x @ weight + bias: dy (N, d_out) -> dx (N, d_in), d_weight (d_in, d_out), d_bias (d_out,)."""
-    return dy @ weight.T, x.T @ dy, sum_of_rows(dy)
+    """y = x @ weight + bias: dy (N, d_out) -> dx (N, d_in), d_weight (d_in, d_out), d_bias (d_out,).
+
+    `d_weight` has the memory order of the weight: measured, adding matrices of different orders takes a hundred times
+    as long as adding two of the same.
+    """
+    return dy @ weight.T, np.matmul(x.T, dy, out=np.empty_like(weight)), sum_of_rows(dy)
 
 
 def sum_of_rows(x: Array) -> Array:
@@ -68,6 +71,9 @@ def layer_norm_backward(dy: Array, kept: tuple[Array, Array], gain: Array) -> tu
     return dx, d_gain, d_bias
 
 
+ACTIVATION_BLOCK = 2**16  # numbers that go through an activation together
+
+
 def gelu_tanh(x: Array) -> tuple[Array, Array]:
     """As `gptcompare.ops.gelu_tanh`, and its slope dy/dx.
 
@@ -75,13 +81,14 @@ def gelu_tanh(x: Array) -> tuple[Array, Array]:
     dy/dx = g + x g (1 - g) 2c (1 + 3a x^2).
     """
     c, a = math.sqrt(2 / math.pi), 0.044715
-    gate = tanh_gate(x)
-    y = x * gate
+    divisor = gelu_tanh_divisor(x)
+    y = x / divisor
+    gate = np.divide(1, divisor, out=divisor)
     slope = x * x
     slope *= 6 * c * a
     slope += 2 * c
+    slope *= 1 - gate  # before y: where both are large this is 0, and infinity times 0 would not be
     slope *= y
-    slope *= 1 - gate
     slope += gate
     return y, slope
 
@@ -107,6 +114,19 @@ ACTIVATION: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "gelu_erf": gelu_erf,
     "relu": relu,
 }
+
+
+def activation(x: Array, name: str) -> tuple[Array, Array]:
+    """The activation of that name of x, (N, M), and its slope, which is written over x.
+
+    A few vectors at a time: measured, the dozen elementwise operations take half the time where the temporaries stay
+    in the processor's cache.
+    """
+    y, rows = np.empty_like(x), max(1, ACTIVATION_BLOCK // x.shape[-1])
+    for start in range(0, len(x), rows):
+        few = slice(start, start + rows)
+        y[few], x[few] = ACTIVATION[name](x[few])
+    return y, x
 
 
 def activation_backward(dy: Array, slope: Array) -> Array:
