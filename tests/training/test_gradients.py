@@ -10,7 +10,7 @@ from references import gpt_neo_scores_in_float64, random_parameters, random_refe
 
 import gptcompare as gc
 from gptcompare.ops import cross_entropy
-from gptcompare.training import loss_and_grads
+from gptcompare.training import gradients, loss_and_grads
 
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-8}  # of the largest gradient of a parameter
 
@@ -176,6 +176,17 @@ def test_the_gradient_of_a_batch_is_the_mean_of_its_sequences(config):
     alone = [loss_and_grads(model, *sequence) for sequence in zip(ids, targets, strict=True)]
     assert loss == pytest.approx(np.mean([loss for loss, _ in alone]))
     assert_close(grads, {name: np.mean([of[name] for _, of in alone], axis=0) for name in grads}, np.float64)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 24, 50])
+def test_the_logits_of_any_number_of_tokens_at_a_time_give_the_same_gradients(chunk, monkeypatch):
+    model = gc.GPT(CONFIGS["dense"], random_parameters(CONFIGS["dense"], 0), dtype=np.float64)
+    batch = random_batch((2, 25))
+    loss, grads = loss_and_grads(model, *batch)
+    monkeypatch.setattr(gradients, "CHUNK", chunk)
+    again, grads_again = loss_and_grads(model, *batch)
+    assert again == pytest.approx(loss)
+    assert_close(grads_again, grads, np.float64)
 
 
 @settings(max_examples=20, deadline=None)
