@@ -5,8 +5,9 @@
 
 Needs the `benchmark` extra. A step is the loss of a batch, its gradients, clipping and AdamW, in float32; the model has
 4 layers of width 256 and a vocabulary of 4,096, and the ids are random. PyTorch's side is transformers' GPT-2 with its
-fastest attention ("sdpa") and torch.optim.AdamW, fused. Each side is a process of its own, so that the threads of one
-are not in the way of the other; they take turns. Peak memory is that of the process, less what it had before the model.
+fastest attention ("sdpa") and torch.optim.AdamW, fused. Both use all cores, gptcompare with a thread for each part of
+the batch, PyTorch as it likes. Each side is a process of its own, so that the threads of one are not in the way of the
+other; they take turns. Peak memory is that of the process, less what it had before the model.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from run import machine, seconds, take_turns
@@ -31,21 +33,25 @@ SHAPES = {  # name -> sequences, tokens of each, attention of gptcompare's side;
     "8 x 512, alternating with a band of 64": (8, 512, ("dense", "banded")),
 }
 SIDES = ("gptcompare", "PyTorch")
+THREADS = len(os.sched_getaffinity(0))
+ENVIRONMENT = {"gptcompare": {"OPENBLAS_NUM_THREADS": "1"}, "PyTorch": {"HF_HUB_OFFLINE": "1"}}
 PAUSE = 0.3  # seconds, for the threads of the other side to fall asleep
 
 
 def gptcompare_step(batch: int, context: int, attention: tuple[str, ...]) -> Callable[[], object]:
     import gptcompare as gc
-    from gptcompare.training import AdamW, Recipe, loss_and_grads
+    from gptcompare.training import AdamW, Recipe
+    from gptcompare.training.loop import accumulated
     from gptcompare.training.optimizer import clip_
 
     band = 64 if "banded" in attention else None
     model = gc.GPT(gc.GPTConfig(**SIZES, d_model=WIDTH, attention=attention, band_width=band))
-    optimizer = AdamW(model.parameters(), Recipe(n_steps=1))
+    recipe = Recipe(n_steps=1, batch=batch, context=context, accumulation=THREADS)
+    optimizer, pool = AdamW(model.parameters(), recipe), ThreadPoolExecutor(THREADS)
     ids = np.random.default_rng(0).integers(SIZES["n_vocab"], size=(batch, context + 1))
 
     def step() -> None:
-        _, grads = loss_and_grads(model, ids[:, :-1], ids[:, 1:])
+        _, grads = accumulated(model, ids[:, :-1], ids[:, 1:], recipe, 0, pool)
         clip_(grads, 1.0)
         optimizer.update(grads, 1e-4)
 
@@ -58,7 +64,10 @@ def pytorch_step(batch: int, context: int, attention: tuple[str, ...]) -> Callab
 
     sizes = {"n_layer": 4, "n_head": 8, "n_positions": 512, "vocab_size": 4096, "n_embd": WIDTH}
     no_dropout = {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
-    model = GPT2LMHeadModel(GPT2Config(**sizes, **no_dropout, attn_implementation="sdpa", use_cache=False))
+    config = GPT2Config(
+        **sizes, **no_dropout, attn_implementation="sdpa", use_cache=False, bos_token_id=0, eos_token_id=0
+    )
+    model = GPT2LMHeadModel(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     ids = torch.tensor(np.random.default_rng(0).integers(SIZES["n_vocab"], size=(batch, context + 1)))
     inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].reshape(-1)
@@ -101,7 +110,7 @@ def compare(shape: str, repetitions: int) -> tuple[dict[str, float], dict[str, f
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, **ENVIRONMENT[side]},
         )
         for side in SIDES
     }

@@ -53,6 +53,10 @@ def add_commands(commands: Commands) -> None:
     )  # fmt: skip
     for option, (name, kind, text) in NUMBERS.items():
         parser.add_argument(option, dest=name, type=kind, metavar="N" if kind is int else "X", help=text)
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N",
+        help="compute N of a batch's parts (--accumulation) at a time; set OPENBLAS_NUM_THREADS=1 with it",
+    )  # fmt: skip
     for name in ("validate", "save"):
         parser.add_argument(f"--{name}-every", type=int, default=250, metavar="N", help=f"{name} every N steps (250)")
     parser.set_defaults(run=_train)
@@ -68,7 +72,7 @@ def _train(options: argparse.Namespace) -> None:
         validation = tokenize_files(options.validation, lm.tokenizer, out / "validation.npy")
     metrics = train(
         lm.model, tokens, recipe, validation=validation, out=out, tokenizer=lm.tokenizer,
-        validate_every=options.validate_every, save_every=options.save_every,
+        validate_every=options.validate_every, save_every=options.save_every, threads=options.threads,
     )  # fmt: skip
     last = metrics[-1]
     measured = f"loss {last.loss:.3f}"

@@ -16,6 +16,7 @@ from ..atomic_files import written_together
 from ..tokenizer import Tokenizer
 
 Tokens = npt.NDArray[np.integer[Any]]
+Ids = npt.NDArray[np.intp]
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -97,15 +98,15 @@ class Batches:
         self._tokens = tokens
         self._seed = seed
         self._epoch = -1
-        self._starts: npt.NDArray[np.intp] = np.empty(0, np.intp)
+        self._starts: Ids = np.empty(0, np.intp)
 
-    def __getitem__(self, step: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    def __getitem__(self, step: int) -> tuple[Ids, Ids]:
         """Tokens and, for each, the one that follows: (B, T) and (B, T)."""
         numbers = range(step * self.batch, (step + 1) * self.batch)
         sequences = np.stack([self._sequence(*divmod(number, self.sequences_per_epoch)) for number in numbers])
         return sequences[:, :-1], sequences[:, 1:]
 
-    def _sequence(self, epoch: int, number: int) -> npt.NDArray[np.intp]:
+    def _sequence(self, epoch: int, number: int) -> Ids:
         if epoch != self._epoch:
             rng = np.random.default_rng([self._seed, epoch])
             self._starts = rng.integers(self.context) + self.context * rng.permutation(self.sequences_per_epoch)

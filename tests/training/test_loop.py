@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -72,6 +73,11 @@ class TestLearning:
         whole, parts = (parameters_after(recipe=dataclasses.replace(RECIPE, accumulation=n, eps=1e-3)) for n in (1, 4))
         for name, value in whole.items():
             np.testing.assert_allclose(parts[name], value, atol=1e-5)
+
+    @pytest.mark.parametrize("threads", [2, 3, 8])
+    def test_the_number_of_threads_changes_no_bit(self, threads):
+        recipe = dataclasses.replace(RECIPE, accumulation=4, dropout=0.1)
+        assert_identical(parameters_after(recipe=recipe, threads=threads), parameters_after(recipe=recipe))
 
     def test_a_seed_is_a_run(self):
         assert_identical(parameters_after(), parameters_after())
@@ -222,8 +228,9 @@ def run_without_a_stop(model, recipe, n_steps):
     """The first steps of a run."""
     optimizer = loop.AdamW(model.parameters(), recipe)
     batches = Batches(TOKENS, recipe.batch, recipe.context, recipe.seed)
-    for _ in range(n_steps):
-        loop._step(model, optimizer, batches, recipe)
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(n_steps):
+            loop._step(model, optimizer, batches, recipe, pool)
     return model.parameters()
 
 
