@@ -141,7 +141,8 @@ def accumulated(
 
     def of_part(n: int, part_ids: Ids, part_targets: Ids) -> tuple[float, Parameters]:
         rng = np.random.default_rng([recipe.seed, 1, step, n])  # of dropout: what is drawn depends on the part alone
-        return loss_and_grads(model, part_ids, part_targets, p_drop=recipe.dropout, rng=rng)
+        with np.errstate(all="ignore"):  # what is not finite ends the run, with one message and no warnings before it
+            return loss_and_grads(model, part_ids, part_targets, p_drop=recipe.dropout, rng=rng)
 
     n = recipe.accumulation
     loss, total = 0.0, Parameters()

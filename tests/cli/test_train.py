@@ -133,8 +133,7 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_it_had_not_stopped
 def test_a_user_s_error_is_one_line_and_status_2(arguments, words, texts, config, tmp_path, capsys):
     places = {"TEXT": texts[0], "CONFIG": config}
     run = ["train", *(places.get(word, word) for word in arguments), "--out", str(tmp_path / "run")]
-    with np.errstate(all="ignore"):
-        assert main([*run, *FEW] if "--context" not in run else run) == 2
+    assert main([*run, *FEW] if "--context" not in run else run) == 2
     err = capsys.readouterr().err
     assert words in err
     assert err.splitlines()[-1].startswith("gptcompare: ")
