@@ -33,7 +33,8 @@ SHAPES = {  # name -> sequences, tokens of each, attention of gptcompare's side;
     "8 x 512, alternating with a band of 64": (8, 512, ("dense", "banded")),
 }
 SIDES = ("gptcompare", "PyTorch")
-THREADS = len(os.sched_getaffinity(0))
+CORES = len(os.sched_getaffinity(0))
+THREADS = max(n for n in (1, 2, 4, 8) if n <= CORES)  # which divides the batch
 ENVIRONMENT = {"gptcompare": {"OPENBLAS_NUM_THREADS": "1"}, "PyTorch": {"HF_HUB_OFFLINE": "1"}}
 PAUSE = 0.3  # seconds, for the threads of the other side to fall asleep
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from .training import Metrics
 
-# Okabe and Ito's colours, which eyes of every kind tell apart.
-BLUE, ORANGE = "#0072B2", "#D55E00"
+# Okabe and Ito's, which eyes of every kind tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def loss_curve(metrics: Sequence[Metrics], ax: Any = None, *, label: str = "") -> Any:
@@ -40,12 +40,13 @@ def loss_curve(metrics: Sequence[Metrics], ax: Any = None, *, label: str = "") -
     ax = _axes(ax)
     tokens = np.array([line.tokens for line in metrics]) / 1e6
     losses = np.array([line.loss for line in metrics])
-    ax.plot(tokens, losses, color=BLUE, alpha=0.25, linewidth=0.8)
-    ax.plot(tokens, _running_mean(losses, max(len(losses) // 20, 1)), color=BLUE, label=f"{label} training".strip())
+    colour = COLOURS[sum(line.get_alpha() is not None for line in ax.get_lines()) % len(COLOURS)]  # a run has one such
+    ax.plot(tokens, losses, color=colour, alpha=0.25, linewidth=0.8)
+    ax.plot(tokens, _running_mean(losses, max(len(losses) // 20, 1)), color=colour, label=f"{label} training".strip())
     validated = [line for line in metrics if line.validation_loss is not None]
     if validated:
         where = [line.tokens / 1e6 for line in validated]
-        ax.plot(where, [line.validation_loss for line in validated], "o-", color=ORANGE, markersize=4,
+        ax.plot(where, [line.validation_loss for line in validated], "o--", color=colour, markersize=5,
                 label=f"{label} validation".strip())  # fmt: skip
     ax.set_xlabel("million tokens")
     ax.set_ylabel("loss, nats per token")

@@ -115,6 +115,11 @@ class Tokenizer:
         write_vocabulary(folder, self._vocabulary)
 
     @property
+    def vocabulary(self) -> Vocabulary:
+        """Merges and ids, as data."""
+        return self._vocabulary
+
+    @property
     def n_vocab(self) -> int:
         """One more than the largest id."""
         return self._n_vocab

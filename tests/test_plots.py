@@ -42,6 +42,7 @@ class TestLossCurve:
         plots.loss_curve(METRICS[:10], ax, label="banded")
         texts = [text.get_text() for text in ax.get_legend().get_texts()]
         assert texts == ["dense training", "dense validation", "banded training"]
+        assert [line.get_color() for line in ax.get_lines()] == [plots.COLOURS[0]] * 3 + [plots.COLOURS[1]] * 2
 
     def test_new_axes_are_made_where_none_are_given(self, ax):
         assert plots.loss_curve(METRICS[:1]) is not ax

@@ -5,32 +5,34 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
+import sys
 from pathlib import Path
-from typing import Any
 
 from ..config import GPTConfig
 from ..generation import LanguageModel, load
 from ..model import GPT
-from ..presets import published
 from ..tokenizer import Tokenizer
 from ..tokenizer_files import has_tokenizer
-from ..training import Recipe, tokenize_files, train
+from ..training import Metrics, Recipe, tokenize_files, train
 from ..training.data import read_text
+from ..training.run_folder import DESCRIPTION, refuse_foreign
 from ..vocabulary import GPT2_SIZE
 from .models import MODEL_HELP, Commands
 
-DESCRIPTION = """\
+DEFAULT_STEPS, DEFAULT_CONTEXT = 1000, 512
+HELP = """\
 Train a model on text files, from random parameters (--config) or from those of another model (--init). The folder
 gets the model, which `gptcompare generate --model FOLDER` opens, and the loss of every step, in metrics.csv. The same
 command goes on with a run that was stopped, by Ctrl-C or in any other way, and ends as if it had not been.
 """
 # Option -> field of the recipe, kind, and what it says. What is not given is the preset's, or GPT-3's.
 NUMBERS = {
-    "--steps": ("n_steps", int, "updates of the parameters (default: 1000)"),
+    "--steps": ("n_steps", int, f"updates of the parameters (default: {DEFAULT_STEPS})"),
     "--batch": ("batch", int, "sequences of each step"),
-    "--context": ("context", int, "tokens of each sequence (default: the model's context, at most 512)"),
+    "--context": ("context", int, f"tokens of each sequence (default: the model's context, at most {DEFAULT_CONTEXT})"),
     "--learning-rate": ("learning_rate", float, "the largest one"),
-    "--warmup-steps": ("warmup_steps", int, "steps over which the learning rate rises"),
+    "--warmup-steps": ("warmup_steps", int, "steps over which the learning rate rises (default: a tenth, at most 100)"),
     "--weight-decay": ("weight_decay", float, "of AdamW"),
     "--gradient-clip": ("gradient_clip", float, "largest norm of the gradient; 0 does not clip"),
     "--accumulation": ("accumulation", int, "compute a batch in N parts, to save memory"),
@@ -40,10 +42,14 @@ NUMBERS = {
 
 
 def add_commands(commands: Commands) -> None:
-    parser = commands.add_parser("train", help="train a model on text files", description=DESCRIPTION)
+    parser = commands.add_parser("train", help="train a model on text files", description=HELP)
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="text files, UTF-8")
     begin = parser.add_mutually_exclusive_group(required=True)
-    begin.add_argument("--config", metavar="NAME_OR_FILE", help="a name that `gptcompare table` knows, or a JSON file")
+    begin.add_argument(
+        "--config",
+        metavar="NAME_OR_FILE",
+        help="a name that `gptcompare table` knows, or a JSON file of GPTConfig's fields",
+    )
     begin.add_argument("--init", metavar="FOLDER_OR_NAME", help=f"tune a trained model: {MODEL_HELP}")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the run is kept")
     parser.add_argument("--validation", action="append", default=[], metavar="TEXT", help="held out; may be repeated")
@@ -64,43 +70,74 @@ def add_commands(commands: Commands) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     out = Path(options.out)
-    lm = _model(options, out)
-    recipe = _recipe(options, lm.config)
+    refuse_foreign(out)
+    _refuse_seen_validation(options)
+    recipe = _recipe(options)
+    lm = _model(options, recipe, out)
+    recipe = dataclasses.replace(recipe, context=options.context or min(lm.config.n_ctx, DEFAULT_CONTEXT))
     tokens = tokenize_files(options.texts, lm.tokenizer, out / "tokens.npy")
     validation = None
     if options.validation:
         validation = tokenize_files(options.validation, lm.tokenizer, out / "validation.npy")
-    metrics = train(
-        lm.model, tokens, recipe, validation=validation, out=out, tokenizer=lm.tokenizer,
-        validate_every=options.validate_every, save_every=options.save_every, threads=options.threads,
-    )  # fmt: skip
-    last = metrics[-1]
-    measured = f"loss {last.loss:.3f}"
-    if last.validation_loss is not None:
-        measured += f", validation loss {last.validation_loss:.3f} nats per token"
-    print(f"{last.step} steps, {last.tokens} tokens: {measured}. The model is in {out}")
+    try:
+        metrics = train(
+            lm.model, tokens, recipe, validation=validation, out=out, tokenizer=lm.tokenizer,
+            validate_every=options.validate_every, save_every=options.save_every, threads=options.threads,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        print(f"\nstopped and saved: the same command goes on with {out}", end="", file=sys.stderr)
+        raise
+    print(f"{recipe.n_steps} steps, {recipe.n_steps * recipe.tokens_per_step} tokens{_measured(metrics)}: see {out}")
 
 
-def _model(options: argparse.Namespace, out: Path) -> LanguageModel:
+def _measured(metrics: list[Metrics]) -> str:
+    if not metrics:
+        return ""
+    text = f", loss {metrics[-1].loss:.3f}"
+    if (validation_loss := metrics[-1].validation_loss) is not None:
+        text += f", validation loss {validation_loss:.3f}"
+    return f"{text} nats per token"
+
+
+def _refuse_seen_validation(options: argparse.Namespace) -> None:
+    texts = {os.path.realpath(path) for path in options.texts}
+    if seen := [path for path in options.validation if os.path.realpath(path) in texts]:
+        raise ValueError(f"{seen[0]} is among the texts to learn from: it cannot be held out")
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The context is settled when the model is known."""
+    given = {name: value for name, _, _ in NUMBERS.values() if (value := getattr(options, name)) is not None}
+    given = {"n_steps": DEFAULT_STEPS, **given}
+    given = {"warmup_steps": min(100, given["n_steps"] // 10), **given}
+    if options.config is None or _is_file(options.config):
+        return Recipe(**given)
+    return Recipe.preset(options.config, **given)
+
+
+def _model(options: argparse.Namespace, recipe: Recipe, out: Path) -> LanguageModel:
     if options.init is not None:
         lm = load(options.init)
-        return (
-            lm if options.tokenizer is None else LanguageModel(lm.model, Tokenizer.from_pretrained(options.tokenizer))
-        )
+        if options.tokenizer is not None:
+            return LanguageModel(lm.model, Tokenizer.from_pretrained(options.tokenizer))
+        return lm
     config = _config(options.config)
-    return LanguageModel(GPT(config, seed=options.seed or 0), _tokenizer(options, config, out))
+    return LanguageModel(GPT(config, seed=recipe.seed), _tokenizer(options, config, out))
+
+
+def _is_file(name_or_file: str) -> bool:
+    return Path(name_or_file).is_file()
 
 
 def _config(name_or_file: str) -> GPTConfig:
-    path = Path(name_or_file)
-    if not path.is_file():
+    if not _is_file(name_or_file):
         return GPTConfig.preset(name_or_file)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(Path(name_or_file).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error})") from None
+        raise ValueError(f"{name_or_file}: not JSON ({error})") from None
     if not isinstance(values, dict):
-        raise ValueError(f"{path}: not a JSON object")
+        raise ValueError(f"{name_or_file}: not a JSON object")
     return GPTConfig.from_dict(values)
 
 
@@ -108,21 +145,8 @@ def _tokenizer(options: argparse.Namespace, config: GPTConfig, out: Path) -> Tok
     """The one that was asked for, or that the run has already, or GPT-2's, or a new one."""
     if options.tokenizer is not None:
         return Tokenizer.from_pretrained(options.tokenizer)
-    if has_tokenizer(out):
+    if (out / DESCRIPTION).is_file() and has_tokenizer(out):
         return Tokenizer.from_pretrained(out)
     if config.n_vocab == GPT2_SIZE:
         return Tokenizer.from_pretrained("gpt2")
-    tokenizer = Tokenizer.train([read_text(path) for path in options.texts], config.n_vocab)
-    tokenizer.save_pretrained(out)
-    return tokenizer
-
-
-def _recipe(options: argparse.Namespace, config: GPTConfig) -> Recipe:
-    given: dict[str, Any] = {"n_steps": 1000, "context": min(config.n_ctx, 512)}
-    fields = (field.name for field in dataclasses.fields(Recipe))
-    given |= {name: value for name in fields if (value := getattr(options, name, None)) is not None}
-    try:
-        published(options.config or "")
-    except ValueError:  # a file, or a model to tune
-        return Recipe(**given)
-    return Recipe.preset(options.config, **given)
+    return Tokenizer.train([read_text(path) for path in options.texts], config.n_vocab)

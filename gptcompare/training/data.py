@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from ..tokenizer import Tokenizer
 
 Tokens = npt.NDArray[np.integer[Any]]
 Ids = npt.NDArray[np.intp]
+
+BLOCK = 1 << 20  # characters that are tokenized, or tokens that are hashed, together
+BLOCK_END = re.compile(r"(?<=\S)\s")
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -36,7 +40,7 @@ def tokenize_files(
     """The tokens of all texts, an end-of-text token behind each, memory-mapped from a file that is made once.
 
     `target` is a `.npy` file of uint16, or of uint32 for a larger vocabulary; beside it, `.json` says which texts and
-    which vocabulary it was made from, so that it is made anew when one of them has changed.
+    which vocabulary it was made from, and what is in it, so that it is made anew when anything of that is not so.
 
     Raises
     ------
@@ -46,17 +50,52 @@ def tokenize_files(
     target = Path(target)
     if tokenizer.eot_id is None:
         raise ValueError("the tokenizer has no end-of-text token, which has to stand between the texts")
-    texts = [read_text(path) for path in paths]
-    made_from = {"texts": [_digest(text) for text in texts], "vocabulary": _digest_of_vocabulary(tokenizer)}
-    note = target.with_suffix(".json")
-    if not (target.is_file() and note.is_file() and json.loads(note.read_text(encoding="utf-8")) == made_from):
-        dtype = np.uint16 if tokenizer.n_vocab <= 1 << 16 else np.uint32
-        tokens = np.concatenate([np.array([*tokenizer.encode(text), tokenizer.eot_id], dtype) for text in texts])
-        with written_together(target.parent, [target.name, note.name]) as (tokens_file, note_file):
+    made_from = {"texts": [_digest(read_text(path)) for path in paths], "vocabulary": _digest_of_vocabulary(tokenizer)}
+    made = _read_tokens(target, made_from)
+    if made is None:
+        tokens = np.concatenate([block for path in paths for block in _tokens_of(read_text(path), tokenizer)])
+        note = {**made_from, "tokens": digest_of_tokens(tokens)}
+        with written_together(target.parent, [target.name, target.with_suffix(".json").name]) as (
+            tokens_file,
+            note_file,
+        ):
             np.save(tokens_file, tokens)
-            note_file.write(json.dumps(made_from, indent=2).encode() + b"\n")
-    mapped: Tokens = np.load(target, mmap_mode="r")
-    return mapped
+            note_file.write(json.dumps(note, indent=2).encode() + b"\n")
+        made = np.load(target, mmap_mode="r")
+    return made
+
+
+def _read_tokens(path: Path, made_from: dict[str, Any]) -> Tokens | None:
+    """The tokens of a file; None if it is not there, was made from something else, or is not what was written."""
+    try:
+        note = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        tokens: Tokens = np.load(path, mmap_mode="r")
+        return tokens if note == {**made_from, "tokens": digest_of_tokens(tokens)} else None
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def _tokens_of(text: str, tokenizer: Tokenizer) -> Iterator[Tokens]:
+    """In blocks, since a list of ids takes twenty times the memory of an array.
+
+    A block ends between a character and white space, where one of the tokenizer's pieces ends too.
+    """
+    dtype = np.uint16 if tokenizer.n_vocab <= 1 << 16 else np.uint32
+    start = 0
+    while start < len(text):
+        cut = BLOCK_END.search(text, start + BLOCK)
+        stop = cut.start() if cut else len(text)
+        yield np.array(tokenizer.encode(text[start:stop]), dtype)
+        start = stop
+    yield np.array([tokenizer.eot_id], dtype)
+
+
+def digest_of_tokens(tokens: Tokens) -> str:
+    """SHA-256 of the tokens, the same for every dtype."""
+    hasher = hashlib.sha256()
+    for start in range(0, len(tokens), BLOCK):
+        hasher.update(np.ascontiguousarray(tokens[start : start + BLOCK], "<i8").data)
+    return hasher.hexdigest()
 
 
 def _digest(text: str) -> str:
@@ -64,8 +103,16 @@ def _digest(text: str) -> str:
 
 
 def _digest_of_vocabulary(tokenizer: Tokenizer) -> str:
-    tokens: Iterable[bytes] = (tokenizer.decode_bytes([id_]) for id_ in range(tokenizer.n_vocab))
-    return hashlib.sha256(b"\0".join(tokens)).hexdigest()
+    vocabulary = tokenizer.vocabulary
+    parts = [vocabulary.merges, sorted(vocabulary.ids.items()), sorted(vocabulary.special_tokens.items())]
+    return _digest(json.dumps(parts))
+
+
+def check_row(name: str, tokens: Tokens) -> None:
+    """ValueError if they are not one row of integers."""
+    kind = getattr(tokens, "dtype", type(tokens).__name__)
+    if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer):
+        raise ValueError(f"{name} must be an array, one row of integers, got {kind} of shape {np.shape(tokens)}")
 
 
 class Batches:
@@ -84,12 +131,11 @@ class Batches:
     Raises
     ------
     ValueError
-        If there are not enough tokens for one sequence and the token after it.
+        If the tokens are not one row of integers, or fewer than twice the context.
     """
 
     def __init__(self, tokens: Tokens, batch: int, context: int, seed: int) -> None:
-        if tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer):
-            raise ValueError(f"tokens must be one row of integers, got {tokens.dtype} of shape {tokens.shape}")
+        check_row("tokens", tokens)
         if len(tokens) < 2 * context:
             raise ValueError(f"{len(tokens)} tokens are too few: sequences of {context} need at least {2 * context}")
         self.batch = batch

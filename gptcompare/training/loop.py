@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import numpy as np
 
+from ..generation import LanguageModel
 from ..model import GPT
 from ..ops import cross_entropy
 from ..tokenizer import Tokenizer
-from .data import Batches, Ids, Tokens
+from .data import Batches, Ids, Tokens, check_row
 from .gradients import Parameters, loss_and_grads
 from .optimizer import AdamW, clip_, global_norm
 from .recipe import Recipe
@@ -52,7 +53,8 @@ def train(
     """Train a model, in place.
 
     Called again with the same arguments after a stop, whatever stopped it, it goes on from the last save and ends
-    with the same parameters, bit for bit, as a run that was never stopped. Ctrl-C ends it after the step, and saves.
+    with the same parameters, bit for bit, as a run that was never stopped: on the same machine, with the same number
+    of BLAS threads. Ctrl-C ends it after the step, and saves.
 
     Parameters
     ----------
@@ -82,37 +84,43 @@ def train(
     Raises
     ------
     ValueError
-        If the tokens are too few, one is not in the model's vocabulary, the context is too long for the model, or the
-        folder has another run.
+        If the tokens are too few, one is not in the model's vocabulary, the context is too long for the model, a
+        number makes no sense, or the folder has another run, another model, or a process that trains in it.
     DivergedError
-        If the loss or the gradient is not finite; the last save is as it was.
+        If the loss or the gradient is not finite, or would not be after a step that is to be saved.
     """
     _check(model, tokens, validation, recipe)
+    _check_intervals(recipe, validate_every=validate_every, save_every=save_every, threads=threads)
+    if tokenizer is not None:
+        LanguageModel(model, tokenizer)  # refuses a tokenizer that does not fit
     batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed)
     optimizer = AdamW(model.parameters(), recipe)
-    folder = RunFolder(out, model.config, recipe, tokens) if out is not None else None
+    folder = RunFolder(out, model, recipe, tokens, validation) if out is not None else None
     metrics: list[Metrics] = []
-    if folder is not None:
-        folder.restore(model, optimizer)
-        metrics = folder.start_metrics(optimizer.step)
-    with (
-        _progress(optimizer.step, recipe.n_steps) as bar,
-        _interrupt_after_step() as interrupted,
-        ThreadPoolExecutor(threads) as pool,
-    ):
+    validated: float | None = None
+    with contextlib.ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(folder.locked())
+            if folder.restore(model, optimizer):
+                folder.save_model(model, tokenizer)  # a kill may have come between the state and the model
+            metrics = folder.start_metrics(optimizer.step)
+        interrupted = stack.enter_context(_interrupt_after_step())
+        bar = stack.enter_context(_progress(optimizer.step, recipe.n_steps))
+        pool = stack.enter_context(ThreadPoolExecutor(threads))
         while optimizer.step < recipe.n_steps:
             line = _step(model, optimizer, batches, recipe, pool)
             last = optimizer.step == recipe.n_steps
             if validation is not None and (last or optimizer.step % validate_every == 0):
                 line = replace(line, validation_loss=validation_loss(model, validation, recipe))
             metrics.append(line)
-            _show(bar, metrics)
-            stop = interrupted.is_set()
+            validated = validated if line.validation_loss is None else line.validation_loss
+            _show(bar, metrics, validated)
             if folder is not None:
                 folder.append(line)
-                if last or stop or optimizer.step % save_every == 0:
+                if last or interrupted.is_set() or optimizer.step % save_every == 0:
+                    _check_next_loss(model, batches, optimizer.step)
                     folder.save(model, optimizer, tokenizer)
-            if stop:
+            if interrupted.is_set():
                 raise KeyboardInterrupt
     return metrics
 
@@ -124,14 +132,27 @@ def _step(model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, pool: 
     loss, gradients = accumulated(model, ids, targets, recipe, step, pool)
     norm = clip_(gradients, recipe.gradient_clip) if recipe.gradient_clip else global_norm(gradients)
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise DivergedError(
-            f"step {step + 1}: the loss is {loss} and the gradient's norm {norm}, so the run stops here; what "
-            "was saved last is as it was. Go on from there with a lower learning rate or a longer warm-up"
-        )
+        raise _diverged(step + 1, f"the loss is {loss} and the gradient's norm {norm}")
     learning_rate = recipe.learning_rate_at(step)
     optimizer.update(gradients, learning_rate)
     speed = recipe.tokens_per_step / (time.perf_counter() - start)
     return Metrics(step + 1, (step + 1) * recipe.tokens_per_step, loss, learning_rate, norm, speed)
+
+
+def _check_next_loss(model: GPT, batches: Batches, step: int) -> None:
+    """What is saved must be good for another step."""
+    ids, targets = batches[step]
+    with np.errstate(all="ignore"):
+        loss = float(cross_entropy(model(ids[0]), targets[0]).mean())
+    if not math.isfinite(loss):
+        raise _diverged(step, f"the loss after it is {loss}")
+
+
+def _diverged(step: int, what: str) -> DivergedError:
+    return DivergedError(
+        f"step {step}: {what}, so the run stops here, and what was saved before is as it was. To go on from that, tune "
+        "it in another folder, with a lower learning rate or a longer warm-up"
+    )
 
 
 def accumulated(
@@ -174,6 +195,7 @@ def _check(model: GPT, tokens: Tokens, validation: Tokens | None, recipe: Recipe
     for name, row in (("tokens", tokens), ("validation", validation)):
         if row is None:
             continue
+        check_row(name, row)
         if len(row) <= recipe.context:
             raise ValueError(f"{name} has {len(row)} tokens, too few for one sequence of {recipe.context}")
         for id_ in (int(row.min()), int(row.max())):
@@ -181,12 +203,23 @@ def _check(model: GPT, tokens: Tokens, validation: Tokens | None, recipe: Recipe
                 raise ValueError(f"{name} has id {id_}, the model's vocabulary has {model.config.n_vocab} ids")
 
 
+def _check_intervals(recipe: Recipe, **numbers: int) -> None:
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"{name} must be an integer from 1, got {number!r}")
+    if numbers["threads"] > recipe.accumulation:
+        raise ValueError(
+            f"{numbers['threads']} threads need as many parts of a batch, and accumulation is {recipe.accumulation}"
+        )
+
+
 @contextlib.contextmanager
 def _interrupt_after_step() -> Iterator[threading.Event]:
     """Ctrl-C sets the event, so that a step is not left half done; a second one interrupts at once."""
     event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event  # only the main thread is interrupted
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
+        yield event  # only the main thread is interrupted, and a job in the background of a script not at all
         return
 
     def handler(number: int, frame: object) -> None:
@@ -194,7 +227,7 @@ def _interrupt_after_step() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         event.set()
 
-    before = signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, handler)
     try:
         yield event
     finally:
@@ -204,18 +237,20 @@ def _interrupt_after_step() -> Iterator[threading.Event]:
 def _progress(step: int, n_steps: int) -> Bar:
     from tqdm import tqdm  # 20 ms that every program which uses the library would spend
 
-    interval = 0.5 if sys.stderr and sys.stderr.isatty() else 30
-    return tqdm(total=n_steps, initial=step, desc="training", unit="step", mininterval=interval, file=sys.stderr)
+    interval = 0.5 if sys.stderr and sys.stderr.isatty() else 10
+    return tqdm(
+        total=n_steps, initial=step, desc="training", unit="step", mininterval=interval, file=sys.stderr,
+        disable=sys.stderr is None,
+    )  # fmt: skip
 
 
-def _show(bar: Bar, metrics: list[Metrics]) -> None:
+def _show(bar: Bar, metrics: list[Metrics], validated: float | None) -> None:
     recent = metrics[-20:]
     shown = {
         "loss": f"{sum(line.loss for line in recent) / len(recent):.3f}",
         "tokens/s": f"{sum(line.tokens_per_second for line in recent) / len(recent):.0f}",
     }
-    validated = (line.validation_loss for line in reversed(metrics) if line.validation_loss is not None)
-    if (latest := next(validated, None)) is not None:
-        shown["validation"] = f"{latest:.3f}"
+    if validated is not None:
+        shown["validation"] = f"{validated:.3f}"
     bar.set_postfix(shown, refresh=False)
     bar.update()

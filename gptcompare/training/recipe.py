@@ -74,8 +74,10 @@ class Recipe:
                 raise TypeError(f"{name} must be an integer, got {value!r}")
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value}")
+            object.__setattr__(self, name, int(value))  # NumPy's are not JSON's
         for name in ("learning_rate", "final_learning_rate", "eps", "weight_decay", "gradient_clip", "dropout"):
             self._check_number(name, getattr(self, name))
+            object.__setattr__(self, name, float(getattr(self, name)))
         if len(self.betas) != 2:
             raise ValueError(f"betas must be two numbers, got {self.betas!r}")
         for beta in (*self.betas, self.dropout):

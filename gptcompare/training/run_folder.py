@@ -1,33 +1,41 @@
 """A run on the disk: everything that it needs to go on, in one file that is always whole, and the model beside it.
 
-run.json             the configuration, the recipe and a digest of the tokens: what makes it this run
-state.safetensors    step, parameters and AdamW's moments; what a run goes on from
-metrics.csv          a line per step
-config.json, model.safetensors, vocab.json ...    the model of the last save, as `gptcompare.load` reads it
+    run.json             what makes it this run: configuration, recipe, digests of the data and of the first parameters
+    state.safetensors    step, parameters and AdamW's moments; what a run goes on from
+    metrics.csv          a line per step
+    config.json, model.safetensors, vocab.json ...    the model of the last save, as `gptcompare.load` reads it
+
+`gptcompare train` keeps the tokens of its texts there too: see `data.py`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
+import io
 import json
 import os
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..atomic_files import written_together
+from ..checkpoints import CheckpointError
+from ..checkpoints.lock import locked
 from ..checkpoints.safetensors import read_safetensors, write_safetensors
-from ..config import GPTConfig
 from ..model import GPT
 from ..tokenizer import Tokenizer
-from .data import Tokens
+from .data import Tokens, digest_of_tokens
 from .optimizer import AdamW
 from .recipe import Recipe
 
 STEP = "step"
+DESCRIPTION = "run.json"
+FOREIGN = ("config.json", "hparams.json", "model.safetensors", "pytorch_model.bin", "state.safetensors")
 
 
 @dataclass(frozen=True)
@@ -43,23 +51,47 @@ class Metrics:
     validation_loss: float | None = None
 
 
+COLUMNS = [field.name for field in fields(Metrics)]
+
+
 def read_metrics(folder: str | os.PathLike[str]) -> list[Metrics]:
-    """The lines of a run's metrics.csv, up to the first that a kill left incomplete."""
+    """The lines of a run's metrics.csv, up to the first that a kill or a crash of the machine left incomplete.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(folder)!r}")
+    path = folder / "metrics.csv"
     metrics: list[Metrics] = []
-    path = Path(folder) / "metrics.csv"
-    if not path.is_file():
-        return metrics
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                values = [float(row[field.name]) if row[field.name] else None for field in fields(Metrics)]
-            except (KeyError, TypeError, ValueError):
-                break
-            step, tokens, *others = values
-            if step is None or tokens is None:
-                break
-            metrics.append(Metrics(int(step), int(tokens), *others))  # type: ignore[arg-type]
+    content = path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
+    whole_lines = content[: content.rfind("\n") + 1]
+    for row in csv.DictReader(io.StringIO(whole_lines)):
+        line = _line(row)
+        if line is None or (metrics and line.step <= metrics[-1].step):
+            break
+        metrics.append(line)
     return metrics
+
+
+def _line(row: dict[str, str]) -> Metrics | None:
+    try:
+        step, tokens, *numbers, validation = (row[name] for name in COLUMNS)
+        validation_loss = float(validation) if validation else None
+        loss, rate, norm, speed = (float(number) for number in numbers)
+        return Metrics(int(step), int(tokens), loss, rate, norm, speed, validation_loss)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def refuse_foreign(folder: Path) -> None:
+    """ValueError if a folder has a model that no run has left there, and that a run would write over."""
+    there = [name for name in FOREIGN if (folder / name).exists()]
+    if there and not (folder / DESCRIPTION).exists():
+        raise ValueError(f"{folder} has a model that is not of a run ({', '.join(there)}): give another folder")
 
 
 class RunFolder:
@@ -69,29 +101,53 @@ class RunFolder:
     ----------
     folder
         Made if it does not exist.
-    config, recipe, tokens
-        Of the run. ValueError if the folder has a run with others: two runs never mix.
+    model, recipe, tokens, validation
+        Of the run, the model as it is before the first step. ValueError if the folder has a run with others, or a
+        model that is not of a run: nothing is mixed, and nothing written over.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], config: GPTConfig, recipe: Recipe, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        model: GPT,
+        recipe: Recipe,
+        tokens: Tokens,
+        validation: Tokens | None = None,
+    ) -> None:
         self.folder = Path(folder)
-        identity = json.loads(
-            json.dumps({"config": config.to_dict(), "recipe": asdict(recipe), "tokens": _digest(tokens)})
-        )
-        path = self.folder / "run.json"
+        refuse_foreign(self.folder)
+        parts = {
+            "config": model.config.to_dict(),
+            "dtype": model.dtype.name,
+            "parameters": _digest_of_parameters(model),
+            "recipe": asdict(recipe),
+            "tokens": digest_of_tokens(tokens),
+            "validation": None if validation is None else digest_of_tokens(validation),
+        }
+        identity = json.loads(json.dumps(parts))
+        path = self.folder / DESCRIPTION
         if path.is_file():
             _check_same_run(path, identity)
         else:
             with written_together(self.folder, [path.name]) as (file,):
                 file.write(json.dumps(identity, indent=2).encode() + b"\n")
 
+    def locked(self) -> AbstractContextManager[None]:
+        """For a `with` block: ValueError if another process trains in this folder."""
+
+        def refuse() -> NoReturn:
+            raise ValueError(f"another process is training in {self.folder}")
+
+        return locked(self.folder / ".lock", refuse)
+
     def save(self, model: GPT, optimizer: AdamW, tokenizer: Tokenizer | None) -> None:
         """The state, as one file that takes its name when it is complete, then the model for readers."""
-        tensors = {STEP: np.array(float(optimizer.step))}
-        for kind, arrays in _kinds(model, optimizer).items():
-            tensors |= {f"{kind}.{name}": array for name, array in arrays.items()}
+        tensors = {STEP: np.array(float(optimizer.step)), **_arrays(model, optimizer)}
         with written_together(self.folder, ["state.safetensors"]) as (file,):
             write_safetensors(file, tensors)
+        self.save_model(model, tokenizer)
+
+    def save_model(self, model: GPT, tokenizer: Tokenizer | None) -> None:
         model.save_pretrained(self.folder)
         if tokenizer is not None:
             tokenizer.save_pretrained(self.folder)
@@ -101,18 +157,23 @@ class RunFolder:
         path = self.folder / "state.safetensors"
         if not path.is_file():
             return False
-        tensors = read_safetensors(path)
-        for kind, arrays in _kinds(model, optimizer).items():
-            for name, array in arrays.items():
-                array[...] = tensors[f"{kind}.{name}"]
+        arrays, tensors = _arrays(model, optimizer), read_safetensors(path)
+        for name, array in arrays.items():
+            saved = tensors.get(name)
+            if saved is None or (saved.shape, saved.dtype) != (array.shape, array.dtype):
+                raise CheckpointError(path, f"{name} is missing or of another kind: a run cannot go on from this")
+        for name, array in arrays.items():
+            array[...] = tensors[name]
         optimizer.step = int(tensors[STEP])
         return True
 
     def start_metrics(self, step: int) -> list[Metrics]:
         """What is known of the steps before this one, and a metrics.csv that ends there."""
+        for leftover in self.folder.glob(".*.part"):  # of saves that were killed
+            leftover.unlink()
         metrics = [line for line in read_metrics(self.folder) if line.step <= step]
         with written_together(self.folder, ["metrics.csv"]) as (file,):
-            file.write(_csv_line(field.name for field in fields(Metrics)))
+            file.write(_csv_line(COLUMNS))
             file.writelines(_csv_line(asdict(line).values()) for line in metrics)
         return metrics
 
@@ -121,29 +182,35 @@ class RunFolder:
             file.write(_csv_line(asdict(line).values()))
 
 
-def _kinds(model: GPT, optimizer: AdamW) -> dict[str, dict[str, Any]]:
-    return {"parameter": model.parameters(), "first": optimizer.first, "second": optimizer.second}
+def _arrays(model: GPT, optimizer: AdamW) -> dict[str, Any]:
+    kinds = {"parameter": model.parameters(), "first": optimizer.first, "second": optimizer.second}
+    return {f"{kind}.{name}": array for kind, arrays in kinds.items() for name, array in arrays.items()}
 
 
 def _csv_line(values: Any) -> bytes:
     return (",".join("" if value is None else str(value) for value in values) + "\n").encode()
 
 
-def _digest(tokens: Tokens) -> str:
-    return hashlib.sha256(np.ascontiguousarray(tokens, "<u4").data).hexdigest()
+def _digest_of_parameters(model: GPT) -> str:
+    hasher = hashlib.sha256()
+    for name, array in sorted(model.parameters().items()):
+        hasher.update(name.encode())
+        hasher.update(np.ascontiguousarray(array).data)
+    return hasher.hexdigest()
 
 
 def _check_same_run(path: Path, identity: dict[str, Any]) -> None:
-    try:
+    there = None
+    with contextlib.suppress(ValueError):
         there = json.loads(path.read_text(encoding="utf-8"))
-        different = [
-            f"{part}.{name}" if name else part
-            for part, ours in identity.items()
-            for name in (ours if isinstance(ours, dict) else [None])
-            if (there[part].get(name) != ours[name] if name else there[part] != ours)
-        ]
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise ValueError(f"{path}: damaged; give another folder") from None
+    if not isinstance(there, dict) or there.keys() != identity.keys():
+        raise ValueError(f"{path}: damaged; give another folder")
+    different = [
+        f"{part}.{name}" if name else part
+        for part, ours in identity.items()
+        for name in (ours if isinstance(ours, dict) and isinstance(there[part], dict) else [""])
+        if (there[part].get(name) != ours[name] if name else there[part] != ours)
+    ]
     if different:
         raise ValueError(
             f"{path.parent} has a run that differs in {', '.join(different)}: give the same settings to go on with it, "

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from conftest import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import main
+from gptcompare.cli import train as train_command
 from gptcompare.cli.train import NUMBERS
 from gptcompare.training import Recipe, read_metrics
 
@@ -45,8 +47,8 @@ def test_a_model_is_trained_and_opens(texts, config, tmp_path, capsys):
     command = ["train", *texts[:2], "--validation", texts[2], "--config", config, "--out", str(out), *FEW]
     assert main(command) == 0
     printed, err = capsys.readouterr()
-    assert "6 steps, 384 tokens: loss 5." in printed
-    assert "validation loss 5." in printed
+    assert "6 steps, 384 tokens, loss 5." in printed
+    assert ", validation loss 5." in printed
     assert "training: 100%" in err
     lm = gc.load(out)
     assert lm.config == gc.GPTConfig(**SIZES)
@@ -103,6 +105,7 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_it_had_not_stopped
             *steps,
         ]
 
+    (tmp_path / "stopped").mkdir()
     process = subprocess.Popen(command(tmp_path / "stopped"), stderr=subprocess.PIPE)
     while process.poll() is None and len(read_metrics(tmp_path / "stopped")) < 20:
         time.sleep(0.01)
@@ -110,11 +113,53 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_it_had_not_stopped
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in err
+    assert b"the same command goes on" in err
     assert 20 <= len(read_metrics(tmp_path / "stopped")) < 400
     for folder in ("stopped", "whole"):
         subprocess.run(command(tmp_path / folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     files = [(tmp_path / folder / "model.safetensors").read_bytes() for folder in ("stopped", "whole")]
     assert files[0] == files[1]
+
+
+def test_a_vocabulary_is_taken_over_from_a_run_and_from_nothing_else(texts, config, tmp_path, capsys):
+    out = tmp_path / "run"
+    gc.Tokenizer.train([Path(texts[0]).read_text()], 270).save_pretrained(out)
+    assert main(["train", texts[0], "--config", config, "--out", str(out), *FEW]) == 0
+    assert gc.load(out).tokenizer.n_vocab == 300
+
+
+def test_a_trained_model_is_never_written_over_by_its_own_tuning(texts, tmp_path, capsys, story):
+    out = tmp_path / "model"
+    story.model.save_pretrained(out)
+    story.tokenizer.save_pretrained(out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert main(["train", texts[0], "--init", str(out), "--out", str(out), *FEW]) == 2
+    assert "has a model that is not of a run" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_intervals_and_threads_reach_the_loop(texts, config, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(train_command, "train", lambda *_, **options: seen.update(options) or [])
+    intervals = ["--validate-every", "3", "--save-every", "4", "--accumulation", "2", "--threads", "2"]
+    validation = ["--validation", texts[1], "--validation", texts[2]]
+    command = ["train", texts[0], "--config", config, "--out", str(tmp_path / "run"), *FEW, *intervals, *validation]
+    assert main(command) == 0
+    assert (seen["validate_every"], seen["save_every"], seen["threads"]) == (3, 4, 2)
+    held_out = seen["tokenizer"].decode(seen["validation"].tolist())
+    assert held_out == "".join(Path(path).read_text() + "<|endoftext|>" for path in texts[1:])
+
+
+def test_a_file_is_a_configuration_whatever_its_name(texts, config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(config, "gpt3-175b")
+    assert main(["train", texts[0], "--config", "gpt3-175b", "--out", "run", *FEW]) == 0
+    assert recipe_of(tmp_path / "run")["learning_rate"] == Recipe(n_steps=1).learning_rate
+
+
+def test_a_short_run_reaches_its_learning_rate(texts, config, tmp_path):
+    assert main(["train", texts[0], "--config", config, "--out", str(tmp_path / "run"), "--steps", "30"]) == 0
+    assert max(line.learning_rate for line in read_metrics(tmp_path / "run")) == pytest.approx(6e-4)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +169,9 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_it_had_not_stopped
         (["TEXT", "--config", "gpt2-medum"], "did you mean gpt2-medium"),
         (["TEXT", "--config", "TEXT"], "not JSON"),
         (["TEXT", "--config", "CONFIG", "--context", "33"], "longer than the model's 32"),
+        (["TEXT", "--config", "CONFIG", "--validation", "TEXT"], "it cannot be held out"),
+        (["TEXT", "--config", "CONFIG", "--seed", "-1"], "seed must be at least 0"),
+        (["TEXT", "--config", "CONFIG", "--save-every", "0"], "save_every must be an integer from 1"),
         (["TEXT", "--config", "CONFIG", "--learning-rate", "-1"], "learning_rate must be finite and not negative"),
         (["TEXT", "--config", "CONFIG", "--tokenizer", "gpt2"], "the tokenizer has 50257 ids, the model only 300"),
         (["TEXT", "--config", "CONFIG", "--learning-rate", "1e30", "--gradient-clip", "0"], "the run stops here"),

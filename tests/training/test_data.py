@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from conftest import STORY_FOLDER
 
 import gptcompare as gc
+from gptcompare.training import data
 from gptcompare.training.data import Batches, tokenize_files
 
 TEXT = STORY_FOLDER.parent / "alice.txt"
@@ -40,6 +42,40 @@ class TestTokens:
         files[1].write_text("Another text.")
         assert tokenize_files(files, other, target)[-1] == other.eot_id
         assert other.decode(tokenize_files(files[1:], other, target)[:-1].tolist()) == "Another text."
+
+    def test_a_long_text_in_blocks_has_the_same_tokens(self, story, tmp_path, monkeypatch):
+        text = "  a b\n\n" + TEXT.read_text(encoding="utf-8")[:20_000] + " \n \n"
+        (tmp_path / "long.txt").write_text(text, encoding="utf-8")
+        for block in (1, 7, 100, 5000):
+            monkeypatch.setattr(data, "BLOCK", block)
+            tokens = tokenize_files([tmp_path / "long.txt"], story.tokenizer, tmp_path / f"{block}.npy")
+            assert tokens.tolist() == [*story.tokenizer.encode(text), story.tokenizer.eot_id]
+
+    @pytest.mark.parametrize("damage", ["note cut", "note empty", "cut", "empty", "flipped", "other texts' tokens"])
+    def test_what_is_damaged_is_made_anew(self, story, files, tmp_path, damage):
+        target = tmp_path / "tokens.npy"
+        expected = tokenize_files(files, story.tokenizer, target).tolist()
+        note, tokens = target.with_suffix(".json"), target.read_bytes()
+        match damage:
+            case "note cut":
+                note.write_bytes(note.read_bytes()[:20])
+            case "note empty":
+                note.write_bytes(b"")
+            case "cut":
+                target.write_bytes(tokens[:-100])
+            case "empty":
+                target.write_bytes(b"")
+            case "flipped":
+                target.write_bytes(tokens[:-50] + bytes([tokens[-50] ^ 1]) + tokens[-49:])
+            case _:
+                np.save(target, np.arange(5, dtype=np.uint16))
+        assert tokenize_files(files, story.tokenizer, target).tolist() == expected
+
+    def test_a_vocabulary_with_gaps_is_no_trouble(self, files, tmp_path):
+        vocabulary = gc.Tokenizer.train([files[0].read_text("utf-8")], 300).vocabulary
+        moved = {token: id_ if id_ < 280 else id_ + 50 for token, id_ in vocabulary.ids.items()}
+        tokenizer = gc.Tokenizer(dataclasses.replace(vocabulary, ids=moved, special_tokens={"<|endoftext|>": 400}))
+        assert tokenize_files(files, tokenizer, tmp_path / "tokens.npy")[-1] == 400
 
     @pytest.mark.parametrize(("content", "words"), [(b"a\xff", "not UTF-8 text"), (b" \n", "there is no text in it")])
     def test_what_is_no_text_is_refused(self, story, tmp_path, content, words):

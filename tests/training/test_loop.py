@@ -1,13 +1,16 @@
 import dataclasses
 import json
 import math
+import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -74,7 +77,7 @@ class TestLearning:
         for name, value in whole.items():
             np.testing.assert_allclose(parts[name], value, atol=1e-5)
 
-    @pytest.mark.parametrize("threads", [2, 3, 8])
+    @pytest.mark.parametrize("threads", [2, 3, 4])
     def test_the_number_of_threads_changes_no_bit(self, threads):
         recipe = dataclasses.replace(RECIPE, accumulation=4, dropout=0.1)
         assert_identical(parameters_after(recipe=recipe, threads=threads), parameters_after(recipe=recipe))
@@ -161,6 +164,63 @@ class TestStops:
         first = parameters_after(out=tmp_path)
         stop_before(30, monkeypatch)
         assert_identical(parameters_after(out=tmp_path), first)
+
+    def test_a_kill_between_state_and_model_of_the_last_save_costs_nothing(self, tmp_path, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(gc.GPT, "save_pretrained", Mock(side_effect=Stopped))
+            with pytest.raises(Stopped):
+                parameters_after(out=tmp_path)
+        parameters_after(out=tmp_path)
+        assert_identical(gc.GPT.from_pretrained(tmp_path).parameters(), parameters_after())
+
+    def test_what_is_saved_is_good_for_another_step(self, tmp_path):
+        """The loss of a step is that of before its update, which may be the one that ruins the model."""
+        wild = dataclasses.replace(RECIPE, learning_rate=1e30, gradient_clip=0.0, warmup_steps=0)
+        with pytest.raises(DivergedError, match="step 1: the loss after it is nan"):
+            parameters_after(recipe=wild, out=tmp_path, save_every=1)
+        assert not (tmp_path / "model.safetensors").exists()
+        with pytest.raises(DivergedError):
+            parameters_after(recipe=dataclasses.replace(wild, n_steps=1), out=tmp_path / "last")
+
+    def test_two_processes_do_not_train_in_one_folder(self, tmp_path):
+        recipe = Recipe(n_steps=10**6, batch=2, context=24)
+        process = start(tmp_path, recipe)
+        wait_for_a_step(process, tmp_path, 1)
+        with pytest.raises(ValueError, match="another process is training in"):
+            parameters_after(recipe=recipe, out=tmp_path)
+        process.kill()
+        process.communicate()
+
+    def test_ctrl_c_during_the_last_save_is_not_forgotten(self, tmp_path, monkeypatch):
+        original = gc.GPT.save_pretrained
+
+        def interrupted(model, folder):
+            os.kill(os.getpid(), signal.SIGINT)
+            original(model, folder)
+
+        monkeypatch.setattr(gc.GPT, "save_pretrained", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            parameters_after(out=tmp_path)
+        assert_identical(gc.GPT.from_pretrained(tmp_path).parameters(), parameters_after())
+
+    def test_an_ignored_ctrl_c_stays_ignored(self, monkeypatch):
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with loop._interrupt_after_step():
+                assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def test_the_handler_of_before_is_there_again_afterwards(self):
+        before = signal.getsignal(signal.SIGINT)
+        parameters_after()
+        assert signal.getsignal(signal.SIGINT) is before
+
+    def test_files_of_killed_saves_are_removed(self, tmp_path):
+        parameters_after(out=tmp_path)
+        (tmp_path / ".state.safetensors.1-abc.part").touch()
+        parameters_after(out=tmp_path)
+        assert not list(tmp_path.glob(".*.part"))
 
     def test_killed_at_twenty_random_moments_it_ends_with_the_same_bits(self, tmp_path):
         recipe = Recipe(n_steps=1500, batch=2, context=24, warmup_steps=5)
@@ -279,10 +339,53 @@ class TestTheFolder:
         parameters_after(out=tmp_path)
         path = tmp_path / "metrics.csv"
         whole = path.read_bytes()
-        for n in range(1, len(whole), 37):
+        lines = read_metrics(tmp_path)
+        for n in range(1, len(whole)):
             path.write_bytes(whole[:n])
-            lines = read_metrics(tmp_path)
-            assert [line.step for line in lines] == list(range(1, len(lines) + 1))
+            assert read_metrics(tmp_path) == lines[: max(whole[:n].count(b"\n") - 1, 0)]
+        path.write_bytes(whole[:-1])
+        assert_identical(parameters_after(out=tmp_path), parameters_after())
+
+    @pytest.mark.parametrize(
+        "damage", [b"\xff\xfe\n", b"1,2\n", b"31,inf,1,1,1,1,\n", b"3,1,1,1,1,1,\n", b"nan,1,1,1,1,1,\n"]
+    )
+    def test_a_line_that_is_none_ends_what_is_read(self, tmp_path, damage):
+        parameters_after(out=tmp_path)
+        lines = read_metrics(tmp_path)
+        with open(tmp_path / "metrics.csv", "ab") as file:
+            file.write(damage)
+        assert read_metrics(tmp_path) == lines
+
+    def test_metrics_of_no_folder_are_refused(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="there is no folder"):
+            read_metrics(tmp_path / "none")
+        assert read_metrics(tmp_path) == []
+
+    def test_a_run_whose_metrics_are_gone_goes_on(self, tmp_path):
+        parameters_after(out=tmp_path)
+        (tmp_path / "metrics.csv").unlink()
+        assert train(gc.GPT(CONFIG, seed=1), TOKENS, RECIPE, out=tmp_path) == []
+
+    def test_a_model_that_is_not_of_a_run_is_not_written_over(self, tmp_path):
+        gc.GPT(CONFIG, seed=7).save_pretrained(tmp_path)
+        before = (tmp_path / "model.safetensors").read_bytes()
+        with pytest.raises(ValueError, match=r"has a model that is not of a run \(config\.json, model\.safetensors\)"):
+            parameters_after(out=tmp_path)
+        assert (tmp_path / "model.safetensors").read_bytes() == before
+
+    @pytest.mark.parametrize("damage", ["empty", "cut", "other"])
+    def test_a_damaged_state_is_refused_and_nothing_is_changed(self, tmp_path, damage):
+        parameters_after(out=tmp_path)
+        path = tmp_path / "state.safetensors"
+        whole = path.read_bytes()
+        if damage == "other":
+            shutil.copy(tmp_path / "model.safetensors", path)
+        else:
+            path.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"")
+        model = gc.GPT(CONFIG, seed=1)
+        with pytest.raises(gc.CheckpointError, match=r"state\.safetensors"):
+            train(model, TOKENS, RECIPE, out=tmp_path)
+        assert_identical(model.parameters(), gc.GPT(CONFIG, seed=1).parameters())
 
     def test_another_run_is_not_mixed_into_it(self, tmp_path):
         parameters_after(out=tmp_path)
@@ -292,6 +395,12 @@ class TestTheFolder:
             train(gc.GPT(CONFIG, seed=1), TOKENS[1:], RECIPE, out=tmp_path)
         with pytest.raises(ValueError, match=r"differs in config\.d_model"):
             train(gc.GPT(dataclasses.replace(CONFIG, d_model=32), seed=1), TOKENS, RECIPE, out=tmp_path)
+        with pytest.raises(ValueError, match="differs in parameters:"):
+            train(gc.GPT(CONFIG, seed=2), TOKENS, RECIPE, out=tmp_path)
+        with pytest.raises(ValueError, match="differs in dtype, parameters:"):
+            train(gc.GPT(CONFIG, seed=1, dtype=np.float64), TOKENS, RECIPE, out=tmp_path)
+        with pytest.raises(ValueError, match="differs in validation:"):
+            train(gc.GPT(CONFIG, seed=1), TOKENS, RECIPE, validation=TOKENS, out=tmp_path)
 
     @pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b"nonsense"])
     def test_a_damaged_description_is_refused(self, tmp_path, damage):
@@ -315,4 +424,24 @@ class TestTheFolder:
 def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(tmp_path, tokens, recipe, words):
     with pytest.raises(ValueError, match=words):
         train(gc.GPT(CONFIG), tokens, recipe, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"save_every": 0}, "save_every must be an integer from 1, got 0"),
+        ({"validate_every": -1}, "validate_every must be an integer from 1"),
+        ({"threads": 1.5}, "threads must be an integer from 1"),
+        ({"threads": 2}, "2 threads need as many parts of a batch, and accumulation is 1"),
+        ({"validation": TOKENS[:10]}, "validation has 10 tokens, too few"),
+        ({"validation": TOKENS[None]}, "validation must be an array, one row of integers"),
+        ({"validation": TOKENS.tolist()}, "validation must be an array, one row of integers, got list"),
+        ({"tokenizer": gc.Tokenizer.from_pretrained("gpt2")}, "the tokenizer has 50257 ids, the model only 300"),
+    ],
+    ids=str,
+)
+def test_an_option_that_makes_no_sense_is_refused_before_anything_is_written(tmp_path, options, words):
+    with pytest.raises(ValueError, match=words):
+        train(gc.GPT(CONFIG), TOKENS, RECIPE, out=tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()

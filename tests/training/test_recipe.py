@@ -1,6 +1,8 @@
+import json
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from gptcompare.presets import published
@@ -76,6 +78,11 @@ def test_the_defaults_are_those_of_gpt3_small():
 def test_a_number_that_makes_no_sense_is_refused(numbers, error, words):
     with pytest.raises(error, match=words):
         Recipe(**{"n_steps": 10, **numbers})
+
+
+def test_numpy_s_numbers_become_python_s():
+    recipe = Recipe(n_steps=np.int64(3), learning_rate=np.float32(0.5))
+    assert json.dumps([recipe.n_steps, recipe.learning_rate]) == "[3, 0.5]"
 
 
 def test_an_unknown_number_of_a_preset_is_refused():
