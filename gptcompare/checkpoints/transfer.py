@@ -42,6 +42,7 @@ RETRIES = 6  # in a row that brought nothing: with their waits, half a minute
 FIRST_WAIT = 0.5  # seconds; doubles from retry to retry
 LONGEST_WAIT = 120.0  # seconds that a server may ask for
 MAX_REDIRECTS = 10
+ANNOUNCING = {"X-Linked-Etag", "X-Linked-Size"}  # headers of a redirect that says what is behind it
 
 
 class UnreachableError(DownloadError):
@@ -202,7 +203,7 @@ class Transfer:
         for _ in range(MAX_REDIRECTS):
             response = self._answer(method, url, headers)
             commit = commit or response.headers.get("X-Repo-Commit")
-            if not response.is_redirect or (stop and "X-Linked-Etag" in response.headers):
+            if not response.is_redirect or (stop and response.headers.keys() >= ANNOUNCING):
                 if commit:
                     response.headers["X-Repo-Commit"] = commit
                 return response

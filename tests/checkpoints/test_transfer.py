@@ -88,6 +88,13 @@ class TestWhatIsAnnounced:
         with Transfer(ORIGIN) as connection:
             assert connection.announced(ORIGIN.url(LARGE)).digests == ("sha256:" + hashlib.sha256(WEIGHTS).hexdigest(),)
 
+    def test_a_redirect_without_the_size_is_followed_to_the_file(self, hub):
+        answer = {"Location": f"/someone/model/resolve/{COMMIT}/{SMALL}", "X-Linked-Etag": '"x"', "Content-Length": 0}
+        hub.head_faults[SMALL] = [lambda handler, content: handler.reply(307, answer)]
+        with Transfer(ORIGIN) as connection:
+            remote = connection.announced(ORIGIN.url(SMALL))
+        assert (remote.size, remote.digests, remote.commit) == (len(CONFIG), (f"git:{git_id(CONFIG)}",), COMMIT)
+
     def test_a_repository_that_has_moved_is_followed(self, hub):
         hub.moved["old/name"] = "someone/model"
         with Transfer(HuggingFace("old/name")) as connection:
