@@ -58,6 +58,10 @@ class _TemporaryError(Exception):
         self.stalled = stalled
 
 
+class _RangeError(_TemporaryError):
+    """The server does not give the range that it was asked for, and can only be asked for the whole file."""
+
+
 class Transfer:
     """A connection to where a model is published; closes at the end of a `with` block."""
 
@@ -164,15 +168,14 @@ class Transfer:
         _set(bar, kept)
         if kept == remote.size > 0:
             return
-        asked_for_range = kept > 0 and self._use_ranges
-        headers = {"Range": f"bytes={kept}-"} if asked_for_range else None
+        headers = {"Range": f"bytes={kept}-"} if kept and self._use_ranges else None
         with self._request("GET", remote.url, headers) as response:
             try:
-                self._check_status(response, ranges=asked_for_range)
+                self._check_status(response)
                 start = _start(response, remote)
                 if start not in (0, kept):
-                    raise _TemporaryError("the server sends another range than was asked for")
-            except _TemporaryError:
+                    raise _RangeError("the server sends another range than was asked for")
+            except _RangeError:
                 self._use_ranges = False  # for this file; a whole one is read from where the part ends
                 raise
             with open(part, "r+b" if part.exists() else "wb") as file:
@@ -253,10 +256,12 @@ class Transfer:
     def _is_publisher(self, url: str | None) -> bool:
         return _site(url or "") == _site(self._origin.endpoint)
 
-    def _check_status(self, response: requests.Response, *, ranges: bool = False) -> None:
+    def _check_status(self, response: requests.Response) -> None:
         status = response.status_code
         elsewhere = not self._is_publisher(response.url)  # a signed address has its time, and the next one is another
-        if status in (408, 425, 429) or status >= 500 or (elsewhere and status >= 400) or (ranges and status == 416):
+        if status == 416:
+            raise _RangeError("the server has no such range")
+        if status in (408, 425, 429) or status >= 500 or (elsewhere and status >= 400):
             wait = _retry_after(response.headers.get("Retry-After", ""))
             raise _TemporaryError(f"the server answers with HTTP status {status}", wait=wait)
         if status >= 400:
@@ -296,7 +301,7 @@ def _start(response: requests.Response, remote: RemoteFile) -> int:
             r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", response.headers.get("Content-Range", "")
         )
         if not match or int(match[2]) >= remote.size:
-            raise _TemporaryError("the server sends another range than was asked for")
+            raise _RangeError("the server sends another range than was asked for")
         start, total = int(match[1]), match[3].replace("*", str(remote.size))
     if total != str(remote.size):
         raise _TemporaryError(f"the server announces {remote.size} bytes and sends {total[:20]}")

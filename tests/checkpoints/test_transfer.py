@@ -244,6 +244,12 @@ class TestCutConnections:
         hub.faults[LARGE] = [status(403), cut_after(10_000), status(403), status(404)]
         assert fetch(tmp_path) == WEIGHTS
 
+    @pytest.mark.parametrize("fault", [hang_up, status(503), status(403), other_length(300)])
+    def test_a_passing_fault_costs_nothing_that_has_arrived(self, hub, tmp_path, fault):
+        hub.faults[LARGE] = [cut_after(600_000), fault, fault]
+        assert fetch(tmp_path) == WEIGHTS
+        assert hub.asked[-1][3]["Range"] == "bytes=600000-"
+
     def test_a_later_process_goes_on_from_where_an_earlier_one_ended(self, hub, tmp_path):
         for n in RNG.integers(1, 100_000, 5):
             hub.faults[LARGE] = [cut_after(int(n))] + [hang_up] * (transfer.RETRIES + 1)
