@@ -9,7 +9,7 @@ import gptcompare
 
 PACKAGE = Path(gptcompare.__file__).parent
 ROOMS = [
-    "atomic_files", "units", "patterns", "config", "presets", "vocabulary", "tokenizer_files", "tokenizer",
+    "atomic_files", "units", "progress", "patterns", "config", "presets", "vocabulary", "tokenizer_files", "tokenizer",
     "parameters", "ops", "attention", "kv_cache", "model", "checkpoints", "sampling", "stop_strings", "completion",
     "generation", "training", "table", "plots", "cli", "__main__",
 ]  # fmt: skip

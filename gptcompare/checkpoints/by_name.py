@@ -9,7 +9,7 @@ from . import cache
 from .cache import Wanted
 from .catalogue import listing, origin_of
 from .errors import DownloadError
-from .publishers import DEFAULT_SOURCE, SOURCES, Origin, is_set
+from .publishers import DEFAULT_SOURCE, Origin, check_source, is_set
 
 
 def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOURCE, wanted: Wanted = "model") -> Path:
@@ -36,8 +36,7 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOUR
     ValueError
         If the source is neither of the two.
     """
-    if source not in SOURCES:
-        raise ValueError(f"unknown source {source!r}: known are {', '.join(SOURCES)}")
+    check_source(source)
     given = os.fspath(name_or_folder)
     if os.path.isdir(given):  # unlike Path.is_dir, False for a name that is too long
         return Path(given)

@@ -12,7 +12,7 @@ from ..presets import canonical_name, presets, published
 from . import cache
 from .errors import DownloadError
 from .folder import read_config
-from .publishers import DEFAULT_SOURCE, SOURCES, HuggingFace, OpenAI, Origin
+from .publishers import DEFAULT_SOURCE, HuggingFace, OpenAI, Origin, check_source
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ class Listed:
 
 def origin_of(name: str, source: str = DEFAULT_SOURCE) -> Origin:
     """Where a model is published. DownloadError if the name is unknown, or its weights were never published."""
-    if source not in SOURCES:
-        raise ValueError(f"unknown source {source!r}: known are {', '.join(SOURCES)}")
+    check_source(source)
     base, at, revision = name.partition("@")
     if not at:
         revision = "main"

@@ -254,3 +254,9 @@ class OpenAI(Origin):
 
 DEFAULT_SOURCE = HuggingFace.publisher
 SOURCES = (DEFAULT_SOURCE, OpenAI.publisher)
+
+
+def check_source(source: str) -> None:
+    """ValueError if it is not one of `SOURCES`."""
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}: known are {', '.join(SOURCES)}")

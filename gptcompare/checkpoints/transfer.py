@@ -13,27 +13,25 @@ import contextlib
 import os
 import random
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, TypeAlias, TypeVar
+from typing import TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 import urllib3
-from tqdm import tqdm
 
 from .. import __version__
+from ..progress import Bar, progress_bar
 from ..units import in_bytes
 from .errors import DownloadError
 from .publishers import Origin, host
 from .remote_file import BLOCK, RemoteFile, etag, size_of
 
 T = TypeVar("T")
-Bar: TypeAlias = "tqdm[NoReturn]"  # it iterates over nothing
 
 TIMEOUT = (10, 30)  # seconds to connect, and to wait for any byte
 STALL = 30.0  # seconds in which less than ...
@@ -114,7 +112,7 @@ class Transfer:
             If it cannot be written, such as on a full disk.
         """
         part = remote.part(path)
-        with _bar(remote, path.name) as bar:
+        with progress_bar(total=remote.size, desc=path.name, unit="B", unit_scale=True) as bar:
             for last_try in (False, True):
                 resumed = part.exists()
                 self._use_ranges = remote.can_go_on
@@ -325,15 +323,6 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
             if n_bytes < STALL_BYTES:
                 raise _TemporaryError(f"only {in_bytes(n_bytes)} came in {STALL:.0f} seconds", stalled=True)
             begun, n_bytes = time.monotonic(), 0
-
-
-def _bar(remote: RemoteFile, name: str) -> Bar:
-    """A line that is redrawn on a terminal, and written now and then elsewhere."""
-    interval = 0.1 if sys.stderr and sys.stderr.isatty() else 10
-    return tqdm(
-        total=remote.size, desc=name, unit="B", unit_scale=True, mininterval=interval, file=sys.stderr,
-        disable=sys.stderr is None,
-    )  # fmt: skip
 
 
 def _set(bar: Bar, n_bytes: int) -> None:

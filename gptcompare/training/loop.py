@@ -6,30 +6,24 @@ import contextlib
 import math
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import numpy as np
 
 from ..generation import LanguageModel
 from ..model import GPT
 from ..ops import cross_entropy
+from ..progress import Bar, progress_bar
 from ..tokenizer import Tokenizer
 from .data import Batches, Ids, Tokens, check_row
 from .gradients import Parameters, loss_and_grads
 from .optimizer import AdamW, clip_, global_norm
 from .recipe import Recipe
 from .run_folder import Metrics, RunFolder
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
-Bar: TypeAlias = "tqdm[NoReturn]"  # it iterates over nothing
 
 VALIDATION_SEQUENCES = 64
 
@@ -105,7 +99,9 @@ def train(
                 folder.save_model(model, tokenizer)  # a kill may have come between the state and the model
             metrics = folder.start_metrics(optimizer.step)
         interrupted = stack.enter_context(_interrupt_after_step())
-        bar = stack.enter_context(_progress(optimizer.step, recipe.n_steps))
+        bar = stack.enter_context(
+            progress_bar(total=recipe.n_steps, initial=optimizer.step, desc="training", unit="step")
+        )
         pool = stack.enter_context(ThreadPoolExecutor(threads))
         while optimizer.step < recipe.n_steps:
             line = _step(model, optimizer, batches, recipe, pool)
@@ -232,16 +228,6 @@ def _interrupt_after_step() -> Iterator[threading.Event]:
         yield event
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _progress(step: int, n_steps: int) -> Bar:
-    from tqdm import tqdm  # 20 ms that every program which uses the library would spend
-
-    interval = 0.5 if sys.stderr and sys.stderr.isatty() else 10
-    return tqdm(
-        total=n_steps, initial=step, desc="training", unit="step", mininterval=interval, file=sys.stderr,
-        disable=sys.stderr is None,
-    )  # fmt: skip
 
 
 def _show(bar: Bar, metrics: list[Metrics], validated: float | None) -> None:
