@@ -102,15 +102,28 @@ class GPT:
         config, parameters = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
         return cls(config, parameters, dtype=dtype)
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
         """Write config.json and model.safetensors; a dense model opens in Hugging Face transformers as "gpt2".
 
         Both files are complete on the disk before they take their names, one right after the other: a full disk or a
         crash before that moment leaves what was there.
+
+        Parameters
+        ----------
+        folder
+            Made if it does not exist.
+        dtype : float16, float32 or float64, optional
+            Of the numbers in the file: that of the model if not given. float16 halves a float32 model's file and
+            keeps three digits.
+
+        Raises
+        ------
+        ValueError
+            If the dtype is none of these, or a parameter is beyond its range.
         """
         from .checkpoints import write_checkpoint
 
-        write_checkpoint(folder, self.config, self._parameters)
+        write_checkpoint(folder, self.config, self._parameters, dtype)
 
     def parameters(self) -> dict[str, Array]:
         """Name -> array: the model's own arrays, in the shapes of `parameter_shapes`."""

@@ -67,7 +67,7 @@ class Vocabulary:
     special_tokens: dict[str, int] = field(default_factory=dict)
     eot: str | None = None
     bos: str | None = None
-    source: str = "vocabulary"
+    source: str = field(default="vocabulary", compare=False)
 
     def __post_init__(self) -> None:
         for byte, char in BYTE_TO_CHAR.items():

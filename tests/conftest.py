@@ -7,9 +7,11 @@ from gptcompare.checkpoints import cache
 from gptcompare.checkpoints.publishers import HuggingFace
 
 STORY_FOLDER = Path(__file__).parent / "data" / "story-gpt2"
+ALICE = Path(__file__).parent / "data" / "alice.txt"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 OF_THE_USER = (
     "HF_ENDPOINT", "HF_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "HUGGING_FACE_HUB_TOKEN",
-    "HF_HUB_DISABLE_IMPLICIT_TOKEN", "GPTCOMPARE_OPENAI_ENDPOINT", "XDG_CACHE_HOME",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN", "GPTCOMPARE_OPENAI_ENDPOINT", "GPTCOMPARE_GITHUB_ENDPOINT", "XDG_CACHE_HOME",
     "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_OFFLINE", "TQDM_DISABLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
     "http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
 )  # fmt: skip

@@ -8,18 +8,20 @@ from pathlib import Path
 from . import cache
 from .cache import Wanted
 from .catalogue import listing, origin_of
+from .embedded import embedded_folder
 from .errors import DownloadError
-from .publishers import DEFAULT_SOURCE, Origin, check_source, is_set
+from .publishers import DEFAULT_SOURCE, Origin, check_source, offline_variable
 
 
 def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOURCE, wanted: Wanted = "model") -> Path:
-    """The folder of a model: the one given, or, for a name, the one in a cache of this machine, fetched if need be.
+    """The folder of a model: the one given, or, for a name, the one in the package or in a cache, fetched if need be.
 
     Parameters
     ----------
     name_or_folder
         A folder; a name of `gptcompare.presets()`; or a repository of the Hugging Face Hub, "owner/name". A name may
-        end in "@revision": a branch, tag or commit of its repository.
+        end in "@revision": a branch, tag or commit of its repository. A folder comes before a model of its name, but
+        for the models in the package, which are there in every folder: "./nano-gpt2" is the folder.
     source : "huggingface" or "openai"
         Whose files of a name: Hugging Face's, or, for GPT-2, those that OpenAI published for TensorFlow.
     wanted : "model", "weights" or "tokenizer"
@@ -38,12 +40,13 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOUR
     """
     check_source(source)
     given = os.fspath(name_or_folder)
+    if source == DEFAULT_SOURCE and (folder := embedded_folder(given)):
+        return folder
     if os.path.isdir(given):  # unlike Path.is_dir, False for a name that is too long
         return Path(given)
     if os.path.exists(given):
         raise FileNotFoundError(f"{given!r} is a file: give the folder that it lies in")
-    origin = origin_of(given, source)
-    return cache.find(origin, wanted) or _fetch(given, origin, wanted)
+    return _of_name(given, source, wanted)
 
 
 def download(name: str, *, source: str = DEFAULT_SOURCE) -> Path:
@@ -59,8 +62,7 @@ def download(name: str, *, source: str = DEFAULT_SOURCE) -> Path:
     DownloadError, CheckpointError, ValueError
         As `locate`.
     """
-    origin = origin_of(name, source)
-    return cache.find(origin) or _fetch(name, origin, "model")
+    return _of_name(name, source, "model")
 
 
 def remove(name: str, *, source: str = DEFAULT_SOURCE) -> tuple[Path, int]:
@@ -69,10 +71,12 @@ def remove(name: str, *, source: str = DEFAULT_SOURCE) -> tuple[Path, int]:
     Raises
     ------
     FileNotFoundError
-        If it is not in our own cache.
+        If it is not in our own cache; the models in the package are a part of it.
     DownloadError, ValueError
         As `locate`, for a name that no model has.
     """
+    if source == DEFAULT_SOURCE and embedded_folder(name):
+        raise FileNotFoundError(f"{name!r} is a part of gptcompare, and stays")
     origin = origin_of(name, source)
     folder = cache.folder_of(origin)
     if not folder.is_dir():
@@ -83,12 +87,18 @@ def remove(name: str, *, source: str = DEFAULT_SOURCE) -> tuple[Path, int]:
         return folder, cache.remove(origin)
 
 
+def _of_name(name: str, source: str, wanted: Wanted) -> Path:
+    if source == DEFAULT_SOURCE and (folder := embedded_folder(name)):
+        return folder
+    origin = origin_of(name, source)
+    return cache.find(origin, wanted) or _fetch(name, origin, wanted)
+
+
 def _fetch(given: str, origin: Origin, wanted: Wanted) -> Path:
-    for variable in ("GPTCOMPARE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        if is_set(variable):
-            raise DownloadError(
-                f"{given!r} is no folder and no model on this machine, and {variable} is set. {_works_offline()}"
-            )
+    if variable := offline_variable():
+        raise DownloadError(
+            f"{given!r} is no folder and no model on this machine, and {variable} is set. {_works_offline()}"
+        )
     from .fetch import fetch_model  # what it needs of the network takes a tenth of a second to import
     from .transfer import UnreachableError
 

@@ -6,6 +6,7 @@ $GPTCOMPARE_HOME                           gptcompare in $XDG_CACHE_HOME or ~/.c
     config.json ...                        files have their names once they are complete and verified
     model.safetensors.248dfc391187.part    a download that was cut; the next try goes on from its end
   openai/124M/
+  openai/gpt-3/175b_samples.jsonl          no model, and so without a download.json
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ..vocabulary import GPT2_SIZE
 from . import lock
 from .errors import CheckpointError, DownloadError
 from .folder import has_weights
-from .publishers import HuggingFace, OpenAI, Origin, folder_from, hf_home, user_cache
+from .publishers import HuggingFace, OpenAI, Origin, Place, folder_from, hf_home, user_cache
 from .remote_file import size_of
 
 # What of a model is wanted: "model" is both of the others.
@@ -90,15 +91,15 @@ class Record:
         return ("tokenizer" if wanted == "tokenizer" else "weights") in self.complete
 
 
-def folder_of(origin: Origin) -> Path:
-    """Where a model lies, or would lie, in our own cache."""
-    return home() / origin.folder
+def folder_of(place: Place) -> Path:
+    """Where a model, or what else is published, lies, or would lie, in our own cache."""
+    return home() / place.folder
 
 
-def locked(origin: Origin) -> AbstractContextManager[None]:
-    """Keep other processes from changing a model's folder while a `with` block runs; waits for one that is at it."""
-    folder = folder_of(origin)
-    waiting = f"waiting for another process that is at {origin.full_name}"
+def locked(place: Place) -> AbstractContextManager[None]:
+    """Keep other processes from changing a folder of the cache while a `with` block runs; waits for one at it."""
+    folder = folder_of(place)
+    waiting = f"waiting for another process that is at {place.full_name}"
     return lock.locked(folder.with_name(f".{folder.name}.lock"), lambda: print(waiting, file=sys.stderr, flush=True))
 
 

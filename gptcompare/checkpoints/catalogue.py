@@ -10,6 +10,7 @@ from pathlib import Path
 from ..config import GPTConfig
 from ..presets import canonical_name, presets, published
 from . import cache
+from .embedded import embedded_folder
 from .errors import DownloadError
 from .folder import read_config
 from .publishers import DEFAULT_SOURCE, HuggingFace, OpenAI, Origin, check_source
@@ -56,10 +57,12 @@ def origin_of(name: str, source: str = DEFAULT_SOURCE) -> Origin:
         model = published(base)
     except ValueError as error:
         raise DownloadError(f"{name!r} is not a folder, and an {error}") from None
+    if model.embedded:
+        raise DownloadError(f"{canonical_name(base)} is a part of gptcompare: it has no revisions and no other source")
     if model.repository is None:
         raise DownloadError(
             f"OpenAI never published the weights of {base!r}: load a public model of about its size instead, such as "
-            f"{', '.join(_nearest_in_size(canonical_name(base)))}"
+            f"{', '.join(nearest_in_size(canonical_name(base)))}"
         )
     if source == DEFAULT_SOURCE:
         return HuggingFace(model.repository, revision)
@@ -70,9 +73,12 @@ def origin_of(name: str, source: str = DEFAULT_SOURCE) -> Origin:
 
 
 def listing() -> list[Listed]:
-    """The presets whose weights are published, then what else is in our own cache."""
+    """The presets whose weights are in the package or published, then what else is in our own cache."""
     listed = []
     for name in presets():
+        if folder := embedded_folder(name):
+            n_params, n_bytes = GPTConfig.preset(name).n_params, cache.total_size(folder)
+            listed.append(Listed(name, DEFAULT_SOURCE, "in the package", n_params, folder, n_bytes, True))
         if (repository := published(name).repository) is not None:
             listed.append(_listed(name, HuggingFace(repository), GPTConfig.preset(name).n_params))
     known = {(model.source, model.published_as) for model in listed}
@@ -96,7 +102,7 @@ def _listed(name: str, origin: Origin, n_params: int | None) -> Listed:
     return Listed(name, origin.publisher, origin.full_name, n_params, folder, n_bytes, complete is not None)
 
 
-def _nearest_in_size(name: str, n: int = 3) -> list[str]:
+def nearest_in_size(name: str, n: int = 3) -> list[str]:
     """The published weights nearest in their number of parameters."""
     wanted = GPTConfig.preset(name).n_params
     public = [other for other in presets() if published(other).repository is not None]

@@ -1,4 +1,7 @@
-"""All files of a published model, into our cache: first the description, which may refuse it, last the weights."""
+"""All files of a published model, into our cache: first the description, which may refuse it, last the weights.
+
+`fetch_file` is for a file that is no part of a model, and that is known before any server is asked.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import errno
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from . import cache
 from .cache import Wanted
 from .errors import DownloadError
 from .folder import MAX_JSON, read_config, shard_names
-from .publishers import Origin
+from .publishers import Origin, Place
 from .remote_file import RemoteFile, size_of
 from .transfer import Transfer
 
@@ -41,20 +44,30 @@ def fetch_model(origin: Origin, wanted: Wanted = "model") -> Path:
         If it is a model that the library cannot represent: then its weights were not fetched.
     """
     folder = cache.folder_of(origin)
-    try:
-        with cache.locked(origin):
-            record = cache.Record.read(folder)
-            if record is None or not record.is_of(origin) or not record.has(wanted):
-                with Transfer(origin) as transfer:
-                    _Fetching(origin, folder, transfer).run(wanted)
-    except KeyboardInterrupt:
-        print(f"stopped{_kept(folder)}", file=sys.stderr)
-        raise
-    except DownloadError as error:
-        raise type(error)(f"{error}{_kept(folder)}") from None
-    except OSError as error:
-        raise DownloadError(f"{_disk_problem(error)}{_kept(folder)}") from None
+    with _explained(folder), cache.locked(origin):
+        record = cache.Record.read(folder)
+        if record is None or not record.is_of(origin) or not record.has(wanted):
+            with Transfer(origin) as transfer:
+                _Fetching(origin, folder, transfer).run(wanted)
     return folder
+
+
+def fetch_file(place: Place, remote: RemoteFile, path: Path) -> None:
+    """Fetch a file, unless it is there; what lies in its place is replaced when the whole file has arrived.
+
+    Another process that fetches from the same place is waited for. What an earlier try left is used.
+
+    Raises
+    ------
+    DownloadError
+        If it cannot be fetched, or is not what it should be; the message says why and what was kept.
+    """
+    with _explained(path.parent, kept="*.part"), cache.locked(place):
+        if remote.problem(path) is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _check_space(place, path.parent, [(path, remote)])
+            with Transfer(place) as transfer:
+                transfer.fetch(remote, path)
 
 
 class _Fetching:
@@ -76,7 +89,9 @@ class _Fetching:
         self._check_description()
         tokenizer = [file for file in self.origin.tokenizer if self._ask(file)]
         weights = [] if wanted == "tokenizer" else self._ask_for_weights()
-        self._check_space([*tokenizer, *weights])
+        wanted_files = [*tokenizer, *weights]
+        missing = [(self.folder / file, self.remotes[file]) for file in wanted_files if not self._is_here(file)]
+        _check_space(self.origin, self.folder, missing)
         self._fetch(tokenizer)
         self._complete("tokenizer", self.origin.tokenizer)
         if wanted != "tokenizer":
@@ -128,17 +143,6 @@ class _Fetching:
         layouts = ", ".join(alternative[0] for alternative in self.origin.weights)
         raise DownloadError(f"{self.origin.full_name} has no weights in a layout that can be read: none of {layouts}")
 
-    def _check_space(self, files: list[str]) -> None:
-        missing = [(self.folder / file, self.remotes[file]) for file in files if not self._is_here(file)]
-        arrived = sum(size_of(remote.part(path)) or 0 for path, remote in missing)
-        needed = sum(remote.size for _, remote in missing) - arrived
-        free = shutil.disk_usage(self.folder).free
-        if needed > free - RESERVE:
-            raise DownloadError(
-                f"{self.origin.full_name} needs {needed:,} more bytes, and the disk of {cache.home()} has {free:,} "
-                "free: make room, or set GPTCOMPARE_HOME to a folder on another disk"
-            )
-
     def _fetch(self, files: list[str]) -> None:
         for file in files:
             if not self._is_here(file):
@@ -166,14 +170,39 @@ class _Fetching:
         self.record.write(self.folder)
 
 
+def _check_space(place: Place, folder: Path, missing: list[tuple[Path, RemoteFile]]) -> None:
+    arrived = sum(size_of(remote.part(path)) or 0 for path, remote in missing)
+    needed = sum(remote.size for _, remote in missing) - arrived
+    free = shutil.disk_usage(folder).free
+    if needed > free - RESERVE:
+        raise DownloadError(
+            f"{place.full_name} needs {needed:,} more bytes, and the disk of {cache.home()} has {free:,} free: make "
+            "room, or set GPTCOMPARE_HOME to a folder on another disk"
+        )
+
+
 def _known(remote: RemoteFile) -> dict[str, object]:
     return {"bytes": remote.size, "digests": list(remote.digests)}
 
 
-def _kept(folder: Path) -> str:
+@contextlib.contextmanager
+def _explained(folder: Path, kept: str = "*") -> Iterator[None]:
+    """Let a failure in a `with` block say what the next try finds: the files in the folder of the pattern `kept`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"stopped{_kept(folder, kept)}", file=sys.stderr)
+        raise
+    except DownloadError as error:
+        raise type(error)(f"{error}{_kept(folder, kept)}") from None
+    except OSError as error:
+        raise DownloadError(f"{_disk_problem(error)}{_kept(folder, kept)}") from None
+
+
+def _kept(folder: Path, pattern: str) -> str:
     """What the next try finds, for the end of a message."""
     with contextlib.suppress(OSError):
-        if n_bytes := sum(path.stat().st_size for path in folder.iterdir() if path.name != cache.RECORD):
+        if n_bytes := sum(path.stat().st_size for path in folder.glob(pattern) if path.name != cache.RECORD):
             return f". Kept: {n_bytes:,} bytes in {folder}; the next try goes on from there"
     return ""
 

@@ -15,7 +15,7 @@ from ..atomic_files import written_together
 from ..config import GPTConfig
 from . import names
 from .errors import CheckpointError
-from .safetensors import read_safetensors, write_safetensors
+from .safetensors import TYPE_NAMES, read_safetensors, write_safetensors
 from .tensorflow import read_tensorflow
 from .torch_zip import read_torch_zip
 
@@ -155,10 +155,32 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def write_checkpoint(
-    folder: str | os.PathLike[str], config: GPTConfig, parameters: Mapping[str, npt.NDArray[np.floating[Any]]]
+    folder: str | os.PathLike[str],
+    config: GPTConfig,
+    parameters: Mapping[str, npt.NDArray[np.floating[Any]]],
+    dtype: npt.DTypeLike | None = None,
 ) -> None:
-    """Write config.json and model.safetensors: as Hugging Face's GPT-2 if it can represent the model, else as ours."""
+    """Write config.json and model.safetensors: as Hugging Face's GPT-2 if it can represent the model, else as ours.
+
+    Raises
+    ------
+    ValueError
+        If `dtype`, that of the parameters if not given, is not float16, float32 or float64, or a parameter is beyond
+        its range.
+    """
+    if dtype is not None:
+        parameters = {name: _converted(name, value, np.dtype(dtype)) for name, value in parameters.items()}
     values, tensors = names.to_files(config, dict(parameters))
     with written_together(folder, ["config.json", "model.safetensors"]) as (config_file, weights_file):
         config_file.write(json.dumps(values, indent=2).encode() + b"\n")
         write_safetensors(weights_file, tensors)
+
+
+def _converted(name: str, value: npt.NDArray[np.floating[Any]], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    if dtype.name not in TYPE_NAMES:
+        raise ValueError(f"dtype must be one of {', '.join(TYPE_NAMES)}, got {dtype.name}")
+    with np.errstate(over="ignore"):
+        converted: npt.NDArray[Any] = value.astype(dtype)
+    if not np.array_equal(np.isfinite(converted), np.isfinite(value)):
+        raise ValueError(f"{name} has numbers beyond the {np.finfo(dtype).max:g} that {dtype.name} can hold")
+    return converted

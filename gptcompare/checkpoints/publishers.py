@@ -3,7 +3,7 @@
 The Hugging Face Hub serves a file of a repository at `ENDPOINT/OWNER/NAME/resolve/REVISION/FILE` (huggingface_hub,
 constants.py); OpenAI's store those of GPT-2 at `ENDPOINT/gpt-2/models/SIZE/FILE` (openai/gpt-2, download_model.py).
 The environment is read as huggingface_hub reads it: HF_ENDPOINT, HF_TOKEN, HF_HOME and the file HF_HOME/token.
-GPTCOMPARE_OPENAI_ENDPOINT names a mirror of OpenAI's store.
+GPTCOMPARE_OPENAI_ENDPOINT names a mirror of OpenAI's store, and GPTCOMPARE_GITHUB_ENDPOINT one of GitHub's files.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ def is_set(variable: str) -> bool:
     return os.environ.get(variable, "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
+def offline_variable() -> str | None:
+    """The environment variable that forbids the network, if one is set."""
+    return next(filter(is_set, ("GPTCOMPARE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")), None)
+
+
 def folder_from(*variables: str, default: Path | str) -> Path:
     """The folder that the first of several environment variables names, "~" and "$NAME" in it replaced."""
     chosen = next((os.environ[variable] for variable in variables if os.environ.get(variable)), default)
@@ -76,7 +81,46 @@ def host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-class Origin(ABC):
+class Place(ABC):
+    """Where files that belong together are published, and where they lie on this machine.
+
+    Attributes
+    ----------
+    name : str
+    """
+
+    name: str
+
+    @property
+    @abstractmethod
+    def endpoint(self) -> str:
+        """What every address begins with."""
+
+    @property
+    @abstractmethod
+    def folder(self) -> str:
+        """Where the files lie in our cache, relative to it."""
+
+    @property
+    def full_name(self) -> str:
+        """The name as messages show it."""
+        return self.name
+
+    @property
+    def token(self) -> str | None:
+        """What shows the endpoint, and no other host, who is asking."""
+        return None
+
+    @abstractmethod
+    def url(self, file: str, commit: str | None = None) -> str:
+        """The address of a file, in a commit if one is given."""
+
+    @abstractmethod
+    def explain(self, status: int, code: str | None) -> str:
+        """What a refusal (HTTP status, Hugging Face's X-Error-Code) means, and what to do."""
+
+
+class Origin(Place):
     """A published model: the files that it consists of and where they are.
 
     Attributes
@@ -91,7 +135,6 @@ class Origin(ABC):
     publisher: ClassVar[str]
     description: ClassVar[str]
     weights: ClassVar[tuple[tuple[str, ...], ...]]
-    name: str
     revision: str = "main"
 
     @property
@@ -100,37 +143,14 @@ class Origin(ABC):
         """Files of the tokenizer, each of which may be missing."""
 
     @property
-    @abstractmethod
-    def endpoint(self) -> str:
-        """What every address begins with."""
-
-    @property
-    @abstractmethod
-    def folder(self) -> str:
-        """Where the files lie in our cache, relative to it."""
-
-    @property
     def full_name(self) -> str:
         """The name with the revision, if that is not the main one."""
         return self.name if self.revision == "main" else f"{self.name}@{self.revision}"
 
     @property
-    def token(self) -> str | None:
-        """What shows the endpoint, and no other host, who is asking."""
-        return None
-
-    @property
     def digests(self) -> Mapping[str, str]:
         """File -> the digest that it is known to have, whatever the server says."""
         return {}
-
-    @abstractmethod
-    def url(self, file: str, commit: str | None = None) -> str:
-        """The address of a file, in a commit if one is given."""
-
-    @abstractmethod
-    def explain(self, status: int, code: str | None) -> str:
-        """What a refusal (HTTP status, Hugging Face's X-Error-Code) means, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -250,6 +270,28 @@ class OpenAI(Origin):
             f"OpenAI's store at {host(self.endpoint)} answers HTTP status {status} for GPT-2 {self.name}: try "
             'source="huggingface"'
         )
+
+
+@dataclass(frozen=True)
+class GitHub(Place):
+    """The files of a public repository of GitHub, "owner/name", in one commit."""
+
+    name: str
+    commit: str
+
+    @property
+    def endpoint(self) -> str:
+        return _address("GPTCOMPARE_GITHUB_ENDPOINT", "https://raw.githubusercontent.com")
+
+    @property
+    def folder(self) -> str:
+        return self.name
+
+    def url(self, file: str, commit: str | None = None) -> str:
+        return f"{self.endpoint}/{self.name}/{commit or self.commit}/{quote(file)}"
+
+    def explain(self, status: int, code: str | None) -> str:
+        return f"{host(self.endpoint)} answers HTTP status {status} for {self.name}"
 
 
 DEFAULT_SOURCE = HuggingFace.publisher

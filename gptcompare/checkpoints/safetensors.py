@@ -20,7 +20,7 @@ from .tensor_file import Buffer, check_disjoint, map_file, n_bytes, tensor_at
 
 MAX_HEADER = 100_000_000  # bytes; the format's own limit
 METADATA = "__metadata__"
-TYPE_NAMES = {"float32": "F32", "float64": "F64"}
+TYPE_NAMES = {"float16": "F16", "float32": "F32", "float64": "F64"}
 
 
 def read_safetensors(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -76,7 +76,7 @@ def _checked_entry(path: Path, name: str, entry: Any) -> tuple[str, list[int], i
 
 
 def write_safetensors(file: BinaryIO, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write float32 or float64 arrays, of any memory order, to an open file."""
+    """Write float16, float32 or float64 arrays, of any memory order, to an open file."""
     header: dict[str, Any] = {METADATA: {"format": "pt"}}  # transformers asks for this entry
     offset = 0
     for name, array in tensors.items():

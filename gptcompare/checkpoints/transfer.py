@@ -28,7 +28,7 @@ from .. import __version__
 from ..progress import Bar, progress_bar
 from ..units import in_bytes
 from .errors import DownloadError
-from .publishers import Origin, host
+from .publishers import Place, host
 from .remote_file import BLOCK, RemoteFile, etag, size_of
 
 T = TypeVar("T")
@@ -63,9 +63,9 @@ class _RangeError(_TemporaryError):
 class Transfer:
     """A connection to where a model is published; closes at the end of a `with` block."""
 
-    def __init__(self, origin: Origin) -> None:
-        self._origin = origin
-        self._token = origin.token
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._token = place.token
         self._reached = False  # the server has answered at least once
         self._use_ranges = True  # until a server answers with something else than the range that it was asked for
         self._session = requests.Session()
@@ -247,12 +247,12 @@ class Transfer:
             return request
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
-        elif (parts := urlsplit(self._origin.endpoint)).username:
+        elif (parts := urlsplit(self._place.endpoint)).username:
             requests.auth.HTTPBasicAuth(unquote(parts.username), unquote(parts.password or ""))(request)
         return request
 
     def _is_publisher(self, url: str | None) -> bool:
-        return _site(url or "") == _site(self._origin.endpoint)
+        return _site(url or "") == _site(self._place.endpoint)
 
     def _check_status(self, response: requests.Response) -> None:
         status = response.status_code
@@ -263,7 +263,7 @@ class Transfer:
             wait = _retry_after(response.headers.get("Retry-After", ""))
             raise _TemporaryError(f"the server answers with HTTP status {status}", wait=wait)
         if status >= 400:
-            raise DownloadError(self._origin.explain(status, response.headers.get("X-Error-Code")))
+            raise DownloadError(self._place.explain(status, response.headers.get("X-Error-Code")))
         if status not in (200, 206) and not response.is_redirect:
             raise _TemporaryError(f"the server answers with HTTP status {status}")
         if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
@@ -302,7 +302,7 @@ def _start(response: requests.Response, remote: RemoteFile) -> int:
             raise _RangeError("the server sends another range than was asked for")
         start, total = int(match[1]), match[3].replace("*", str(remote.size))
     if total != str(remote.size):
-        raise _TemporaryError(f"the server announces {remote.size} bytes and sends {total[:20]}")
+        raise _TemporaryError(f"the server sends a file of {total[:20]} bytes, not of {remote.size}")
     return start
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from . import cerebras_gpt, gpt2, gpt3, gpt_neo, opt
+from . import cerebras_gpt, gpt2, gpt3, gpt_neo, nano, opt
 from .record import DataSource, Published, Result, Training
 
 __all__ = ["DataSource", "Published", "Result", "Training", "canonical_name", "hyperparameters", "presets", "published"]
 
-MODELS = gpt2.MODELS | gpt3.MODELS | gpt_neo.MODELS | cerebras_gpt.MODELS | opt.MODELS
+MODELS = gpt2.MODELS | gpt3.MODELS | nano.MODELS | gpt_neo.MODELS | cerebras_gpt.MODELS | opt.MODELS
 ALIASES = gpt2.ALIASES | gpt3.ALIASES
 SPELLINGS = {name.lower(): name for name in (*MODELS, *ALIASES)}
 

@@ -160,13 +160,14 @@ class Published:
     source : str
         Of the hyperparameters.
     repository : str, optional
-        Of the weights, on the Hugging Face Hub; None if they were never published.
+        Of the weights, on the Hugging Face Hub; None if they are not there.
+    embedded : bool
+        Whether the weights are in this package.
     openai_name : str, optional
         Of the folder in OpenAI's own store, if the weights are there.
     n_params_in_print : int
         Number of parameters as its authors print it, so mostly rounded. `GPTConfig.n_params` is exact.
     training : Training
-        How it was trained.
         How it was trained.
     results : tuple of Result
         Its authors' own and others' measurements.
@@ -181,6 +182,7 @@ class Published:
     repository: str | None
     n_params_in_print: int
     training: Training
+    embedded: bool = False
     openai_name: str | None = None
     results: tuple[Result, ...] = ()
     notes: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 The Hugging Face Hub's side answers as huggingface_hub 2.4 expects of it (file_download.py, utils/_http.py), which
 `test_hub.py` checks with huggingface_hub itself: a small file has its git blob id as ETag; a large one is a redirect to
 another host, which announces size and SHA-256, and whose target is signed for GET alone. OpenAI's side has Content-MD5.
+GitHub's has an ETag that looks like a SHA-256, and is not that of the file.
 """
 
 import base64
@@ -44,6 +45,7 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)  # old name of a repository -> new name
     openai: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    github: dict[str, bytes] = field(default_factory=dict)  # "/owner/name/commit/file" -> content
     faults: dict[str, list] = field(default_factory=dict)
     head_faults: dict[str, list] = field(default_factory=dict)
     asked: list = field(default_factory=list)  # (server, method, path, headers)
@@ -102,7 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.server.hub
         hub.asked.append((self.server.role, self.command, self.path, dict(self.headers)))
         path = unquote(urlsplit(self.path).path)
-        if match := re.fullmatch(r"/gpt-2/models/(\w+)/(.+)", path):
+        if path in hub.github:
+            self._file(path.rpartition("/")[2], hub.github[path], {"ETag": f'"{"0123456789abcdef" * 4}"'})
+        elif match := re.fullmatch(r"/gpt-2/models/(\w+)/(.+)", path):
             self._openai(hub.openai.get(match[1], {}), match[2])
         elif match := re.fullmatch(r"/api/models/(.+?)/(revision|tree)/.+", path):
             self._api(hub.repositories.get(match[1]), match[2])

@@ -2,7 +2,7 @@
 
 from conftest import STORY_FOLDER
 
-from gptcompare.checkpoints import cache
+from gptcompare.checkpoints import cache, listing
 from gptcompare.checkpoints.catalogue import origin_of
 
 STORY = {path.name: path.read_bytes() for path in STORY_FOLDER.iterdir()}
@@ -18,3 +18,8 @@ def folder_of(name, source="huggingface"):
 def contents(folder):
     """The published files in a folder, and what has arrived of others."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != cache.RECORD}
+
+
+def on_this_machine():
+    """What is listed with a folder, but for what is a part of the package."""
+    return [model for model in listing() if model.folder and model.published_as != "in the package"]

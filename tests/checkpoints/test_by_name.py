@@ -13,7 +13,7 @@ from gptcompare.checkpoints.publishers import HuggingFace
 from gptcompare.presets import published
 
 from .hub import COMMIT
-from .published import NAME, STORY, contents
+from .published import NAME, STORY, contents, on_this_machine
 
 REPOSITORIES = {name: published(name).repository for name in gc.presets() if published(name).repository}
 CACHE_VARIABLES = ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
@@ -127,7 +127,7 @@ class TestNames:
     def test_a_damaged_snapshot_does_not_get_in_the_way(self, home):
         files = ("config.json", "model.safetensors.index.json")
         add_snapshot(home / ".cache" / "huggingface" / "hub", files=files)
-        assert all(model.folder is None for model in gc.checkpoints.listing())
+        assert on_this_machine() == []
 
     def test_a_revision_is_found_by_its_name_and_by_its_commit(self, home):
         cache = home / ".cache" / "huggingface" / "hub"
@@ -140,7 +140,7 @@ class TestNames:
         add_snapshot(home / ".cache" / "huggingface" / "hub")
         monkeypatch.delenv("GPTCOMPARE_OFFLINE")
         monkeypatch.setenv(variable, "1")
-        with pytest.raises(gc.DownloadError, match=f"{variable} is set. Without a network: gpt2, and any folder"):
+        with pytest.raises(gc.DownloadError, match=f"{variable} is set. Without a network: gpt2, nano-gpt2"):
             locate("gpt2-xl")
 
     @pytest.mark.parametrize("name", ["gpt3-175b", "GPT-3", "gpt3", "gpt3-small"])
@@ -200,7 +200,7 @@ class TestRemoving:
 def test_no_network_names_what_works_without_it(story_hub, monkeypatch):
     gc.download(NAME)
     story_hub.__exit__()
-    with pytest.raises(gc.DownloadError, match=f"cannot reach 127.* Without a network: {NAME}, and any folder"):
+    with pytest.raises(gc.DownloadError, match=f"cannot reach 127.* Without a network: nano-gpt2, nano-gpt3, {NAME}"):
         gc.load("gpt2")
 
 

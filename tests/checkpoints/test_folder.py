@@ -329,6 +329,29 @@ class TestWriting:
         assert after.config == before.config
         assert_same_arrays(after.parameters(), before.parameters())
 
+    def test_a_file_of_another_dtype_has_the_numbers_rounded_to_it(self, tmp_path):
+        config = small_config()
+        model = gc.GPT(config, random_parameters(config, np.float32))
+        sizes = {}
+        for dtype in ("float16", "float32", "float64"):
+            model.save_pretrained(tmp_path / dtype, dtype=dtype)
+            rounded = {name: value.astype(dtype).astype(np.float32) for name, value in model.parameters().items()}
+            assert_same_arrays(gc.GPT.from_pretrained(tmp_path / dtype).parameters(), rounded)
+            sizes[dtype] = (tmp_path / dtype / "model.safetensors").stat().st_size
+        assert sizes["float32"] - sizes["float16"] == pytest.approx(2 * config.n_params, abs=500)
+        assert sizes["float64"] - sizes["float32"] == pytest.approx(4 * config.n_params, abs=500)
+
+    def test_a_dtype_that_cannot_hold_the_numbers_is_refused_and_nothing_is_written(self, tmp_path):
+        config = small_config()
+        parameters = random_parameters(config, np.float32)
+        parameters["h.1.mlp.c_fc.bias"] = parameters["h.1.mlp.c_fc.bias"] + np.float32(70_000)
+        model = gc.GPT(config, parameters)
+        with pytest.raises(ValueError, match=r"h\.1\.mlp\.c_fc\.bias has numbers beyond the 65504 that float16"):
+            model.save_pretrained(tmp_path, dtype=np.float16)
+        with pytest.raises(ValueError, match="dtype must be one of float16, float32, float64, got int8"):
+            model.save_pretrained(tmp_path, dtype="int8")
+        assert list(tmp_path.iterdir()) == []
+
     @pytest.mark.reference
     @pytest.mark.parametrize("dtype", TOLERANCE)
     @pytest.mark.parametrize("variant", VARIANTS)

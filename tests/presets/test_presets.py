@@ -37,7 +37,7 @@ def test_a_family_s_models_stand_together_the_smallest_first():
     assert families == sorted(families, key=families.index)
     for name, after in pairwise(names):
         if published(name).family == published(after).family:
-            assert gc.GPTConfig.preset(name).n_params < gc.GPTConfig.preset(after).n_params
+            assert gc.GPTConfig.preset(name).n_params <= gc.GPTConfig.preset(after).n_params
 
 
 @pytest.mark.parametrize("family", ["GPT-3", "Cerebras-GPT", "OPT"])
@@ -99,11 +99,11 @@ def test_a_change_to_the_hyperparameters_does_not_reach_the_preset():
     assert gc.GPTConfig.preset("gpt2").n_layer == 12
 
 
-def test_all_weights_but_gpt3_s_have_a_repository_of_their_own():
+def test_all_weights_but_gpt3_s_are_in_the_package_or_have_a_repository_of_their_own():
     repositories = {name: published(name).repository for name in gc.presets()}
     published_weights = [repository for repository in repositories.values() if repository is not None]
     assert {name for name in repositories if repositories[name] is None} == {
-        name for name in gc.presets() if published(name).family == "GPT-3"
+        name for name in gc.presets() if published(name).family == "GPT-3" or published(name).embedded
     }
     assert all(re.fullmatch(r"[\w-]+/[\w.-]+", repository) for repository in published_weights)
     assert len(set(published_weights)) == len(published_weights)

@@ -37,7 +37,7 @@ class TestTableRow:
 
 
 class TestEveryModel:
-    @pytest.mark.parametrize("name", gc.presets())
+    @pytest.mark.parametrize("name", [name for name in gc.presets() if not published(name).embedded])
     def test_every_number_has_a_source_a_table_of_a_paper_or_a_file_of_a_commit(self, name):
         model = published(name)
         sources = [model.source, model.training.source, *(result.source for result in model.results)]

@@ -1,0 +1,33 @@
+"""The models whose weights are in the package, which need neither a network nor a cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..presets import canonical_name, published
+from .errors import DownloadError
+from .folder import has_weights
+
+PACKAGE = Path(__file__).parents[1]
+# Where an installation has them, and where a clone of the repository does.
+PLACES = (PACKAGE / "weights", PACKAGE.parent / "weights")
+
+
+def embedded_folder(name: str) -> Path | None:
+    """The folder of an embedded model, by its name in upper or lower case; None if no embedded model has it.
+
+    Raises
+    ------
+    DownloadError
+        If the model is embedded, and the installation has lost it.
+    """
+    try:
+        canonical = canonical_name(name)
+    except ValueError:
+        return None
+    if not published(canonical).embedded:
+        return None
+    for place in PLACES:
+        if has_weights(place / canonical):
+            return place / canonical
+    raise DownloadError(f"{canonical} is a part of gptcompare, and {PLACES[0]} does not have it: install it anew")

@@ -1,0 +1,101 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from conftest import ALICE, WEIGHTS
+
+import gptcompare as gc
+from gptcompare.checkpoints import embedded, locate, remove
+from gptcompare.checkpoints.safetensors import read_safetensors
+from gptcompare.presets import nano
+
+NAMES = list(nano.MODELS)
+MEASURED = json.loads((WEIGHTS / "measurements.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEachModel:
+    def test_it_loads_offline_from_any_folder(self, name, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        lm = gc.load(name.upper())
+        assert lm.config == gc.GPTConfig.preset(name)
+        assert lm.tokenizer.n_vocab == lm.config.n_vocab
+        assert gc.Tokenizer.from_pretrained(name).encode("a king") == lm.tokenizer.encode("a king")
+        assert gc.download(name) == locate(name) == WEIGHTS / name
+
+    def test_a_folder_of_its_name_does_not_hide_it(self, name, monkeypatch, tmp_path):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path)
+        assert locate(name) == WEIGHTS / name
+        assert locate(f"./{name}").resolve() == (tmp_path / name).resolve()
+
+    def test_its_file_is_float16(self, name):
+        tensors = read_safetensors(WEIGHTS / name / "model.safetensors")
+        assert {array.dtype for array in tensors.values()} == {np.dtype(np.float16)}
+
+    def test_it_has_learned_its_books(self, name):
+        """A book of its training, so that it must do better there than on the held-out ones."""
+        held_out = MEASURED["all"][name]["bits per byte"]
+        assert gc.load(name).score(ALICE.read_text(encoding="utf-8")).bits_per_byte < held_out
+
+    def test_the_preset_has_the_measured_numbers(self, name):
+        metrics = {result.metric: result.value for result in nano.MODELS[name].results}
+        assert metrics == {metric: MEASURED["all"][name][metric] for metric in metrics}
+
+    def test_it_beats_counting_on_the_held_out_books(self, name):
+        assert [*MEASURED["books"]] == ["3454", "13087", "65314"]
+        for book in (*MEASURED["books"].values(), MEASURED["all"]):
+            losses = [book[model]["bits per byte"] for model in (name, "bigrams", "unigrams")]
+            assert losses == sorted(losses)
+
+    def test_it_has_no_other_source_and_no_revisions(self, name):
+        with pytest.raises(gc.DownloadError, match=f"{name} is a part of gptcompare: it has no revisions"):
+            gc.load(f"{name}@v2")
+        with pytest.raises(gc.DownloadError, match="and no other source"):
+            gc.load(name, source="openai")
+
+    def test_it_cannot_be_removed(self, name):
+        with pytest.raises(FileNotFoundError, match=f"'{name}' is a part of gptcompare, and stays"):
+            remove(name)
+        assert gc.load(name)
+
+    def test_an_installation_that_lost_it_says_so(self, name, monkeypatch, tmp_path):
+        monkeypatch.setattr(embedded, "PLACES", (tmp_path / "a", tmp_path / "b"))
+        with pytest.raises(gc.DownloadError, match=f"{name} is a part of gptcompare, and .*a does not have it"):
+            gc.load(name)
+
+
+def test_the_pair_differs_in_the_attention_pattern_alone():
+    dense, alternating = (gc.GPTConfig.preset(name).to_dict() for name in NAMES)
+    assert {key for key in dense if dense[key] != alternating[key]} == {"attention", "band_width"}
+    tokenizers = [gc.Tokenizer.from_pretrained(name).vocabulary for name in NAMES]
+    assert tokenizers[0] == tokenizers[1]
+    texts = [gc.load(name).generate("Once upon a time", max_new_tokens=40).text for name in NAMES]
+    assert texts[0] != texts[1]
+
+
+def test_both_take_less_than_20_megabytes():
+    assert sum(path.stat().st_size for name in NAMES for path in (WEIGHTS / name).iterdir()) < 20e6
+
+
+def test_the_preset_s_recipe_is_the_one_of_the_command():
+    command = (WEIGHTS / "train.sh").read_text(encoding="utf-8")
+    option = {name: int(value) for name, value in re.findall(r"--(\S+) (\d+)", command)}
+    for name in NAMES:
+        training = nano.MODELS[name].training
+        assert training.batch_tokens == option["batch"] * gc.GPTConfig.preset(name).n_ctx
+        assert training.tokens == option["steps"] * training.batch_tokens
+
+
+@pytest.mark.reference
+def test_the_dense_one_opens_in_transformers_with_equal_logits_and_ids(torch, transformers):
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(WEIGHTS / "nano-gpt2", dtype=torch.float64)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(WEIGHTS / "nano-gpt2")
+    text = ALICE.read_text(encoding="utf-8")[:1500]
+    ours = gc.load("nano-gpt2", dtype=np.float64)
+    ids = ours.tokenizer.encode(text)
+    assert tokenizer(text)["input_ids"] == ids
+    with torch.no_grad():
+        expected = theirs(torch.tensor([ids])).logits[0].numpy()
+    np.testing.assert_allclose(ours.model(ids), expected, rtol=0, atol=1e-10 * abs(expected).max())
