@@ -31,6 +31,14 @@ from .vocabulary import GPT2_SIZE
 Array = npt.NDArray[np.floating[Any]]
 
 
+def perplexity(logprobs: Sequence[float]) -> float:
+    """exp of the mean negative log-probability of one token or more; infinite if that is beyond a float."""
+    try:
+        return math.exp(-sum(logprobs) / len(logprobs))
+    except OverflowError:
+        return math.inf
+
+
 @dataclass(frozen=True)
 class Score:
     """How probable a model finds a text.
@@ -41,18 +49,23 @@ class Score:
         The text's tokens, behind the tokenizer's `bos_id` if it has one: every token of the text then has a logprob.
     logprobs : list of float
         Of every token but the first, given those before it, in nats: one fewer than ids.
+    n_bytes : int
+        Of the text, in UTF-8, that these tokens stand for.
     """
 
     ids: list[int]
     logprobs: list[float]
+    n_bytes: int
 
     @property
     def perplexity(self) -> float:
         """exp of the mean negative log-probability; infinite if that is beyond a float."""
-        try:
-            return math.exp(-sum(self.logprobs) / len(self.logprobs))
-        except OverflowError:
-            return math.inf
+        return perplexity(self.logprobs)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Negative log-probability to the base of 2 for each byte: unlike perplexity, comparable across tokenizers."""
+        return -sum(self.logprobs) / math.log(2) / self.n_bytes
 
 
 class LanguageModel:
@@ -155,9 +168,7 @@ class LanguageModel:
     def score(self, text: str) -> Score:
         """The log-probability of every token of a text but the first, and of that too behind a `bos_id`.
 
-        A text longer than the model's context is read in windows of the context's length, each half a context after
-        the one before, so that every token but those of the first window sees at least half a context before it.
-        Only the first window begins with the `bos_id`.
+        A long text is read as `predictions` says; only its first window begins with the `bos_id`.
 
         Raises
         ------
@@ -167,30 +178,62 @@ class LanguageModel:
         ids = self._ids_to_read(text)
         if len(ids) < 2:
             raise ValueError(f"a score needs at least two tokens, and of this text the model reads {len(ids)}")
+        logprobs: list[float] = []
+        for logits in self.predictions(ids):
+            first = len(logprobs) + 1
+            logprobs += (-cross_entropy(logits, np.array(ids[first : first + len(logits)]))).tolist()
+        return Score(ids, logprobs, len(self.tokenizer.decode_bytes(ids[1:])))
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """What the model reads before it writes: the prompt behind the `bos_id`; in place of nothing, an end of text.
+
+        Raises
+        ------
+        ValueError
+            If the prompt is empty and the tokenizer has no token that begins or ends a text.
+        """
+        ids = self._ids_to_read(prompt)
+        if ids:
+            return ids
+        if self.tokenizer.eot_id is None:
+            raise ValueError("the prompt is empty, and the tokenizer has no end-of-text token to begin with")
+        return [self.tokenizer.eot_id]
+
+    def predictions(self, ids: Sequence[int]) -> Iterator[Array]:
+        """The logits of each id but the first, given those before it, in chunks: (n, V), n together len(ids) - 1.
+
+        More ids than the model's context and one are read in windows of the context's length, each half a context
+        after the one before, so that every id but those of the first window sees at least half a context before it.
+
+        Raises
+        ------
+        ValueError
+            If the logits are not finite, since a parameter is damaged.
+        """
         n_ctx = self.config.n_ctx
         step = max(n_ctx // 2, 1)
-        logprobs: list[float] = []
+        done = 1  # ids whose logits have been given, and the first
         for start in range(0, max(len(ids) - n_ctx, 0) + step, step):
-            window = ids[start : start + n_ctx + 1]  # the last of them is only predicted, not read
-            new = start + len(window) - 1 - len(logprobs)
-            if new > 0:
-                logprobs += self._logprobs(window)[-new:]
-        return Score(ids, logprobs)
+            window = np.array(ids[start : start + n_ctx])
+            end = min(start + n_ctx + 1, len(ids))  # the last of them is only predicted, not read
+            if end > done:
+                yield from self._last_predictions(window[: end - start - 1], end - done)
+                done = end
+
+    def _last_predictions(self, window: npt.NDArray[np.intp], n: int) -> Iterator[Array]:
+        """What follows each of the last n ids of a window; never the logits of a whole context at once."""
+        cache = self.model.new_cache(capacity=len(window))
+        unwanted = len(window) - n
+        for start in range(0, len(window), CHUNK):
+            read = window[start : start + CHUNK]
+            logits = self.model(read, cache)
+            if start + len(read) > unwanted:
+                yield finite(logits[max(unwanted - start, 0) :])
 
     def _ids_to_read(self, text: str) -> list[int]:
         """What the model reads of a text: its tokens, and in front of them the one that every text begins with."""
         bos_id = self.tokenizer.bos_id
         return ([] if bos_id is None else [bos_id]) + self.tokenizer.encode(text)
-
-    def _logprobs(self, ids: list[int]) -> list[float]:
-        """Of each id but the first. In chunks, so that the logits of a whole context are never in memory at once."""
-        array, logprobs = np.array(ids), []
-        cache = self.model.new_cache(capacity=len(ids) - 1)
-        for start in range(0, len(ids) - 1, CHUNK):
-            read = array[start : min(start + CHUNK, len(ids) - 1)]
-            targets = array[start + 1 : start + 1 + len(read)]
-            logprobs += (-cross_entropy(finite(self.model(read, cache)), targets)).tolist()
-        return logprobs
 
     def _begin(
         self, prompt: str, max_new_tokens: int, seed: int | None, stop: str | Sequence[str] | None
@@ -209,11 +252,7 @@ class LanguageModel:
             raise TypeError(f"stop must be a string or several, got {stop!r}")
         if "" in stops:
             raise ValueError("a stop string must not be empty: it would stop everything")
-        ids = self._ids_to_read(prompt)
-        if not ids:
-            if self.tokenizer.eot_id is None:
-                raise ValueError("the prompt is empty, and the tokenizer has no end-of-text token to begin with")
-            ids = [self.tokenizer.eot_id]
+        ids = self.prompt_ids(prompt)
         if len(ids) > self.config.n_ctx:
             raise ValueError(
                 f"the prompt has {len(ids)} tokens, the model's context is {self.config.n_ctx}: shorten it"

@@ -21,11 +21,13 @@ FLOAT32 = 4  # bytes
 PETAFLOP_S_DAY = 1e15 * 24 * 60 * 60  # operations
 
 
-def _count(n: float | None) -> str:
+def count(n: float | None) -> str:
+    """A number of things in three digits; a dash for what is not published."""
     return NOT_PUBLISHED if n is None else in_letters(n)
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A number as it is published, or a dash."""
     return NOT_PUBLISHED if value is None else f"{value:g}"
 
 
@@ -50,18 +52,18 @@ CELLS: dict[str, Callable[[GPTConfig, Published], str]] = {
     "attention, in turn": lambda config, _: "/".join(config.attention),
     "band, keys": lambda config, _: str(config.band_width or ""),
     "activation": lambda config, _: config.activation,
-    "parameters": lambda config, _: _count(config.n_params),
-    "  embeddings": lambda config, _: _count(_embeddings(config)),
-    "  attention": lambda config, _: _count(config.n_params_by_part["attention"]),
-    "  MLP": lambda config, _: _count(config.n_params_by_part["mlp"]),
+    "parameters": lambda config, _: count(config.n_params),
+    "  embeddings": lambda config, _: count(_embeddings(config)),
+    "  attention": lambda config, _: count(config.n_params_by_part["attention"]),
+    "  MLP": lambda config, _: count(config.n_params_by_part["mlp"]),
     "FLOPs a token, full context": lambda config, _: scaled(config.flops_per_token(config.n_ctx), " kMGT"),
     "weights, float32": lambda config, _: in_bytes(FLOAT32 * config.n_params),
     "key/value cache, full context": lambda config, _: in_bytes(config.kv_cache_bytes(config.n_ctx)),
-    "training tokens": lambda _, model: _count(model.training.tokens),
-    "batch, tokens": lambda _, model: _count(model.training.batch_tokens),
-    "learning rate": lambda _, model: _number(model.training.learning_rate),
+    "training tokens": lambda _, model: count(model.training.tokens),
+    "batch, tokens": lambda _, model: count(model.training.batch_tokens),
+    "learning rate": lambda _, model: number(model.training.learning_rate),
     "training, petaflop/s-days": _compute,
-    "  as published": lambda _, model: _number(model.training.petaflop_s_days),
+    "  as published": lambda _, model: number(model.training.petaflop_s_days),
 }
 
 

@@ -213,7 +213,18 @@ class TestScore:
             lm.score("Once upon a time")
 
     def test_a_perplexity_beyond_a_float_is_infinite(self):
-        assert gc.Score([1, 2], [-1000.0]).perplexity == math.inf
+        assert gc.Score([1, 2], [-1000.0], 3).perplexity == math.inf
+
+    @pytest.mark.parametrize("text", ["The king — naïve 🐇 — ran.", "“Ünïcödé”", "a b"])
+    def test_bits_per_byte_are_the_loss_over_the_bytes_that_were_predicted(self, story, text):
+        score = story.score(text)
+        assert score.n_bytes == len(text.encode()) - len(story.tokenizer.decode_bytes(score.ids[:1]))
+        assert score.bits_per_byte == pytest.approx(
+            -sum(math.log2(math.exp(x)) for x in score.logprobs) / score.n_bytes
+        )
+
+    def test_a_token_in_front_of_every_text_is_no_byte_of_it(self, story):
+        assert gc.LanguageModel(story.model, with_bos(story).tokenizer).score("The king").n_bytes == len("The king")
 
     def test_a_text_of_one_token_has_no_score(self, byte_model):
         with pytest.raises(ValueError, match="at least two tokens, and of this text the model reads 1"):

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..training import DivergedError
-from . import models, text, train
+from . import compare, models, text, train
 
 EXAMPLES = """\
 examples:
-  gptcompare generate "Once upon a time" --model path/to/gpt2
-  gptcompare generate "Once upon a time" --model path/to/gpt2 --temperature 0.8 --top-p 0.95 --seed 1
+  gptcompare compare "Once upon a time"
+  gptcompare compare "Once upon a time" --models gpt2,gpt-neo-125m --temperature 0.8 --seed 1 --html page.html
+  gptcompare compare --text story.txt
+  gptcompare generate "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 1
   gptcompare generate - --model path/to/gpt2 --max-new-tokens 200 < prompt.txt
-  gptcompare generate "Once upon a time" --model gpt2
   gptcompare download gpt2-xl
   gptcompare models
   gptcompare tokenize "don't and don't"
@@ -64,6 +65,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gptcompare {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (text, models, train):
+    for module in (compare, text, models, train):
         module.add_commands(commands)
     return parser

@@ -7,10 +7,14 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from ..generation import load
 from ..tokenizer import Tokenizer
 from .models import MODEL_HELP, Commands, add_source
+
+DEFAULT_MODEL = "nano-gpt2"
 
 
 def add_commands(commands: Commands) -> None:
@@ -18,23 +22,44 @@ def add_commands(commands: Commands) -> None:
     _add_tokenize(commands)
 
 
-def _text(argument: str) -> str:
+def text_of(argument: str) -> str:
     """The argument itself, or, for "-", the text from standard input, which must be UTF-8."""
     if argument != "-":
         return argument
     if sys.stdin is None:
         raise ValueError("standard input is closed: give the text as an argument")
+    return _decoded(sys.stdin.buffer.read(), "standard input")
+
+
+def text_in(file: str) -> str:
+    """The text in a file, byte for byte, or, for "-", from standard input; it must be UTF-8."""
+    return text_of("-") if file == "-" else _decoded(Path(file).read_bytes(), file)
+
+
+def _decoded(content: bytes, name: str) -> str:
     try:
-        return sys.stdin.buffer.read().decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"standard input is not UTF-8 text ({error.reason} at byte {error.start})") from None
+        raise ValueError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start})") from None
 
 
 def _add_generate(commands: Commands) -> None:
     parser = commands.add_parser("generate", help="continue a prompt", description="Continue a prompt, word by word.")
     parser.add_argument("prompt", metavar="PROMPT", help='the text to continue; "-" reads standard input')
-    parser.add_argument("--model", required=True, metavar="FOLDER_OR_NAME", help=MODEL_HELP)
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="FOLDER_OR_NAME",
+        help=f"{MODEL_HELP} (default: {DEFAULT_MODEL}, which needs no network)",
+    )  # fmt: skip
     add_source(parser)
+    add_sampling(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print text, ids, log-probabilities and finish reason as JSON"
+    )
+    parser.set_defaults(run=_generate)
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """The options of `LanguageModel.generate`."""
     parser.add_argument("--max-new-tokens", type=int, default=40, metavar="N", help="stop after N tokens (default: 40)")
     parser.add_argument(
         "--temperature", type=float, default=0.0, metavar="T",
@@ -46,25 +71,19 @@ def _add_generate(commands: Commands) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same text")
     parser.add_argument("--stop", action="append", default=[], metavar="TEXT", help="end before TEXT; may be repeated")
-    parser.add_argument(
-        "--json", action="store_true", help="print text, ids, log-probabilities and finish reason as JSON"
-    )
-    parser.set_defaults(run=_generate)
+
+
+def sampling_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What was given for them."""
+    names = ("max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop")
+    return {name: getattr(options, name) for name in names}
 
 
 def _generate(options: argparse.Namespace) -> None:
-    prompt = _text(options.prompt)
+    prompt = text_of(options.prompt)
     lm = load(options.model, source=options.source)
     start = time.perf_counter()
-    stream = lm.stream(
-        prompt,
-        max_new_tokens=options.max_new_tokens,
-        temperature=options.temperature,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        seed=options.seed,
-        stop=options.stop,
-    )
+    stream = lm.stream(prompt, **sampling_of(options))
     if options.json:
         for _ in stream:
             pass
@@ -94,7 +113,7 @@ def _add_tokenize(commands: Commands) -> None:
 
 
 def _tokenize(options: argparse.Namespace) -> None:
-    text = _text(options.text)
+    text = text_of(options.text)
     tokenizer = Tokenizer.from_pretrained(options.model)
     ids = tokenizer.encode(text, allowed_special="all" if options.allow_special else ())
     if options.ids:

@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from ..checkpoints.folder import read_config
 from ..config import GPTConfig
 from ..generation import LanguageModel, load
 from ..model import GPT
@@ -48,7 +49,7 @@ def add_commands(commands: Commands) -> None:
     begin.add_argument(
         "--config",
         metavar="NAME_OR_FILE",
-        help="a name that `gptcompare table` knows, or a JSON file of GPTConfig's fields",
+        help="a name that `gptcompare table` knows, a JSON file of GPTConfig's fields, or a saved model's config.json",
     )
     begin.add_argument("--init", metavar="FOLDER_OR_NAME", help=f"tune a trained model: {MODEL_HELP}")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the run is kept")
@@ -138,6 +139,8 @@ def _config(name_or_file: str) -> GPTConfig:
         raise ValueError(f"{name_or_file}: not JSON ({error})") from None
     if not isinstance(values, dict):
         raise ValueError(f"{name_or_file}: not a JSON object")
+    if "model_type" in values and Path(name_or_file).name == "config.json":  # of a saved model
+        return read_config(Path(name_or_file).parent)
     return GPTConfig.from_dict(values)
 
 

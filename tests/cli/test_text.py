@@ -21,6 +21,13 @@ def test_generate_writes_the_prompt_and_its_completion(story, capsys):
     assert "length" in err
 
 
+def test_without_a_name_it_is_the_embedded_gpt2(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "Once upon a time", "--max-new-tokens", "5"]) == 0
+    completion = gc.load("nano-gpt2").generate("Once upon a time", max_new_tokens=5)
+    assert capsys.readouterr().out == f"Once upon a time{completion.text}\n"
+
+
 def test_every_option_reaches_the_generation(story, capsys):
     arguments = "--max-new-tokens 30 --temperature 0.8 --top-k 50 --top-p 0.9 --seed 4 --stop the --stop a --json"
     assert main(["generate", "Once", *STORY, *arguments.split()]) == 0

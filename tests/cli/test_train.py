@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import STORY_FOLDER
+from conftest import ALICE, STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import main
@@ -17,7 +17,6 @@ from gptcompare.cli import train as train_command
 from gptcompare.cli.train import NUMBERS
 from gptcompare.training import Recipe, read_metrics
 
-ALICE = STORY_FOLDER.parent / "alice.txt"
 SIZES = {"n_layer": 2, "n_head": 2, "d_model": 16, "n_ctx": 32, "n_vocab": 300}
 FEW = ["--steps", "6", "--batch", "2", "--warmup-steps", "2"]
 
@@ -67,6 +66,16 @@ def test_every_option_reaches_the_recipe(texts, config, tmp_path):
     assert main(["train", texts[0], "--config", config, "--out", str(tmp_path / "run"), *options]) == 0
     written = recipe_of(tmp_path / "run")
     assert Recipe(**written) == Recipe(**values)
+
+
+def test_a_saved_model_s_description_is_a_configuration(texts, tmp_path):
+    dense = gc.GPTConfig(**{**SIZES, "n_ctx": 16})
+    for config in (dense, gc.GPTConfig(**{**SIZES, "n_ctx": 16, "attention": ("banded",), "band_width": 4})):
+        folder = tmp_path / config.attention[0]
+        gc.GPT(config).save_pretrained(folder)
+        command = ["train", texts[0], "--config", str(folder / "config.json"), "--out", str(folder / "run"), *FEW]
+        assert main(command) == 0
+        assert gc.load(folder / "run").config == config
 
 
 def test_a_preset_brings_its_own_numbers_and_gpt2_s_vocabulary(texts, tmp_path, monkeypatch):

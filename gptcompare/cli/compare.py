@@ -1,0 +1,242 @@
+"""`gptcompare compare`: several models, one prompt, and their texts growing side by side."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..atomic_files import written_together
+from ..checkpoints.gpt3_samples import gpt3_samples
+from ..comparison import EMBEDDED_PAIR, Comparison, ComparisonStream, TextComparison, compare_text, named
+from ..generation import LanguageModel
+from ..pages import page
+from ..progress import progress_bar
+from ..report import report
+from ..side_by_side import (
+    LEAST_WIDTH,
+    LiveColumns,
+    describe,
+    fits,
+    rows,
+    speeds,
+    summary,
+    summary_of_texts,
+    text_summary,
+)
+from ..text_width import printable
+from ..vocabulary import END_OF_TEXT
+from .models import Commands
+from .text import add_sampling, sampling_of, text_in, text_of
+
+GPT3_SAMPLES = "gpt3-samples"
+
+
+def add_commands(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "compare", help="let models continue a prompt side by side",
+        description="Let two models or more continue a prompt, or read a text, side by side, and say how they differ.",
+    )  # fmt: skip
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("prompt", nargs="?", metavar="PROMPT", help='the text to continue; "-" reads standard input')
+    what.add_argument(
+        "--text", metavar="FILE",
+        help=f'read this text instead of writing; "-" reads standard input; "{GPT3_SAMPLES}" stands for the texts '
+        "that OpenAI published of GPT-3 175B, which are downloaded once",
+    )  # fmt: skip
+    what.add_argument(
+        "--report", action="store_true",
+        help="say what the models are, what they learned from, how good they are and what they can be used for, as "
+        "Markdown; they are published ones or the pair, and need not be on this machine",
+    )  # fmt: skip
+    parser.add_argument("--first", type=int, metavar="N", help=f"of --text {GPT3_SAMPLES}: read the first N alone")
+    parser.add_argument(
+        "--models", default=",".join(EMBEDDED_PAIR), metavar="A,B",
+        help=f"names or folders (without a comma in it), as --model of `gptcompare generate` takes them (default: "
+        f"{','.join(EMBEDDED_PAIR)})",
+    )  # fmt: skip
+    add_sampling(parser)
+    parser.add_argument(
+        "--width",
+        type=int,
+        metavar="N",
+        help="write finished columns, N cells wide together, whether the output is a terminal or not",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print texts and numbers as JSON: the same for the same seed"
+    )
+    parser.add_argument("--html", metavar="FILE", help="write a page, too; of a report, in place of Markdown")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    if options.width is not None and options.width < 1:
+        raise ValueError(f"width must be at least 1, got {options.width}")
+    if options.first is not None and (options.text != GPT3_SAMPLES or options.first < 1):
+        raise ValueError(f"--first goes with --text {GPT3_SAMPLES} and must be at least 1, got {options.first}")
+    if options.html is not None:
+        _check_page(options.html)
+    names = [name.strip() for name in options.models.split(",")]
+    if not all(names):
+        raise ValueError(f"--models {options.models!r} has an empty name: give names or folders, a comma between them")
+    if options.report and (options.json or options.width is not None):
+        raise ValueError("--report goes with --models and --html: --json and --width are of texts")
+    if options.report:
+        _report(options, names)
+        return
+    models = named(names)
+    if options.text is not None:
+        _read(options, models)
+    else:
+        _write(options, models)
+
+
+def _report(options: argparse.Namespace, names: list[str]) -> None:
+    result = report(names)
+    if options.html is None:
+        print(result.to_markdown(), end="")
+    else:
+        _save(options.html, result.to_html())
+
+
+def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
+    if options.text == GPT3_SAMPLES:
+        _read_samples(options, models)
+        return
+    result = compare_text(text_in(options.text), models)
+    _save_page(options, result, str(options.text))
+    if options.json:
+        print(json.dumps(result.to_dict()))
+    else:
+        print(text_summary(result, _width(options)))
+
+
+def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
+    if options.html is not None:
+        raise ValueError(f"a page shows one text: --html does not go with --text {GPT3_SAMPLES}")
+    documents = [text for sample in gpt3_samples() for text in sample.split(END_OF_TEXT) if text.strip()]
+    results = []
+    with progress_bar(total=len(documents[: options.first]), desc="reading", unit="text") as bar:
+        for text in documents[: options.first]:
+            results.append(compare_text(text, models))
+            bar.update()
+    if options.json:
+        print(json.dumps([result.to_dict() for result in results]))
+    else:
+        print(summary_of_texts(results, _width(options)))
+
+
+def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
+    stream = ComparisonStream(text_of(options.prompt), models, **sampling_of(options))
+    if options.json:
+        for _ in stream:
+            pass
+    else:
+        _show(stream, options.width)
+    result = stream.comparison()
+    _save_page(options, result, result.prompt)
+    if options.json:
+        print(json.dumps(result.to_dict()))
+    else:
+        print("\n" + summary(result, _width(options)), flush=True)
+    print("\n" + speeds(result.sides), file=sys.stderr)
+
+
+def _show(stream: ComparisonStream, n_cells: int | None) -> None:
+    """The texts: in columns, which grow on a terminal that is wide enough for them; else one after the other."""
+    headers = [(name, describe(lm.config)) for name, lm in stream.models.items()]
+    if n_cells is not None:
+        try:
+            for _ in stream:
+                pass
+        finally:
+            texts = [stream.prompt + side.text for side in stream.sides()]
+            print("\n".join(rows(headers, texts, n_cells)), flush=True)
+    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and fits(len(headers), _window().columns):
+        _show_growing(stream, headers)
+    else:
+        _show_one_after_the_other(stream, headers)
+
+
+def _width(options: argparse.Namespace) -> int:
+    return options.width or max(_window().columns, LEAST_WIDTH)
+
+
+def _window() -> os.terminal_size:
+    """The terminal's size now: unlike shutil's, not what the environment said when it was opened."""
+    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
+        window = os.get_terminal_size(sys.stdout.fileno())
+        if all(window):
+            return window
+    return os.terminal_size((100, 24))
+
+
+def _show_growing(stream: ComparisonStream, headers: Sequence[tuple[str, str]]) -> None:
+    columns = LiveColumns(sys.stdout, headers, stream.prompt, _window)
+    try:
+        columns.draw()
+        for number, piece in stream:
+            columns.add(number, piece)
+            for other in {*range(len(headers))}.difference(stream.writing):
+                columns.end(other)
+            columns.draw()
+    finally:
+        columns.finish()
+
+
+def _show_one_after_the_other(stream: ComparisonStream, headers: Sequence[tuple[str, str]]) -> None:
+    """The first text as it is written; each other one as soon as the one before has ended."""
+    shown = printable if sys.stdout.isatty() else str
+    texts = [shown(stream.prompt)] * len(headers)
+    current, n_printed = 0, 0
+
+    def print_new() -> None:
+        nonlocal n_printed
+        print(texts[current][n_printed:], end="", flush=True)
+        n_printed = len(texts[current])
+
+    print(": ".join(headers[0]) + "\n")
+    try:
+        for number, piece in stream:
+            texts[number] += shown(piece)
+            print_new()
+            while current not in stream.writing and current + 1 < len(texts):
+                current, n_printed = current + 1, 0
+                print(f"\n\n{': '.join(headers[current])}\n")
+                print_new()
+    finally:
+        print_new()
+        for header, text in zip(headers[current + 1 :], texts[current + 1 :], strict=True):
+            print(f"\n\n{': '.join(header)}\n\n{text}", end="")
+        print(flush=True)
+
+
+def _save_page(options: argparse.Namespace, result: Comparison | TextComparison, title: str) -> None:
+    if options.html is not None:
+        _save(options.html, page(result, title))
+
+
+def _save(name: str, html: str) -> None:
+    content = html.encode("utf-8", errors="replace")
+    path = Path(os.path.realpath(name))  # what a link points to is written, and the link stays
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # a pipe or a device, which no file may take the place of
+    else:
+        with written_together(path.parent, [path.name]) as (file,):
+            file.write(content)
+    print(f"wrote {name}", file=sys.stderr)
+
+
+def _check_page(name: str) -> None:
+    """Before the models write, and not after."""
+    path = Path(name)
+    if not name or path.is_dir():
+        raise ValueError(f"--html {name!r} is not the name of a file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--html {name}: there is no folder {str(path.parent)!r}")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"--html {name}: the folder {str(path.parent)!r} cannot be written to")

@@ -1,0 +1,126 @@
+"""What models can be used for: which weights there are, and the commands that do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..checkpoints.catalogue import nearest_in_size
+from ..comparison import EMBEDDED_PAIR
+from ..config import GPTConfig
+from ..presets import Published, published
+from ..presets.record import SHOTS
+from ..table import FLOAT32
+from ..units import in_bytes
+from ..vocabulary import GPT2_SIZE
+from .document import Block, Grid, Heading, together
+from .structure import Model
+
+TRAINED_ARRAYS = 4  # of each parameter's shape: itself, its gradient and AdamW's two moments
+PROMPT = '"Once upon a time"'
+
+
+def applications(models: Sequence[Model]) -> list[Block]:
+    loaded = _loaded(models)
+    header = ["", *(model.name for model in models)]
+    rows = [
+        ["weights", *(_where(model.published) for model in models)],
+        ["used in the commands below", *loaded],
+        ["memory of the weights in float32", *(_memory(name) for name in header[1:])],
+        ["memory to train them, at least", *(_memory(name, TRAINED_ARRAYS) for name in header[1:])],
+        ["tokens that are seen at once", *(str(model.config.n_ctx) for model in models)],
+        ["published results: zero-, one- and few-shot", *(_n_results(model.published) for model in models)],
+    ]
+    return [
+        Heading(2, "4. Applications"),
+        Grid([header, *rows]),
+        *(_stand_in(model.name, other) for model, other in zip(models, loaded, strict=True) if model.name != other),
+        Grid([["what for", "command"], *_uses(models, list(dict.fromkeys(loaded)))]),
+        f"{together(EMBEDDED_PAIR)} are in the package, and show the two attention patterns side by side without a "
+        f"download: `gptcompare compare {PROMPT}`.",
+    ]
+
+
+def _where(model: Published) -> str:
+    if model.embedded:
+        return "in the package"
+    if model.repository is None:
+        return "never published"
+    openai = ", or from OpenAI's store with `--source openai`" if model.openai_name else ""
+    return f"downloaded from {model.repository} on the Hugging Face Hub{openai}"
+
+
+def _memory(name: str, copies: int = 1) -> str:
+    return in_bytes(copies * FLOAT32 * GPTConfig.preset(name).n_params)
+
+
+def _n_results(model: Published) -> str:
+    return ", ".join(str(sum(result.shots == shots for result in model.results)) for shots in SHOTS)
+
+
+def _can_be_loaded(model: Published) -> bool:
+    return model.embedded or model.repository is not None
+
+
+def _loaded(models: Sequence[Model]) -> list[str]:
+    """Each model's own name, or, if its weights cannot be had, that of the nearest one in size which is not taken."""
+    taken = [model.name for model in models if _can_be_loaded(model.published)]
+    loaded = []
+    for model in models:
+        name = model.name
+        if not _can_be_loaded(model.published):
+            near = nearest_in_size(name, len(models))
+            name = next((other for other in near if other not in taken), near[0])
+            taken.append(name)
+        loaded.append(name)
+    return loaded
+
+
+def _stand_in(name: str, loaded: str) -> str:
+    near = ", ".join(f"{other} ({_memory(other)})" for other in nearest_in_size(name))
+    return (
+        f"The weights of {name} were never published, so it cannot be loaded. The public models nearest in size, with "
+        f"the memory of their weights in float32, are {near}; {loaded} stands in for it below. It is another model, "
+        "with training data of its own."
+    )
+
+
+def _uses(models: Sequence[Model], loaded: Sequence[str]) -> list[list[str]]:
+    """What for, and the command."""
+    several = list(dict.fromkeys([*loaded, *EMBEDDED_PAIR]))[: max(2, len(loaded))]
+    compared = ",".join(several)
+    return [
+        ["see which models can be loaded, and which are on this machine", "`gptcompare models`"],
+        *(use for name in loaded for use in _uses_alone(name)),
+        [f"let {together(several)} write side by side", f"`gptcompare compare {PROMPT} --models {compared}`"],
+        ["measure how probable each of them finds a text", f"`gptcompare compare --text mine.txt --models {compared}`"],
+        *_tokenizers(models, loaded),
+        *(
+            [f"train {name}'s configuration on your own texts, from random parameters", _train("config", name)]
+            for name in (model.name for model in models)
+        ),
+    ]
+
+
+def _uses_alone(name: str) -> list[list[str]]:
+    fetched = [] if published(name).embedded else [[f"fetch {name}", f"`gptcompare download {name}`"]]
+    generate = f"`gptcompare generate {PROMPT} --model {name}`"
+    return [
+        *fetched,
+        [f"let {name} continue a text, or a task that the prompt describes, with or without examples", generate],
+        [f"teach {name} your own texts", _train("init", name)],
+    ]
+
+
+def _train(begin: str, name: str) -> str:
+    return f"`gptcompare train mine.txt --{begin} {name} --out runs/{name}`"
+
+
+def _tokenizers(models: Sequence[Model], loaded: Sequence[str]) -> list[list[str]]:
+    """A command for each vocabulary; the models of GPT-2's size have GPT-2's, which is in the package."""
+    readers: dict[str, list[str]] = {}
+    for model, own in zip(models, loaded, strict=True):
+        readers.setdefault("gpt2" if model.config.n_vocab == GPT2_SIZE else own, []).append(model.name)
+    return [
+        [f"see a text as the tokens of {together(names)}", f"`gptcompare tokenize {PROMPT} --model {tokenizer}`"]
+        for tokenizer, names in readers.items()
+    ]

@@ -1,0 +1,181 @@
+"""What models consist of: how their configurations differ, and what follows from that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..config import PATTERNS, GPTConfig
+from ..patterns import Pattern
+from ..presets import Published
+from ..table import FLOAT32
+from ..units import in_bytes, in_letters, scaled, three_digits
+from .document import POSITIONS, Block, Grid, Heading, Items, Picture, Sources, merged, together
+
+FIELDS = {
+    "n_layer": "layers",
+    "n_head": "heads of a layer",
+    "d_model": "width of the residual stream",
+    "d_head": "width of a head",
+    "d_mlp": "width inside the MLP",
+    "n_ctx": "tokens in the context",
+    "n_vocab": "tokens in the vocabulary",
+    "attention": "attention of the layers, in turn",
+    "band_width": "keys in a band",
+    "stride": "stride of strided and fixed layers",
+    "summary_width": "summary of a block in fixed layers",
+    "summary_variants": "different summaries in fixed layers",
+    "activation": "activation",
+    "layer_norm_eps": "epsilon of the layer norms",
+    "tied_embeddings": "output matrix is the token embedding",
+}
+DEFINITIONS = {
+    "dense": "a query sees every position up to its own",
+    "banded": "a query sees the latest positions, its own among them",
+    "strided": "a query sees every stride-th position, backwards from its own",
+    "fixed": "a query sees its own block, and the summary of each block before it",
+}
+CONSEQUENCES: dict[str, tuple[Callable[[GPTConfig], int], Callable[[int], str]]] = {
+    "parameters": (lambda config: config.n_params, in_letters),
+    "FLOPs a token, full context": (lambda config: config.flops_per_token(config.n_ctx), lambda n: scaled(n, " kMGT")),
+    "key/value cache, full context, float32": (lambda config: config.kv_cache_bytes(config.n_ctx), in_bytes),
+    "weights, float32": (lambda config: FLOAT32 * config.n_params, in_bytes),
+}
+
+
+class Model(NamedTuple):
+    name: str
+    config: GPTConfig
+    published: Published
+
+
+def differences(configs: Sequence[GPTConfig]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Field -> the values in which configurations differ, and field -> the one that all have, if they have any."""
+    values = {field: [_in_words(config.to_dict()[field]) for config in configs] for field in FIELDS}
+    differing = {field: cells for field, cells in values.items() if len(set(cells)) > 1}
+    none = _in_words(None)
+    return differing, {
+        field: cells[0] for field, cells in values.items() if field not in differing and cells[0] != none
+    }
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, list):
+        return "/".join(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+def structure(models: Sequence[Model], sources: Sources) -> list[Block]:
+    configs = [model.config for model in models]
+    differing, equal = differences(configs)
+    header = ["", *(f"{model.name} {sources.cite(model.published.source)}" for model in models)]
+    if len(models) == 1:
+        differing, equal = {field: [cell] for field, cell in equal.items()}, {}
+    rows = [[f"{FIELDS[field]} (`{field}`)", *cells] for field, cells in differing.items()]
+    blocks: list[Block] = [Heading(2, "1. Structure"), Heading(3, "Configurations")]
+    blocks += [Grid([header, *rows])] if rows else [f"{together(header[1:])} have the same configuration."]
+    if equal:
+        blocks.append(
+            "The same in all: " + "; ".join(f"{FIELDS[field]}: {cell}" for field, cell in equal.items()) + "."
+        )
+    return [
+        *blocks,
+        Heading(3, "What follows from them"),
+        Grid(_consequences(models, sources)),
+        "FLOPs are those of the matrix products; a multiplication and an addition count as two.",
+        *_saved_by_patterns(models),
+        Heading(3, "Attention patterns"),
+        f"A row is a query, a column a key. Drawn for {POSITIONS} positions, and reduced in proportion, but never to "
+        "less than can be seen.",
+        *pictures(models),
+    ]
+
+
+def _consequences(models: Sequence[Model], sources: Sources) -> list[list[str]]:
+    """A row for each number; of two models, with how many times as large the second's is."""
+    names, configs = [model.name for model in models], [model.config for model in models]
+    pair = len(models) == 2
+
+    def row(label: str, numbers: Sequence[int], cells: Iterable[str]) -> list[str]:
+        ratio = f"{three_digits(numbers[1] / numbers[0])} x" if pair and all(numbers) else ""
+        return [label, *cells, *([ratio] if pair else [])]
+
+    computed = {label: [number(config) for config in configs] for label, (number, _) in CONSEQUENCES.items()}
+    parameters, *others = (row(label, n, map(CONSEQUENCES[label][1], n)) for label, n in computed.items())
+    printed = [model.published.n_params_in_print for model in models]
+    cited = (f"{in_letters(m.published.n_params_in_print)} {sources.cite(m.published.source)}" for m in models)
+    return [
+        ["", *names, *([f"{names[1]} / {names[0]}"] if pair else [])],
+        parameters,
+        row("as printed", printed, cited),
+        *(
+            row(f"in the {part}".replace("mlp", "MLP"), numbers, _shares(configs, part))
+            for part in configs[0].n_params_by_part
+            if any(numbers := [config.n_params_by_part[part] for config in configs])
+        ),
+        *others,
+    ]
+
+
+def _shares(configs: Sequence[GPTConfig], part: str) -> list[str]:
+    """How many of its parameters each configuration has in a part."""
+    numbers = [config.n_params_by_part[part] for config in configs]
+    return [f"{in_letters(n)}, {n / config.n_params:.1%}" for n, config in zip(numbers, configs, strict=True)]
+
+
+def _saved_by_patterns(models: Sequence[Model]) -> list[Block]:
+    """What the patterns other than dense are good for."""
+    sparse = [model for model in models if set(model.config.attention) != {"dense"}]
+    return [Items(merged((model.name, _saved(model.config)) for model in sparse))] if sparse else []
+
+
+def _saved(config: GPTConfig) -> str:
+    dense = replace(
+        config, attention=("dense",), band_width=None, stride=None, summary_width=None, summary_variants=None
+    )
+    flops, all_flops = (c.flops_per_token(c.n_ctx) for c in (config, dense))
+    cache, all_cache = (c.kv_cache_bytes(c.n_ctx) for c in (config, dense))
+    return (
+        f"with dense layers alone, {scaled(all_flops, ' kMGT')} FLOPs a token and a cache of {in_bytes(all_cache)}; "
+        f"the patterns save {1 - flops / all_flops:.1%} and {1 - cache / all_cache:.1%}."
+    )
+
+
+def reduced(config: GPTConfig) -> dict[str, int]:
+    """The sizes of a configuration's patterns as drawn: to `POSITIONS` as the true ones are to the context."""
+    variants = config.summary_variants or 1
+
+    def shrunk(n: int | None, least: int) -> int:
+        return max(least, round((n or 0) * POSITIONS / config.n_ctx))
+
+    stride = shrunk(config.stride, max(2, variants))
+    return {
+        "band_width": shrunk(config.band_width, 2),
+        "stride": stride,
+        "summary_width": min(shrunk(config.summary_width, 1), stride // variants),
+        "summary_variants": variants,
+    }
+
+
+def pictures(models: Sequence[Model]) -> list[Picture]:
+    """One for each pattern that looks different, with the layers that have it."""
+    where: dict[tuple[str, Pattern], list[str]] = {}
+    for name, config, _ in models:
+        drawn = reduced(config)
+        kinds = [config.attention[layer % len(config.attention)] for layer in range(config.n_layer)]
+        for kind in dict.fromkeys(kinds):
+            pattern, fields = PATTERNS[kind]
+            sizes = [
+                f", `{field}` {getattr(config, field)} of {config.n_ctx} drawn as {drawn[field]} of {POSITIONS}"
+                for field in fields
+                if field != "summary_variants"
+            ]
+            layers = f"{name}, {kinds.count(kind)} of {config.n_layer} layers{''.join(sizes)}"
+            where.setdefault((kind, pattern(*(drawn[field] for field in fields))), []).append(layers)
+    return [
+        Picture(pattern, f"{kind}: {DEFINITIONS[kind]}. {'; '.join(layers)}.")
+        for (kind, pattern), layers in where.items()
+    ]

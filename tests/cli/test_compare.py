@@ -1,0 +1,325 @@
+import contextlib
+import fcntl
+import json
+import math
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from unittest.mock import Mock
+
+import pyte
+import pytest
+from conftest import STORY_FOLDER
+
+import gptcompare as gc
+from gptcompare.cli import main
+from gptcompare.side_by_side import describe, rows, speeds, summary, text_summary
+
+HEADERS = [(name, describe(gc.GPTConfig.preset(name))) for name in ("nano-gpt2", "nano-gpt3")]
+PROMPT = "Once upon a time"
+
+
+def expected_rows(prompt, width, **options):
+    comparison = gc.compare(prompt, **options)
+    columns = rows(HEADERS, [prompt + side.text for side in comparison.sides], width)
+    return [*columns, "", *summary(comparison, width).splitlines()]
+
+
+class Terminal:
+    """The command in a pseudo-terminal whose screen is emulated."""
+
+    def __init__(self, *arguments, columns=80, lines=200):
+        self.screen = pyte.Screen(columns, lines)
+        self.stream = pyte.ByteStream(self.screen)
+        self.terminal, inside = pty.openpty()
+        self.resize(columns, lines)
+        command = [sys.executable, "-c", "import sys; from gptcompare.cli import main; sys.exit(main())", "compare"]
+        self.process = subprocess.Popen(
+            [*command, *arguments], stdout=inside, stderr=subprocess.PIPE, stdin=inside, start_new_session=True
+        )
+        os.close(inside)
+
+    def resize(self, columns, lines):
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.screen.resize(lines, columns)
+
+    def read(self, until=None):
+        """Feed the screen until a text is on it, or to the end."""
+        with contextlib.suppress(OSError):  # the end of a pseudo-terminal
+            while data := os.read(self.terminal, 4096):
+                self.stream.feed(data)
+                if until is not None and until in "\n".join(self.screen.display):
+                    return
+        assert until is None
+
+    def rows(self):
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip("\n").split("\n")
+
+    def end(self):
+        self.read()
+        _, err = self.process.communicate(timeout=60)
+        os.close(self.terminal)
+        return self.process.returncode, err.decode()
+
+
+class TestTerminal:
+    @pytest.mark.parametrize("width", [60, 80, 200])
+    def test_two_columns_as_wide_as_the_window(self, width):
+        terminal = Terminal(PROMPT, "--max-new-tokens", "30", columns=width)
+        status, err = terminal.end()
+        assert status == 0
+        assert terminal.rows() == expected_rows(PROMPT, width, max_new_tokens=30)
+        assert "tokens per second" in err
+
+    def test_a_window_too_narrow_has_one_text_after_the_other(self):
+        terminal = Terminal(PROMPT, "--max-new-tokens", "12", columns=45)
+        assert terminal.end()[0] == 0
+        text = " ".join("".join(line.ljust(45) for line in terminal.rows()).split())
+        first, second = (side.text for side in gc.compare(PROMPT, max_new_tokens=12).sides)
+        positions = [text.index(part) for part in ("nano-gpt2: 4 layers", first, "nano-gpt3: 4 layers", second)]
+        assert positions == sorted(positions)
+        assert "│" not in text
+
+    def test_wide_characters_and_emoji_keep_the_columns_apart(self):
+        prompt = "昔々ある所に、おじいさんと 🐇🐺 naïve — the"
+        terminal = Terminal(prompt, "--max-new-tokens", "20", columns=60)
+        assert terminal.end()[0] == 0
+        lines = terminal.rows()
+        lines = lines[: lines.index("")]
+        assert "🐇" in "".join(lines)
+        assert {line.index("│") + sum(_is_wide(c) for c in line[: line.index("│")]) for line in lines} == {29}
+
+    def test_a_window_that_is_resized_while_they_write_is_drawn_anew(self):
+        terminal = Terminal(PROMPT, "--max-new-tokens", "400", columns=120)
+        terminal.read(until=PROMPT)
+        terminal.resize(70, 200)
+        assert terminal.end()[0] == 0
+        assert terminal.rows()[-len(expected_rows(PROMPT, 70, max_new_tokens=400)) :] == expected_rows(
+            PROMPT, 70, max_new_tokens=400
+        )
+
+    def test_ctrl_c_leaves_what_was_written_and_status_130(self):
+        terminal = Terminal(PROMPT, "--max-new-tokens", "500")
+        terminal.read(until=PROMPT)
+        time.sleep(0.1)
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        status, err = terminal.end()
+        assert status == 130
+        assert "Traceback" not in err
+        lines = terminal.rows()
+        n_header = next(n for n, line in enumerate(lines) if line.startswith("─")) + 1
+        for number, side in enumerate(gc.compare(PROMPT, max_new_tokens=500).sides):
+            written = " ".join(line.split("│")[number].strip() for line in lines[n_header:])
+            assert len(written) >= len(PROMPT)
+            assert (PROMPT + side.text).split()[: len(written.split()) - 1] == written.split()[:-1]
+        assert not any("log-probability" in line for line in lines)
+
+
+def _is_wide(character):
+    return pyte.screens.wcwidth(character) == 2 if character else False
+
+
+class TestPiped:
+    def test_one_text_after_the_other_and_the_summary(self, capsys):
+        assert main(["compare", PROMPT, "--max-new-tokens", "10"]) == 0
+        out, err = capsys.readouterr()
+        comparison = gc.compare(PROMPT, max_new_tokens=10)
+        texts = [
+            f"{name}: {text}\n\n{PROMPT}{side.text}\n"
+            for (name, text), side in zip(HEADERS, comparison.sides, strict=True)
+        ]
+        assert out == "\n".join(texts) + "\n" + summary(comparison) + "\n"
+        assert err.split()[:2] == ["nano-gpt2", "nano-gpt3"]
+
+    @pytest.mark.parametrize("width", [60, 130])
+    def test_columns_of_the_width_that_is_asked_for(self, width, capsys):
+        assert main(["compare", PROMPT, "--max-new-tokens", "10", "--width", str(width)]) == 0
+        assert capsys.readouterr().out.splitlines() == expected_rows(PROMPT, width, max_new_tokens=10)
+
+    def test_ctrl_c_while_finished_columns_are_made_shows_them_as_far_as_they_are(self, monkeypatch, capsys):
+        monkeypatch.setattr(
+            "gptcompare.comparison.whole_tokens", Mock(side_effect=AssertionError("the comparison was asked for"))
+        )
+        pieces = iter([(0, " one"), (1, " two")])
+
+        def interrupted(stream):
+            for piece in pieces:
+                return piece
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("gptcompare.comparison.ComparisonStream.__next__", interrupted)
+        assert main(["compare", PROMPT, "--width", "80"]) == 130
+        assert capsys.readouterr().out.splitlines() == rows(HEADERS, [PROMPT] * 2, 80)
+
+    def test_a_terminal_that_knows_no_control_sequences_gets_none(self, monkeypatch):
+        monkeypatch.setenv("TERM", "dumb")
+        terminal = Terminal(PROMPT, "--max-new-tokens", "5", columns=120)
+        raw = []
+        monkeypatch.setattr(terminal.stream, "feed", raw.append)
+        assert terminal.end()[0] == 0
+        assert b"\x1b" not in b"".join(raw)
+        assert b"".join(raw).count(PROMPT.encode()) == 2
+
+    def test_ctrl_c_in_a_pipe_leaves_both_texts(self):
+        with subprocess.Popen(
+            [sys.executable, "-m", "gptcompare", "compare", PROMPT, "--max-new-tokens", "500"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stdout.readline().startswith("nano-gpt2: ")
+            process.stdout.readline()
+            time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            out, err = process.stdout.read(), process.stderr.read()  # communicate loses what readline has read ahead
+        assert process.returncode == 130
+        assert "Traceback" not in err
+        assert out.count(PROMPT) == 2
+        assert "nano-gpt3: " in out
+
+
+class TestJson:
+    def test_it_is_the_comparison_and_the_same_for_the_same_seed(self, capsys):
+        command = ["compare", PROMPT, "--max-new-tokens", "10", "--temperature", "0.9", "--top-k", "50", "--seed", "5"]
+        assert main([*command, "--json"]) == main([*command, "--json"]) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert first == second
+        options = {"max_new_tokens": 10, "temperature": 0.9, "top_k": 50, "seed": 5, "stop": []}
+        assert json.loads(first) == json.loads(json.dumps(gc.compare(PROMPT, **options).to_dict()))
+
+    def test_a_text_that_is_read(self, tmp_path, capsys):
+        (tmp_path / "text").write_text("The king — ran.", encoding="utf-8")
+        assert main(["compare", "--text", str(tmp_path / "text"), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == gc.compare_text("The king — ran.").to_dict()
+
+
+def test_a_text_is_read_by_all_models(tmp_path, capsys):
+    (tmp_path / "text").write_text("The king had three daughters.", encoding="utf-8")
+    assert main(["compare", "--text", str(tmp_path / "text"), "--models", f"nano-gpt2,{STORY_FOLDER}"]) == 0
+    expected = text_summary(gc.compare_text("The king had three daughters.", ["nano-gpt2", STORY_FOLDER]))
+    assert capsys.readouterr().out == expected + "\n"
+
+
+class TestGPT3Samples:
+    """As OpenAI published them: a sample may hold several documents, each of which is read by itself."""
+
+    SAMPLES = ("A king had three daughters.<|endoftext|>The second text", "The third.<|endoftext|>", "qXz\n~~ 4th")
+    DOCUMENTS = ("A king had three daughters.", "The second text", "The third.", "qXz\n~~ 4th")
+
+    @pytest.fixture(autouse=True)
+    def samples(self, monkeypatch):
+        monkeypatch.setattr("gptcompare.cli.compare.gpt3_samples", lambda: [*self.SAMPLES])
+
+    def test_each_document_is_read_by_itself(self, capsys):
+        assert main(["compare", "--text", "gpt3-samples", "--json"]) == 0
+        expected = [gc.compare_text(text).to_dict() for text in self.DOCUMENTS]
+        assert json.loads(capsys.readouterr().out) == expected
+
+    def test_the_summary_has_the_spread_and_the_extremes(self, capsys):
+        assert main(["compare", "--text", "gpt3-samples", "--width", "100"]) == 0
+        out = capsys.readouterr().out
+        readings = [gc.compare_text(text).reading for text in self.DOCUMENTS]
+        lines = {line.split("  ")[0]: line.split()[-2:] for line in out.splitlines()}
+        for n in range(2):
+            bits = sorted(reading.bits_per_byte[n] for reading in readings)
+            assert lines["lowest"][n] == f"{bits[0]:.3f}"
+            assert lines["median"][n] == f"{(bits[1] + bits[2]) / 2:.3f}"
+            assert lines["highest"][n] == f"{bits[3]:.3f}"
+            total = -sum(sum(reading.logprobs[n]) for reading in readings) / math.log(2)
+            assert lines["all together"][n] == f"{total / sum(reading.n_bytes[n] for reading in readings):.3f}"
+        assert "Most surprising to nano-gpt2: 'qXz ~~ 4th'" in out
+
+    def test_the_first_ones_alone(self, capsys):
+        assert main(["compare", "--text", "gpt3-samples", "--first", "2", "--json"]) == 0
+        assert [result["text"] for result in json.loads(capsys.readouterr().out)] == [*self.DOCUMENTS[:2]]
+
+    @pytest.mark.parametrize("arguments", [["--first", "0"], ["--html", "x.html"]])
+    def test_what_does_not_go_with_them_is_refused(self, arguments, capsys):
+        assert main(["compare", "--text", "gpt3-samples", *arguments]) == 2
+        assert "--text gpt3-samples" in capsys.readouterr().err
+
+
+class TestReport:
+    def test_it_answers_the_four_questions_of_the_models_that_are_named(self, capsys):
+        assert main(["compare", "--report", "--models", "gpt2-xl,gpt3-175b"]) == 0
+        out = capsys.readouterr().out
+        assert out == gc.report(["gpt2-xl", "gpt3-175b"]).to_markdown()
+        assert [line for line in out.splitlines() if line.startswith("## ")][:4] == [
+            "## 1. Structure", "## 2. Training data", "## 3. Performance", "## 4. Applications",
+        ]  # fmt: skip
+
+    def test_it_is_of_the_pair_if_none_is_named_and_a_page_if_that_is_asked_for(self, tmp_path, capsys):
+        assert main(["compare", "--report", "--html", str(tmp_path / "report.html")]) == 0
+        assert capsys.readouterr().out == ""
+        html = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert html == gc.report(["nano-gpt2", "nano-gpt3"]).to_html()
+
+    def test_an_unknown_model_is_refused(self, capsys):
+        assert main(["compare", "--report", "--models", "gpt2,gpt5"]) == 2
+        assert "unknown model 'gpt5'" in capsys.readouterr().err
+
+
+def test_a_page_is_written_with_the_rest(tmp_path, capsys):
+    path = tmp_path / "page.html"
+    assert main(["compare", PROMPT, "--max-new-tokens", "5", "--html", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert f"wrote {path}" in err
+    html = path.read_text(encoding="utf-8")
+    assert html.startswith("<!DOCTYPE html>")
+    assert out.splitlines()[-1] in html.replace("&#x27;", "'")
+
+
+def test_a_link_stays_and_what_it_points_to_is_the_page(tmp_path, capsys):
+    (tmp_path / "link").symlink_to(tmp_path / "page.html")
+    assert main(["compare", "--report", "--html", str(tmp_path / "link")]) == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_device_is_written_to_and_not_replaced(capsys):
+    assert main(["compare", "--report", "--html", "/dev/null"]) == 0
+    assert not Path("/dev/null").is_file()
+
+
+def test_a_text_is_read_byte_for_byte(tmp_path, monkeypatch, capsys):
+    (tmp_path / "text").write_bytes(b"one\r\ntwo\r\n")
+    assert main(["compare", "--text", str(tmp_path / "text"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_bytes"] == [10, 10]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["x", "--models", "nano-gpt2,no-such-model"], "no-such-model"),
+        (["x", "--models", "nano-gpt2,"], "has an empty name"),
+        (["--report", "--json"], "--report goes with --models and --html"),
+        (["x", "--width", "0"], "width must be at least 1"),
+        (["x", "--temperature", "-1"], "temperature must be 0"),
+        (["x", "--html", "."], "is not the name of a file"),
+        (["x", "--html", ""], "is not the name of a file"),
+        (["x", "--html", "no-such-folder/x.html"], "there is no folder 'no-such-folder'"),
+        (["--text", "no-such-file"], "no-such-file"),
+        (["x", "--first", "3"], "--first goes with --text gpt3-samples"),
+    ],
+)
+def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
+    assert main(["compare", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["x", "--text", "y"]])
+def test_either_a_prompt_or_a_text_is_asked_for(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", *arguments])
+    assert "usage" in capsys.readouterr().err
+
+
+def test_the_clock_s_lines_name_the_models():
+    assert speeds(gc.compare(PROMPT, max_new_tokens=3).sides).splitlines()[0].split() == ["nano-gpt2", "nano-gpt3"]
