@@ -65,6 +65,17 @@ def causal_attention(queries: Array, keys: Array, values: Array, pattern: Patter
     return mixed
 
 
+def attention_pattern(queries: Array, keys: Array, pattern: Pattern) -> Array:
+    """Each query's weights of all keys, 0 of those that it does not see: (H, T, K), (H, S, K) -> (H, T, S)."""
+    weights = np.zeros((*queries.shape[:2], keys.shape[1]), queries.dtype)
+    for (heads, own), (_, seen), visible in parts(queries.shape[1], keys.shape[1], pattern):
+        exponentials, totals = attention_weights(queries[heads, own], keys[heads, seen], visible)
+        exponentials /= totals
+        block = weights[heads, own]  # a view
+        block[:, :, seen] = exponentials
+    return weights
+
+
 def attention_weights(queries: Array, keys: Array, visible: Mask | None) -> tuple[Array, Array]:
     """The exponentials of the scaled scores, (H, T, S), and each query's sum of them, (H, T, 1), not yet divided by it.
 

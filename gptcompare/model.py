@@ -9,21 +9,25 @@ Letters: B batch, T new tokens, D width of the residual stream, H heads, K width
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .attention import causal_attention
+from .attention import attention_pattern, causal_attention
 from .config import GPTConfig
 from .kv_cache import KVCache, LayerCache
 from .ops import ACTIVATION, layer_norm, linear
 from .parameters import block_shapes, check_parameters, in_fast_order, initial_parameters
 from .patterns import Pattern
 
+if TYPE_CHECKING:
+    from .inspection import Trace
+
 Array = npt.NDArray[np.floating[Any]]
 Ids = npt.NDArray[np.intp]
+Hook: TypeAlias = Callable[[str, Array], Array]  # a place of the forward pass, what is there -> what goes on from there
 
 # Tokens that go through the layers together: enough for matrix products at full speed, few enough that the
 # temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
@@ -136,7 +140,20 @@ class GPT:
             raise ValueError(f"capacity must be between 1 and the model's context of {n_ctx} tokens, got {capacity}")
         return KVCache.empty(self.config, batch, capacity or n_ctx, self.dtype)
 
-    def __call__(self, ids: npt.ArrayLike, cache: KVCache | None = None, *, last_only: bool = False) -> Array:
+    def trace(self, ids: npt.ArrayLike, record: Iterable[str] = ("*",)) -> Trace:
+        """What happens inside while the model reads: see `gptcompare.inspection.trace`."""
+        from .inspection import trace
+
+        return trace(self, ids, record)
+
+    def __call__(
+        self,
+        ids: npt.ArrayLike,
+        cache: KVCache | None = None,
+        *,
+        last_only: bool = False,
+        hook: Hook | None = None,
+    ) -> Array:
         """The logits of the token that follows each given one.
 
         Parameters
@@ -147,6 +164,9 @@ class GPT:
             Of as many sequences as `ids` has rows; extended by the new tokens.
         last_only : bool
             Give the logits of the last position alone, and spare computing the others.
+        hook : function of a name and an array, optional
+            Is called at each named place of the forward pass with what is there, and gives what goes on in its place:
+            see `gptcompare.inspection`. It sees all new tokens at once, and cannot be had together with a cache.
 
         Returns
         -------
@@ -160,49 +180,67 @@ class GPT:
         """
         checked = check_ids(ids, self.config)
         batch, n_new = checked.shape
+        if hook is not None and cache is not None:
+            raise ValueError("a hook sees whole sequences: call the model without a cache")
         if cache is None:
             cache = self.new_cache(batch, capacity=min(n_new, self.config.n_ctx))
         self._check_room(cache, batch, n_new)
 
         x: Array = np.empty((batch, n_new, self.config.d_model), self.dtype)
-        for start in range(0, n_new, CHUNK):
-            chunk = slice(start, start + CHUNK)
-            x[:, chunk] = self._forward(checked[:, chunk], cache)
-        logits = self._unembed(x[:, -1] if last_only else x)
+        step = CHUNK if hook is None else n_new
+        for start in range(0, n_new, step):
+            chunk = slice(start, start + step)
+            x[:, chunk] = self._forward(checked[:, chunk], cache, hook)
+        logits = self.unembed(x[:, -1] if last_only else x, hook)
         return logits if np.ndim(ids) == 2 else logits[0]
 
-    def _forward(self, ids: Ids, cache: KVCache) -> Array:
+    def _forward(self, ids: Ids, cache: KVCache, hook: Hook | None) -> Array:
         """The residual stream after the last block, (B, T, D), of a chunk of new tokens."""
         T = ids.shape[1]
         positions = np.add.outer(cache.n_tokens, np.arange(T))
-        x: Array = self._parameters["wte.weight"][ids] + self._parameters["wpe.weight"][positions]
+        at = hook or _pass_on
+        x: Array = at("hook_embed", self._parameters["wte.weight"][ids])
+        x = x + at("hook_pos_embed", self._parameters["wpe.weight"][positions])
         for layer, block in enumerate(self._blocks):
             caches = [sequence.layers[layer] for sequence in cache.sequences]
-            x = self._block(x, block, self.config.pattern_of(layer), caches, positions)
+            x = self._block(x, block, self.config.pattern_of(layer), caches, positions, _in_block(hook, layer))
         for sequence in cache.sequences:
             sequence.n_tokens += T
         return x
 
     def _block(
-        self, x: Array, p: dict[str, Array], pattern: Pattern, caches: list[LayerCache], positions: Ids
+        self,
+        x: Array,
+        p: dict[str, Array],
+        pattern: Pattern,
+        caches: list[LayerCache],
+        positions: Ids,
+        hook: Hook | None,
     ) -> Array:
         """Attention and feed-forward layer, each reading a normalised residual stream and adding to it: (B, T, D)."""
-        eps = self.config.layer_norm_eps
+        eps, at = self.config.layer_norm_eps, hook or _pass_on
 
-        normed = layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps)
+        x = at("hook_resid_pre", x)
+        normed = at("ln1.hook_normalized", layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps))
         qkv = linear(normed, p["attn.c_attn.weight"], p["attn.c_attn.bias"])
-        heads = self._attend(qkv, pattern, caches, positions)
-        x += linear(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"])
+        heads = self._attend(qkv, pattern, caches, positions, hook)
+        x += at("hook_attn_out", linear(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"]))
 
-        normed = layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps)
-        hidden = ACTIVATION[self.config.activation](linear(normed, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]))
-        x += linear(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"])
-        return x
+        x = at("hook_resid_mid", x)
+        normed = at("ln2.hook_normalized", layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps))
+        hidden = at("mlp.hook_pre", linear(normed, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]))
+        hidden = at("mlp.hook_post", ACTIVATION[self.config.activation](hidden))
+        x += at("hook_mlp_out", linear(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"]))
+        return at("hook_resid_post", x)
 
-    def _attend(self, qkv: Array, pattern: Pattern, caches: list[LayerCache], positions: Ids) -> Array:
+    def _attend(
+        self, qkv: Array, pattern: Pattern, caches: list[LayerCache], positions: Ids, hook: Hook | None
+    ) -> Array:
         """Every sequence over its own keys: (B, T, 3 H K) -> (B, T, H K)."""
         B, T, _ = qkv.shape
         H, K = self.config.n_head, self.config.d_head
+        if hook is not None:
+            return self._attend_in_sight(qkv.reshape(B, T, 3, H, K), pattern, hook)
         queries, keys, values = qkv.reshape(B, T, 3, H, K).transpose(2, 0, 3, 1, 4)  # each (B, H, T, K)
         heads: Array = np.empty((B, T, H, K), qkv.dtype)
         for row, cache in enumerate(caches):
@@ -211,10 +249,20 @@ class GPT:
             heads[row] = mixed.swapaxes(0, 1)  # (H, T, K) -> (T, H, K)
         return heads.reshape(B, T, H * K)
 
-    def _unembed(self, x: Array) -> Array:
+    @staticmethod
+    def _attend_in_sight(qkv: Array, pattern: Pattern, hook: Hook) -> Array:
+        """The same for whole sequences and with the weights of all keys, those that are not seen too, in the open."""
+        queries, keys, values = (hook(f"attn.hook_{name}", qkv[:, :, n]) for n, name in enumerate("qkv"))
+        queries, keys = queries.swapaxes(1, 2), keys.swapaxes(1, 2)  # (B, T, H, K) -> (B, H, T, K)
+        weights = np.stack([attention_pattern(*of_row, pattern) for of_row in zip(queries, keys, strict=True)])
+        mixed = hook("attn.hook_pattern", weights) @ values.swapaxes(1, 2)
+        heads = hook("attn.hook_z", mixed.swapaxes(1, 2))  # (B, T, H, K)
+        return heads.reshape(*heads.shape[:2], -1)
+
+    def unembed(self, x: Array, hook: Hook | None = None) -> Array:
         """Final layer norm and output matrix: (..., D) -> (..., V)."""
-        p = self._parameters
-        x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], self.config.layer_norm_eps)
+        p, at = self._parameters, hook or _pass_on
+        x = at("ln_final.hook_normalized", layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], self.config.layer_norm_eps))
         output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
         return (x.reshape(-1, x.shape[-1]) @ output).reshape(*x.shape[:-1], -1)
 
@@ -225,6 +273,16 @@ class GPT:
             if (sequence.config, sequence.dtype) != (self.config, self.dtype):
                 raise ValueError("the cache is that of another model: make one with this model's new_cache()")
             check_room(sequence.n_tokens, n_new, min(sequence.capacity, self.config.n_ctx), self.config)
+
+
+def _pass_on(name: str, array: Array) -> Array:
+    """What there is without a hook."""
+    return array
+
+
+def _in_block(hook: Hook | None, layer: int) -> Hook | None:
+    """The hook for the places of a block, which have the block's name in front."""
+    return None if hook is None else lambda name, array: hook(f"blocks.{layer}.{name}", array)
 
 
 def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids") -> Ids:

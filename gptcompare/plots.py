@@ -5,12 +5,21 @@ Each function takes the axes to draw on, or makes them, and returns them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from .attention import visible_keys
+from .config import GPTConfig
+from .patterns import Pattern
+from .presets import published
+from .table import table
 from .training import Metrics
+from .units import in_letters
+
+Array = npt.NDArray[np.floating[Any]]
 
 # Okabe and Ito's, which eyes of every kind tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -55,6 +64,134 @@ def loss_curve(metrics: Sequence[Metrics], ax: Any = None, *, label: str = "") -
     return ax
 
 
+def attention_map(weights: Array, tokens: Sequence[str] | None = None, ax: Any = None) -> Any:
+    """How much each query looks at each key: rows are queries, columns keys, darker is more.
+
+    Parameters
+    ----------
+    weights : (T, S)
+        Of one head, such as `trace.patterns()[layer, head]`.
+    tokens : S texts, optional
+        Names for the keys, the last T of which are the queries.
+    ax : matplotlib axes, optional
+        New ones if not given.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not a matrix, or there is not a token for each key.
+    ImportError
+        If matplotlib is not installed.
+    """
+    if np.ndim(weights) != 2:
+        raise ValueError(f"weights must be those of one head, (queries, keys), got shape {np.shape(weights)}")
+    T, S = np.shape(weights)
+    ax = _axes(ax, (0.8 + 0.25 * S, 0.8 + 0.25 * T) if tokens is not None else (4, 4))
+    ax.imshow(weights, cmap="Blues", vmin=0, vmax=max(float(np.max(weights)), 1e-9))
+    if tokens is not None:
+        if len(tokens) != S:
+            raise ValueError(f"there are {len(tokens)} tokens for {S} keys")
+        ax.set_xticks(range(S), [_label(token) for token in tokens], rotation=90)
+        ax.set_yticks(range(T), [_label(token) for token in tokens[S - T :]])
+    ax.set_xlabel("key")
+    ax.set_ylabel("query")
+    return ax
+
+
+def attention_pattern(pattern: Pattern, n: int = 32, ax: Any = None) -> Any:
+    """Which keys each of n queries may see, as `patterns.py` defines it."""
+    ax = attention_map(visible_keys(n, n, pattern).astype(np.float32), ax=ax)
+    sizes = [f"{name} {size}" for name, size in vars(pattern).items()]
+    ax.set_title(", ".join([type(pattern).__name__.lower(), *sizes]))
+    return ax
+
+
+def logit_lens(logprobs: Array, tokens: Sequence[str], decode: Callable[[list[int]], str], ax: Any = None) -> Any:
+    """The likeliest next token after each layer and each token, on its probability as colour.
+
+    Parameters
+    ----------
+    logprobs : (L + 1, T, V)
+        Of `gptcompare.inspection.logit_lens`.
+    tokens : T texts
+        That were read.
+    decode : function
+        Ids to text, such as `Tokenizer.decode`.
+    ax : matplotlib axes, optional
+    """
+    n_layers, T, _ = logprobs.shape
+    ax = _axes(ax, (1.0 + 0.85 * T, 0.8 + 0.35 * n_layers))
+    best = logprobs.argmax(axis=-1)
+    probability = np.exp(logprobs.max(axis=-1))
+    ax.imshow(probability, cmap="Blues", vmin=0, vmax=1, aspect="auto", origin="lower")
+    for layer, position in np.ndindex(n_layers, T):
+        shade = "white" if probability[layer, position] > 0.6 else "black"
+        text = _label(decode([int(best[layer, position])]))
+        ax.text(position, layer, text, ha="center", va="center", fontsize=8, color=shade)
+    ax.set_xticks(range(T), [_label(token) for token in tokens], rotation=45, ha="right")
+    ax.set_yticks(range(n_layers), ["embedding", *(f"block {n}" for n in range(n_layers - 1))])
+    ax.set_xlabel("after this token")
+    return ax
+
+
+def surprise(tokens: Sequence[str], logprobs: Sequence[float], ax: Any = None, *, label: str = "") -> Any:
+    """How surprising each token is, in bits, as a line of steps; several models may share the axes.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+    logprobs : sequence of float
+        Of each token, in nats.
+    ax : matplotlib axes, optional
+    label : str
+        Of the model, where several share the axes.
+    """
+    if len(tokens) != len(logprobs):
+        raise ValueError(f"there are {len(tokens)} tokens and {len(logprobs)} log-probabilities")
+    ax = _axes(ax, (1.5 + 0.28 * len(tokens), 3.5))
+    bits = -np.asarray(logprobs) / np.log(2)
+    ax.step(range(len(tokens)), bits, where="mid", color=COLOURS[len(ax.get_lines()) % len(COLOURS)], label=label)
+    ax.set_xticks(range(len(tokens)), [_label(token) for token in tokens], rotation=90)
+    ax.set_ylabel("surprise, bits")
+    ax.set_ylim(bottom=0)
+    ax.grid(axis="y", alpha=0.3)
+    if label:
+        ax.legend()
+    return ax
+
+
+def size_ladder(names: Sequence[str] | None = None, ax: Any = None) -> Any:
+    """Parameters of published models on a logarithmic scale, a colour for each family.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        As `gptcompare.table` takes them; GPT-2's and GPT-3's sizes if not given.
+    ax : matplotlib axes, optional
+    """
+    chosen = table(names).names
+    families = list(dict.fromkeys(published(name).family for name in chosen))
+    ax = _axes(ax, (7, 0.9 + 0.3 * len(chosen)))
+    for row, name in enumerate(chosen):
+        n_params, family = GPTConfig.preset(name).n_params, published(name).family
+        ax.barh(row, n_params, color=COLOURS[families.index(family) % len(COLOURS)], label=family)
+        ax.annotate(f" {in_letters(n_params)}", (n_params, row), va="center")
+    ax.set_xscale("log")
+    ax.set_xlim(right=10 * max(GPTConfig.preset(name).n_params for name in chosen))
+    ax.set_yticks(range(len(chosen)), chosen)
+    ax.invert_yaxis()
+    ax.set_xlabel("parameters")
+    handles, labels = ax.get_legend_handles_labels()
+    by_family = dict(zip(labels, handles, strict=True))
+    ax.legend(by_family.values(), by_family.keys(), loc="upper right")
+    return ax
+
+
+def _label(token: str) -> str:
+    """A token as a label: its spaces and ends of line visible, and nothing in it read as a formula."""
+    return token.replace(" ", "␣").replace("\n", "⏎").replace("$", r"\$")
+
+
 def _running_mean(values: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:
     """Of each value and the `width` - 1 before it, or of as many as there are."""
     sums = np.cumsum(values)
@@ -62,11 +199,11 @@ def _running_mean(values: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, A
     return np.asarray(sums / np.minimum(np.arange(1, len(values) + 1), width))
 
 
-def _axes(ax: Any) -> Any:
+def _axes(ax: Any, size: tuple[float, float] = (7, 4)) -> Any:
     if ax is not None:
         return ax
     try:
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError('pictures need matplotlib: pip install "gptcompare[plots]"') from None
-    return plt.subplots(figsize=(7, 4), layout="constrained")[1]
+    return plt.subplots(figsize=size, layout="constrained")[1]

@@ -1,0 +1,214 @@
+"""What happens inside: attention patterns, the residual stream, what each part contributes, and what if it did not.
+
+The places of the forward pass have the names that users of TransformerLens know (github.com/TransformerLensOrg,
+HookedTransformer), with B sequences of T tokens, width D, H heads of width K, MLP width M, vocabulary V:
+
+    hook_embed, hook_pos_embed                        (B, T, D)
+    blocks.N.hook_resid_pre, hook_resid_mid, hook_resid_post    (B, T, D)   residual stream before, between and after
+    blocks.N.ln1.hook_normalized, ln2.hook_normalized           (B, T, D)   what the two layers of the block read
+    blocks.N.attn.hook_q, hook_k, hook_v              (B, T, H, K)
+    blocks.N.attn.hook_pattern                        (B, H, T, T)    weights of each query's keys, with sum 1
+    blocks.N.attn.hook_z                              (B, T, H, K)    what each head gives to the output matrix
+    blocks.N.hook_attn_out, hook_mlp_out              (B, T, D)       what the layer adds to the residual stream
+    blocks.N.mlp.hook_pre, mlp.hook_post              (B, T, M)       before and after the activation
+    ln_final.hook_normalized                          (B, T, D)       what the output matrix reads
+
+A hook is a function of such a name and the array there; what it returns goes on in its place, and is written to by the
+steps that follow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .model import GPT, Hook
+from .ops import log_softmax
+
+Array = npt.NDArray[np.floating[Any]]
+Change: TypeAlias = Callable[[Array], Array]
+
+EVERYTHING = ("*",)
+
+
+@dataclass(frozen=True)
+class Trace(Mapping[str, Array]):
+    """Name of a place -> the array that was there; of one sequence, without the axis B.
+
+    Attributes
+    ----------
+    model : GPT
+    ids : integers, (T,) or (B, T)
+    logits : (T, V) or (B, T, V)
+    arrays : dict of name -> array
+        What was recorded.
+    """
+
+    model: GPT
+    ids: npt.NDArray[np.intp]
+    logits: Array
+    arrays: dict[str, Array]
+
+    def __getitem__(self, name: str) -> Array:
+        try:
+            return self.arrays[name]
+        except KeyError:
+            recorded = ", ".join(self.arrays) or "nothing"
+            raise KeyError(f"{name} is not in the trace: recorded was {recorded}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def patterns(self) -> Array:
+        """The attention of all layers: (..., L, H, T, T)."""
+        return self._of_layers("attn.hook_pattern", axis=-4)
+
+    def residual_stream(self) -> Array:
+        """Before the first block and after each: (..., L + 1, T, D)."""
+        first = self["blocks.0.hook_resid_pre"]
+        return np.concatenate([np.expand_dims(first, -3), self._of_layers("hook_resid_post", axis=-3)], axis=-3)
+
+    def _of_layers(self, name: str, axis: int) -> Array:
+        layers = range(self.model.config.n_layer)
+        return np.stack([self[f"blocks.{layer}.{name}"] for layer in layers], axis=axis)
+
+
+def trace(model: GPT, ids: npt.ArrayLike, record: Iterable[str] = EVERYTHING) -> Trace:
+    """Let a model read, and keep what is at the named places.
+
+    Parameters
+    ----------
+    model : GPT
+    ids : integers, (T,) or (B, T)
+    record : names, in which "*" stands for anything
+        Such as "*.attn.hook_pattern"; everything if not given, which takes about L (16 D + 2 M + H T) numbers a token.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the model does; or if a name is that of no place.
+    """
+    if isinstance(record, str):
+        raise TypeError(f"record must be several names, such as [{record!r}], got {record!r}")
+    wanted = list(record)
+    arrays: dict[str, Array] = {}
+    seen: list[str] = []
+
+    def keep(name: str, array: Array) -> Array:
+        seen.append(name)
+        if any(fnmatchcase(name, pattern) for pattern in wanted):
+            arrays[name] = array.copy() if np.ndim(ids) == 2 else array[0].copy()
+        return array
+
+    logits = model(ids, hook=keep)
+    for pattern in wanted:
+        if not any(fnmatchcase(name, pattern) for name in seen):
+            raise ValueError(f"no place is called {pattern!r}: there are {', '.join(seen)}")
+    return Trace(model, np.asarray(ids, np.intp), logits, arrays)
+
+
+def changing(changes: Mapping[str, Change]) -> Hook:
+    """A hook that puts at each named place what a function makes of the array there.
+
+    The function gets a copy, and may change it.
+
+        model(ids, hook=changing({"blocks.0.attn.hook_z": without_heads([2])}))
+    """
+
+    def hook(name: str, array: Array) -> Array:
+        change = changes.get(name)
+        if change is None:
+            return array
+        changed = change(array.copy())
+        if np.shape(changed) != array.shape:
+            raise ValueError(f"at {name} there must be {array.shape}, got {np.shape(changed)}")
+        return np.array(changed, array.dtype)
+
+    return hook
+
+
+def without_heads(heads: Iterable[int]) -> Change:
+    """Nothing in the place of what some heads give: for "attn.hook_z" and "attn.hook_q", "hook_k", "hook_v"."""
+    chosen = list(heads)
+
+    def change(array: Array) -> Array:
+        array[:, :, chosen] = 0
+        return array
+
+    return change
+
+
+def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
+    """What another trace has at that place, at all positions or some (Meng et al. 2022, arXiv:2202.05262, section 2).
+
+    Parameters
+    ----------
+    source : (T, ...) or (B, T, ...)
+        Of a trace of as many tokens.
+    positions : integers, optional
+    """
+    chosen = slice(None) if positions is None else list(positions)
+
+    def change(array: Array) -> Array:
+        array[:, chosen] = np.broadcast_to(source, array.shape)[:, chosen]
+        return array
+
+    return change
+
+
+def logit_lens(of: Trace) -> Array:
+    """What the model would predict if it ended after each block: log-probabilities, (..., L + 1, T, V).
+
+    The residual stream before the first block and after each, through the final layer norm and the output matrix
+    (nostalgebraist 2020, "interpreting GPT: the logit lens"). The last is the model's own prediction.
+    """
+    return log_softmax(of.model.unembed(of.residual_stream()))
+
+
+def attention_entropy(of: Trace) -> Array:
+    """How widely each query looks, in bits: (..., L, H, T); 0 if at one key, log2 of n if evenly at n."""
+    weights = of.patterns()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = np.where(weights > 0, -weights * np.log2(weights), 0)
+    entropy: Array = parts.sum(axis=-1)
+    return entropy
+
+
+def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
+    """What each part of the model adds to the logit of a token at a position; all together are the logit.
+
+    The residual stream is a sum, and the final layer norm is linear but for the division by the deviation, which is
+    that of the whole (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct path).
+
+    Returns
+    -------
+    dict of name -> float
+        "embedding", "position", "blocks.N.head.H", "blocks.N.attn.bias", "blocks.N.mlp" and "ln_final.bias".
+    """
+    config, p = of.model.config, of.model.parameters()
+    if np.ndim(of.ids) != 1:
+        raise ValueError("contributions are of one sequence: trace it alone")
+    output = p["wte.weight"][token] if config.tied_embeddings else p["lm_head.weight"][:, token]
+    last = of[f"blocks.{config.n_layer - 1}.hook_resid_post"][position].astype(np.float64)
+    direction = (p["ln_f.weight"].astype(np.float64) * output) / math.sqrt(last.var() + config.layer_norm_eps)
+    direction -= direction.mean()  # of each part, only what differs from its mean reaches the norm's output
+
+    parts: dict[str, Array] = {"embedding": of["hook_embed"][position], "position": of["hook_pos_embed"][position]}
+    for layer in range(config.n_layer):
+        here = f"blocks.{layer}"
+        heads = of[f"{here}.attn.hook_z"][position]  # (H, K)
+        weight = p[f"h.{layer}.attn.c_proj.weight"].reshape(config.n_head, config.d_head, -1)
+        parts |= {f"{here}.head.{head}": heads[head] @ weight[head] for head in range(config.n_head)}
+        parts[f"{here}.attn.bias"] = p[f"h.{layer}.attn.c_proj.bias"]
+        parts[f"{here}.mlp"] = of[f"{here}.hook_mlp_out"][position]
+    added = {name: float(part.astype(np.float64) @ direction) for name, part in parts.items()}
+    return {**added, "ln_final.bias": float(p["ln_f.bias"].astype(np.float64) @ output)}
