@@ -8,7 +8,7 @@ numbers, `checkpoints` reads published weights,
 
 __version__ = "0.1.0"
 
-from . import training
+from . import inspection, training
 from .checkpoints import CheckpointError, DownloadError, download
 from .comparison import Comparison, TextComparison, compare, compare_text
 from .completion import Completion
@@ -38,6 +38,7 @@ __all__ = [
     "compare",
     "compare_text",
     "download",
+    "inspection",
     "load",
     "presets",
     "report",

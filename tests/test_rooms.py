@@ -10,12 +10,15 @@ import gptcompare
 PACKAGE = Path(gptcompare.__file__).parent
 ROOMS = [
     "atomic_files", "units", "text_width", "progress", "patterns", "config", "presets", "vocabulary",
-    "tokenizer_files", "tokenizer", "parameters", "ops", "attention", "kv_cache", "model", "checkpoints",
-    "sampling", "stop_strings", "completion", "generation", "reading", "comparison", "training", "table",
-    "side_by_side", "pages", "report", "plots", "cli", "__main__",
+    "tokenizer_files", "tokenizer", "parameters", "ops", "attention", "kv_cache", "model", "inspection",
+    "checkpoints", "sampling", "stop_strings", "completion", "generation", "reading", "comparison", "training",
+    "table", "side_by_side", "pages", "report", "plots", "cli", "__main__",
 ]  # fmt: skip
 # A class's own constructors that open what lies below it: imported when called, and nowhere else.
-DOORS = {("config", "presets"), ("tokenizer", "checkpoints"), ("model", "checkpoints"), ("comparison", "pages")}
+DOORS = {
+    ("config", "presets"), ("tokenizer", "checkpoints"), ("model", "checkpoints"), ("model", "inspection"),
+    ("comparison", "pages"),
+}  # fmt: skip
 FRAMEWORKS = {"torch", "transformers", "tensorflow", "safetensors", "tiktoken", "tokenizers"}
 
 

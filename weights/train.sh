@@ -8,9 +8,9 @@ set -euo pipefail
 corpus=$1 runs=$2
 
 books() {
-    awk -F '\t' -v split="$1" -v folder="$corpus/" '
+    awk -F '\t' -v wanted="$1" -v folder="$corpus/" '
         NR == 1 { for (n = 1; n <= NF; n++) column[$n] = n }
-        $column["split"] == split { print folder $column["file"] }' "$corpus/MANIFEST.tsv"
+        $column["split"] == wanted { print folder $column["file"] }' "$corpus/MANIFEST.tsv"
 }
 mapfile -t texts < <(books train)
 mapfile -t held_out < <(books val | sed 's/^/--validation=/')
