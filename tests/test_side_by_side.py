@@ -164,7 +164,7 @@ class TestSummary:
     def test_it_says_where_the_texts_part_and_how_far_the_models_agree(self, compared):
         text = " ".join(summary(compared).split())
         parting = compared.parting
-        assert f"The texts part after {parting.position} token" in text
+        assert ("The texts part at once: " if parting.position == 0 else f"after {parting.position} token") in text
         for token, margin in zip(parting.tokens, parting.margins, strict=True):
             shown = repr(token.decode()).replace(" ", "␣")
             assert f"{shown} ({margin:+.2f})" in text
