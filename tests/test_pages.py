@@ -1,37 +1,13 @@
 import math
 import re
 from html import unescape
-from html.parser import HTMLParser
 
 import pytest
+from outline import Outline
 
 import gptcompare as gc
 from gptcompare.pages import fragment, page
 from gptcompare.side_by_side import summary, text_summary
-
-VOID = {"meta", "br", "link", "img"}
-
-
-class Outline(HTMLParser):
-    """Tags, attributes and text; a tag that is not closed in its place is an error."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.tags, self.text, self.titles = [], [], "", []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 import itertools
 import re
 import shlex
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from outline import Outline
 
 import gptcompare as gc
 from gptcompare.cli import _parser
@@ -19,7 +19,6 @@ MAIN = ["gpt2-xl", "gpt3-175b"]
 SAMPLE = ["gpt2", "gpt2-xl", "distilgpt2", "gpt3-xl", "gpt3-175b", "nano-gpt2", "nano-gpt3", "gpt-neo-1.3b", "opt-1.3b"]
 PAIRS = list(itertools.combinations(SAMPLE, 2))
 SEVERAL = [MAIN, ["nano-gpt2", "nano-gpt3"], ["gpt2-xl", "gpt3-xl", "gpt-neo-1.3b"], ["distilgpt2"]]
-VOID = {"meta", "path"}
 
 
 def section(text, title):
@@ -46,31 +45,6 @@ def sources(text):
     """Number in brackets -> the source."""
     lines = section(text, "Sources").strip().splitlines()
     return {f"[{n}]": line.removeprefix(f"{n}. ").replace("\\", "") for n, line in enumerate(lines, 1)}
-
-
-class Page(HTMLParser):
-    """Refuses tags that do not match; keeps elements and texts."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.texts = [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 class TestNames:
@@ -353,14 +327,14 @@ class TestDocument:
     @pytest.mark.parametrize("names", [[name] for name in gc.presets()] + SEVERAL, ids="-".join)
     def test_the_page_is_whole_and_loads_nothing(self, names):
         text = report(names).to_html()
-        page = Page(text)
-        tags = {tag for tag, _ in page.elements}
+        page = Outline(text)
+        tags = {tag for tag, _ in page.tags}
         assert {"html", "title", "table", "svg", "ol"} <= tags
         assert not tags & {"script", "link", "img", "iframe", "object", "embed"}
         assert not re.search(r"https?:|url\(|@import| on\w+=", text)
-        addresses = [attributes["href"] for _, attributes in page.elements if "href" in attributes]
+        addresses = [attributes["href"] for _, attributes in page.tags if "href" in attributes]
         assert addresses
-        ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+        ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
         assert {address[1:] for address in addresses} == ids
 
     @pytest.mark.parametrize("names", SEVERAL, ids="-".join)
@@ -374,7 +348,7 @@ class TestDocument:
 
     def test_both_forms_say_the_same(self):
         words = re.compile(r"[\w.%]+")
-        html = Page(report(MAIN).to_html()).texts
+        html = Outline(report(MAIN).to_html()).texts
         body = "".join(html[html.index("\n") :])
         for row in itertools.chain(*tables(report(MAIN).to_markdown())):
             for cell in row:

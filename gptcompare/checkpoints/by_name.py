@@ -40,13 +40,13 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOUR
     """
     check_source(source)
     given = os.fspath(name_or_folder)
-    if source == DEFAULT_SOURCE and (folder := embedded_folder(given)):
+    if folder := _in_package(given, source):
         return folder
     if os.path.isdir(given):  # unlike Path.is_dir, False for a name that is too long
         return Path(given)
     if os.path.exists(given):
         raise FileNotFoundError(f"{given!r} is a file: give the folder that it lies in")
-    return _of_name(given, source, wanted)
+    return _found_or_fetched(given, source, wanted)
 
 
 def download(name: str, *, source: str = DEFAULT_SOURCE) -> Path:
@@ -62,7 +62,7 @@ def download(name: str, *, source: str = DEFAULT_SOURCE) -> Path:
     DownloadError, CheckpointError, ValueError
         As `locate`.
     """
-    return _of_name(name, source, "model")
+    return _in_package(name, source) or _found_or_fetched(name, source, "model")
 
 
 def remove(name: str, *, source: str = DEFAULT_SOURCE) -> tuple[Path, int]:
@@ -75,7 +75,7 @@ def remove(name: str, *, source: str = DEFAULT_SOURCE) -> tuple[Path, int]:
     DownloadError, ValueError
         As `locate`, for a name that no model has.
     """
-    if source == DEFAULT_SOURCE and embedded_folder(name):
+    if _in_package(name, source):
         raise FileNotFoundError(f"{name!r} is a part of gptcompare, and stays")
     origin = origin_of(name, source)
     folder = cache.folder_of(origin)
@@ -87,9 +87,11 @@ def remove(name: str, *, source: str = DEFAULT_SOURCE) -> tuple[Path, int]:
         return folder, cache.remove(origin)
 
 
-def _of_name(name: str, source: str, wanted: Wanted) -> Path:
-    if source == DEFAULT_SOURCE and (folder := embedded_folder(name)):
-        return folder
+def _in_package(name: str, source: str) -> Path | None:
+    return embedded_folder(name) if source == DEFAULT_SOURCE else None
+
+
+def _found_or_fetched(name: str, source: str, wanted: Wanted) -> Path:
     origin = origin_of(name, source)
     return cache.find(origin, wanted) or _fetch(name, origin, wanted)
 

@@ -144,7 +144,8 @@ class TestPiped:
 
     def test_ctrl_c_while_finished_columns_are_made_shows_them_as_far_as_they_are(self, monkeypatch, capsys):
         monkeypatch.setattr(
-            "gptcompare.comparison.whole_tokens", Mock(side_effect=AssertionError("the comparison was asked for"))
+            "gptcompare.comparison.stream.whole_tokens",
+            Mock(side_effect=AssertionError("the comparison was asked for")),
         )
         pieces = iter([(0, " one"), (1, " two")])
 

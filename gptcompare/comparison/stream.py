@@ -1,0 +1,164 @@
+"""Several models that write in turn, each timed by itself, and the comparison of what they wrote."""
+
+from __future__ import annotations
+
+import codecs
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..completion import Completion
+from ..generation import LanguageModel
+from ..ops import log_softmax
+from ..reading import Reading, read, share_vocabulary
+from .result import Comparison, Parting, Side
+
+DEFAULTS = {"max_new_tokens": 40, "temperature": 0.0, "top_k": None, "top_p": None, "stop": ()}
+
+
+class ComparisonStream:
+    """Iterator over (number of the model, new text) while several models write, in turn a piece each.
+
+    Parameters
+    ----------
+    prompt, **options
+        As `compare` takes them.
+    models : dict of name -> LanguageModel
+
+    Attributes
+    ----------
+    writing : list of int
+        The numbers of the models that have not ended.
+    """
+
+    def __init__(
+        self, prompt: str, models: Mapping[str, LanguageModel], *, seed: int | None = None, **options: Any
+    ) -> None:
+        self.models = dict(models)
+        self.prompt = prompt
+        self.options = {**DEFAULTS, **options}
+        if seed is None and self.options["temperature"] != 0:
+            seed = secrets.randbelow(2**32)
+        self.options["seed"] = seed
+        self._streams = [lm.stream(prompt, **self.options) for lm in self.models.values()]
+        self._clocks = [_Clock() for _ in self._streams]
+        self.writing = list(range(len(self._streams)))
+        self._pieces = self._in_turn()
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return self
+
+    def __next__(self) -> tuple[int, str]:
+        return next(self._pieces)
+
+    def _in_turn(self) -> Iterator[tuple[int, str]]:
+        while self.writing:
+            for number in self.writing.copy():
+                stream, clock = self._streams[number], self._clocks[number]
+                clock.start()
+                piece = next(stream, None)
+                clock.stop(len(stream.completion.ids))
+                if piece is None:
+                    self.writing.remove(number)
+                else:
+                    yield number, piece
+
+    def sides(self) -> tuple[Side, ...]:
+        """What there is so far."""
+        return tuple(
+            Side(name, lm.config, stream.completion, *clock.speed())
+            for (name, lm), stream, clock in zip(self.models.items(), self._streams, self._clocks, strict=True)
+        )
+
+    def comparison(self) -> Comparison:
+        """The result; to be asked for when the iterator has ended."""
+        lms, sides = list(self.models.values()), self.sides()
+        written = [whole_tokens(lm, side.completion) for lm, side in zip(lms, sides, strict=True)]
+        shared = share_vocabulary(lms)
+        readings = tuple(self._reading(lms, number, ids, shared) for number, ids in enumerate(written))
+        ended = [side.completion.finish_reason == "end_of_text" for side in sides]
+        parting = _parting(lms, self.prompt, written, ended) if shared else None
+        options = {**self.options, "stop": _listed(self.options["stop"])}
+        return Comparison(self.prompt, options, sides, shared, readings, parting)
+
+    def _reading(self, lms: Sequence[LanguageModel], number: int, ids: list[int], shared: bool) -> Reading:
+        """How all models find what one of them wrote: its tokens, or, with another vocabulary, the same text."""
+        text = lms[number].tokenizer.decode(ids)
+        by_model = [ids if shared or n == number else lm.tokenizer.encode(text) for n, lm in enumerate(lms)]
+        return read(lms, text, [lm.prompt_ids(self.prompt) for lm in lms], by_model)
+
+
+def _listed(stop: str | Sequence[str] | None) -> list[str]:
+    return [stop] if isinstance(stop, str) else list(stop or ())
+
+
+def whole_tokens(lm: LanguageModel, completion: Completion) -> list[int]:
+    """The tokens of a completion that lie in its text: up to the last that a whole character ends with.
+
+    Those of a stop string are not in it, nor is a character whose last bytes did not come; an id from the padding of a
+    model's vocabulary ends what can be read.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    text, n_whole = "", 0
+    for n, id_ in enumerate(completion.ids, 1):
+        try:
+            text += decoder.decode(lm.tokenizer.decode_bytes([id_]))
+        except ValueError:
+            break
+        unfinished, _ = decoder.getstate()
+        if not completion.text.startswith(text):
+            break
+        if not unfinished:
+            n_whole = n
+    return completion.ids[:n_whole]
+
+
+class _Clock:
+    """The time that one model takes for its tokens, without that of the others.
+
+    A piece of text may be of several tokens; the first piece is what there is to see of the first token.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._first: tuple[float, int] | None = None  # seconds and tokens until then
+        self._n_tokens = 0
+
+    def start(self) -> None:
+        self._start = time.perf_counter()
+
+    def stop(self, n_tokens: int) -> None:
+        """With the number of tokens that there are."""
+        self._seconds += time.perf_counter() - self._start
+        self._n_tokens = n_tokens
+        if self._first is None and n_tokens:
+            self._first = self._seconds, n_tokens
+
+    def speed(self) -> tuple[float | None, float | None]:
+        """Seconds to the first piece, and tokens per second after it."""
+        if self._first is None:
+            return None, None
+        seconds, n_tokens = self._first
+        rest, n_rest = self._seconds - seconds, self._n_tokens - n_tokens
+        return seconds, n_rest / rest if n_rest and rest > 0 else None
+
+
+def _parting(
+    lms: Sequence[LanguageModel], prompt: str, written: Sequence[list[int]], ended: Sequence[bool]
+) -> Parting | None:
+    """Of models that share a vocabulary; an end of text is a token like any other."""
+    tokenizer = lms[0].tokenizer
+    end = [] if tokenizer.eot_id is None else [tokenizer.eot_id]
+    by_side = [ids + end if ends else ids for ids, ends in zip(written, ended, strict=True)]
+    for position, choices in enumerate(zip(*by_side, strict=False)):
+        if len(set(choices)) > 1:
+            before = [*lms[0].prompt_ids(prompt), *written[0][:position]]
+            logprobs = [log_softmax(lm.model(before, last_only=True)) for lm in lms]
+            margins = tuple(
+                float(of_model[own] - max(of_model[other] for other in choices if other != own))
+                for of_model, own in zip(logprobs, choices, strict=True)
+            )
+            tokens = tuple(b"" if id_ in end else tokenizer.decode_bytes([id_]) for id_ in choices)
+            return Parting(position, tokens, margins)
+    return None
