@@ -266,7 +266,8 @@ class LanguageModel:
         for continuation in continuations:
             continuation.check_room(n_ctx)
         going_on = [continuation for continuation in continuations if not continuation.finish_reason]
-        cache = self.model.new_cache(batch=len(going_on))
+        lengths = [len(continuation.prompt_ids) + continuation.max_new_tokens for continuation in going_on]
+        cache = self.model.new_cache(batch=len(going_on), capacity=min(max(lengths, default=n_ctx), n_ctx))
         logits = [
             self.model(continuation.prompt_ids, cache.select([row]), last_only=True)
             for row, continuation in enumerate(going_on)

@@ -39,8 +39,7 @@ class LayerCache:
         self.n_before = pattern.keys_kept(capacity + 1) - 1  # the keys before its own that a query may need
         size = min(capacity, self.n_before + BAND_SLACK)
         # Not filled: the operating system gives a page only when it is written to.
-        self.keys: Array = np.empty((n_head, size, d_head), dtype)
-        self.values: Array = np.empty((n_head, size, d_head), dtype)
+        self.keys, self.values = np.empty((2, n_head, size, d_head), dtype)
         self.first = 0  # position in the sequence of the buffer's first slot
 
     def extend(self, n_past: int, keys: Array, values: Array) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,9 +19,10 @@ import numpy.typing as npt
 from .attention import attention_pattern, causal_attention
 from .config import GPTConfig
 from .kv_cache import KVCache, LayerCache
-from .ops import ACTIVATION, layer_norm, linear
+from .ops import ACTIVATION, layer_norm, linear, product
 from .parameters import block_shapes, check_parameters, in_fast_order, initial_parameters
 from .patterns import Pattern
+from .threads import Turn, in_parallel, in_turns, n_threads, shares
 
 if TYPE_CHECKING:
     from .inspection import Trace
@@ -29,9 +31,10 @@ Array = npt.NDArray[np.floating[Any]]
 Ids = npt.NDArray[np.intp]
 Hook: TypeAlias = Callable[[str, Array], Array]  # a place of the forward pass, what is there -> what goes on from there
 
-# Tokens that go through the layers together: enough for matrix products at full speed, few enough that the
-# temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
+# Tokens that go through the layers together: enough for matrix products at full speed, few enough that the temporaries
+# stay in the processor's cache and little of the score matrix is computed only to be masked.
 CHUNK = 256
+LEAST_CHUNK = 64  # where the tokens are shared out among threads
 
 
 class GPT:
@@ -100,10 +103,15 @@ class GPT:
         CheckpointError
             If a file is damaged, or describes a model that this forward pass cannot represent.
         """
-        from .checkpoints import locate, read_checkpoint
+        from .checkpoints import locate, read_checkpoint, release
 
         _check_dtype(dtype)
-        config, parameters = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
+        config, stored = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
+        parameters = {}
+        for name, value in stored.items():
+            parameters[name] = in_fast_order(value.astype(dtype, copy=False))
+            if not np.may_share_memory(parameters[name], value):
+                release(value)  # so that a checkpoint is never in memory twice
         return cls(config, parameters, dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
@@ -187,43 +195,40 @@ class GPT:
         self._check_room(cache, batch, n_new)
 
         x: Array = np.empty((batch, n_new, self.config.d_model), self.dtype)
-        step = CHUNK if hook is None else n_new
-        for start in range(0, n_new, step):
-            chunk = slice(start, start + step)
-            x[:, chunk] = self._forward(checked[:, chunk], cache, hook)
+        positions = np.add.outer(cache.n_tokens, np.arange(n_new))
+
+        def read(chunk: slice, turn: Turn) -> None:
+            x[:, chunk] = self._forward(checked[:, chunk], positions[:, chunk], cache, hook, turn)
+
+        in_turns(read, chunks(n_new) if hook is None else shares(n_new, 1), n_stations=self.config.n_layer)
+        for sequence in cache.sequences:
+            sequence.n_tokens += n_new
         logits = self.unembed(x[:, -1] if last_only else x, hook)
         return logits if np.ndim(ids) == 2 else logits[0]
 
-    def _forward(self, ids: Ids, cache: KVCache, hook: Hook | None) -> Array:
-        """The residual stream after the last block, (B, T, D), of a chunk of new tokens."""
-        T = ids.shape[1]
-        positions = np.add.outer(cache.n_tokens, np.arange(T))
+    def _forward(self, ids: Ids, positions: Ids, cache: KVCache, hook: Hook | None, turn: Turn) -> Array:
+        """The residual stream after the last block, (B, T, D), of a chunk of new tokens.
+
+        Chunks may be on their way at once: in each layer they take their turns at the keys and values.
+        """
         at = hook or _pass_on
         x: Array = at("hook_embed", self._parameters["wte.weight"][ids])
         x = x + at("hook_pos_embed", self._parameters["wpe.weight"][positions])
         for layer, block in enumerate(self._blocks):
             caches = [sequence.layers[layer] for sequence in cache.sequences]
-            x = self._block(x, block, self.config.pattern_of(layer), caches, positions, _in_block(hook, layer))
-        for sequence in cache.sequences:
-            sequence.n_tokens += T
+            in_block = _in_block(hook, layer)
+            attend = partial(self._attend, self.config.pattern_of(layer), caches, positions, in_block, turn)
+            x = self._block(x, block, attend, in_block)
         return x
 
-    def _block(
-        self,
-        x: Array,
-        p: dict[str, Array],
-        pattern: Pattern,
-        caches: list[LayerCache],
-        positions: Ids,
-        hook: Hook | None,
-    ) -> Array:
+    def _block(self, x: Array, p: dict[str, Array], attend: Callable[[Array], Array], hook: Hook | None) -> Array:
         """Attention and feed-forward layer, each reading a normalised residual stream and adding to it: (B, T, D)."""
         eps, at = self.config.layer_norm_eps, hook or _pass_on
 
         x = at("hook_resid_pre", x)
         normed = at("ln1.hook_normalized", layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps))
         qkv = linear(normed, p["attn.c_attn.weight"], p["attn.c_attn.bias"])
-        heads = self._attend(qkv, pattern, caches, positions, hook)
+        heads = attend(qkv)
         x += at("hook_attn_out", linear(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"]))
 
         x = at("hook_resid_mid", x)
@@ -234,7 +239,7 @@ class GPT:
         return at("hook_resid_post", x)
 
     def _attend(
-        self, qkv: Array, pattern: Pattern, caches: list[LayerCache], positions: Ids, hook: Hook | None
+        self, pattern: Pattern, caches: list[LayerCache], positions: Ids, hook: Hook | None, turn: Turn, qkv: Array
     ) -> Array:
         """Every sequence over its own keys: (B, T, 3 H K) -> (B, T, H K)."""
         B, T, _ = qkv.shape
@@ -243,10 +248,11 @@ class GPT:
             return self._attend_in_sight(qkv.reshape(B, T, 3, H, K), pattern, hook)
         queries, keys, values = qkv.reshape(B, T, 3, H, K).transpose(2, 0, 3, 1, 4)  # each (B, H, T, K)
         heads: Array = np.empty((B, T, H, K), qkv.dtype)
-        for row, cache in enumerate(caches):
-            seen_keys, seen_values = cache.extend(int(positions[row, 0]), keys[row], values[row])
-            mixed = causal_attention(queries[row], seen_keys, seen_values, pattern)
-            heads[row] = mixed.swapaxes(0, 1)  # (H, T, K) -> (T, H, K)
+        with turn:
+            for row, cache in enumerate(caches):
+                seen_keys, seen_values = cache.extend(int(positions[row, 0]), keys[row], values[row])
+                mixed = causal_attention(queries[row], seen_keys, seen_values, pattern)
+                heads[row] = mixed.swapaxes(0, 1)  # (H, T, K) -> (T, H, K)
         return heads.reshape(B, T, H * K)
 
     @staticmethod
@@ -264,7 +270,16 @@ class GPT:
         p, at = self._parameters, hook or _pass_on
         x = at("ln_final.hook_normalized", layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], self.config.layer_norm_eps))
         output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
-        return (x.reshape(-1, x.shape[-1]) @ output).reshape(*x.shape[:-1], -1)
+        vectors = x.reshape(-1, x.shape[-1])
+        if len(vectors) < 2 * LEAST_CHUNK:
+            return product(x, output)
+        logits: Array = np.empty((len(vectors), output.shape[1]), x.dtype)
+
+        def project(tokens: slice) -> None:
+            np.matmul(vectors, output[:, tokens], out=logits[:, tokens])
+
+        in_parallel(project, shares(output.shape[1], n_threads()))
+        return logits.reshape(*x.shape[:-1], -1)
 
     def _check_room(self, cache: KVCache, batch: int, n_new: int) -> None:
         if len(cache) != batch:
@@ -273,6 +288,15 @@ class GPT:
             if (sequence.config, sequence.dtype) != (self.config, self.dtype):
                 raise ValueError("the cache is that of another model: make one with this model's new_cache()")
             check_room(sequence.n_tokens, n_new, min(sequence.capacity, self.config.n_ctx), self.config)
+
+
+def chunks(n_new: int) -> list[slice]:
+    """So many tokens in chunks that go through the layers together."""
+    if n_threads() == 1:
+        return shares(n_new, -(-n_new // CHUNK))
+    # Two or more for each thread: later chunks see more keys, and so take more time.
+    length = min(max(-(-n_new // (2 * n_threads())), LEAST_CHUNK), CHUNK)
+    return shares(n_new, -(-n_new // length))
 
 
 def _pass_on(name: str, array: Array) -> Array:

@@ -16,11 +16,32 @@ import numpy.typing as npt
 Array = npt.NDArray[np.floating[Any]]
 
 
+# What OpenBLAS likes (measured: benchmarks/RESULTS.md). Two vectors go through a weight one by one faster than as a
+# matrix, for which it would make a packed copy of the weight. And what is more, up to some, is best a multiple of
+# eight, as many as its innermost loop takes: eight vectors need less time than four or seven.
+FEW_VECTORS, SOME_VECTORS, EIGHT = 2, 128, 8
+
+
 def linear(x: Array, weight: Array, bias: Array) -> Array:
     """x @ weight + bias: (..., d_in) -> (..., d_out), weight (d_in, d_out), bias (d_out,)."""
-    # One product of two matrices: a stack of vectors would read the whole weight once per vector.
-    y: Array = x.reshape(-1, x.shape[-1]) @ weight
+    y = product(x, weight)
     y += bias
+    return y
+
+
+def product(x: Array, weight: Array) -> Array:
+    """x @ weight: (..., d_in) -> (..., d_out), weight (d_in, d_out)."""
+    # One product of two matrices: a stack of vectors would read the whole weight once per vector.
+    vectors = x.reshape(-1, x.shape[-1])
+    n = len(vectors)
+    if n <= FEW_VECTORS:
+        y: Array = (vectors[:, None] @ weight)[:, 0]
+    elif n < SOME_VECTORS and n % EIGHT:
+        padded = np.zeros((-(-n // EIGHT) * EIGHT, x.shape[-1]), x.dtype)
+        padded[:n] = vectors
+        y = (padded @ weight)[:n]
+    else:
+        y = vectors @ weight
     return y.reshape(*x.shape[:-1], -1)
 
 
@@ -36,7 +57,7 @@ def normalise(x: Array, eps: float) -> tuple[Array, Array]:
     """Each vector shifted to mean 0 and scaled to variance 1, and its standard deviation: (..., D) and (..., 1)."""
     width = x.shape[-1]
     centred: Array = x - np.add.reduce(x, axis=-1, keepdims=True) / width
-    variance = np.einsum("...d,...d->...", centred, centred)[..., None] / width
+    variance = np.vecdot(centred, centred)[..., None] / width
     deviation: Array = np.sqrt(variance + eps)
     centred /= deviation
     return centred, deviation

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .config import GPTConfig
+from .threads import in_parallel, n_threads, shares
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -99,6 +100,10 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
+COPIED_ROWS = 64
+LARGE = 2**20  # bytes, of which two threads make a copy faster than one
+
+
 def in_fast_order(weight: Array) -> Array:
     """The same matrix with its longer axis contiguous in memory, copied only if it has to be.
 
@@ -108,4 +113,19 @@ def in_fast_order(weight: Array) -> Array:
     if weight.ndim != 2:
         return np.ascontiguousarray(weight)
     d_in, d_out = weight.shape
-    return np.ascontiguousarray(weight) if d_out > d_in else np.asfortranarray(weight)
+    if d_out > d_in:
+        return weight if weight.flags.c_contiguous else _copied(weight, "C")
+    return weight if weight.flags.f_contiguous else _copied(weight, "F")
+
+
+def _copied(matrix: Array, order: Literal["C", "F"]) -> Array:
+    """A copy in that memory order, a few rows at a time: they stay in the processor's cache while they are turned."""
+    copy: Array = np.empty(matrix.shape, matrix.dtype, order)
+
+    def copy_rows(share: slice) -> None:
+        for start in range(share.start, share.stop, COPIED_ROWS):
+            rows = slice(start, min(start + COPIED_ROWS, share.stop))
+            copy[rows] = matrix[rows]
+
+    in_parallel(copy_rows, shares(len(matrix), n_threads() if matrix.nbytes > LARGE else 1))
+    return copy

@@ -9,7 +9,7 @@ import gptcompare
 
 PACKAGE = Path(gptcompare.__file__).parent
 ROOMS = [
-    "atomic_files", "units", "text_width", "progress", "patterns", "config", "presets", "vocabulary",
+    "atomic_files", "units", "threads", "text_width", "progress", "patterns", "config", "presets", "vocabulary",
     "tokenizer_files", "tokenizer", "parameters", "ops", "attention", "kv_cache", "model", "inspection",
     "checkpoints", "sampling", "stop_strings", "completion", "generation", "reading", "comparison", "training",
     "table", "side_by_side", "pages", "report", "plots", "cli", "__main__",

@@ -12,6 +12,7 @@ from .by_name import download, locate, remove
 from .catalogue import listing
 from .errors import CheckpointError, DownloadError
 from .folder import read_checkpoint, write_checkpoint
+from .tensor_file import release
 
 __all__ = [
     "CheckpointError",
@@ -20,6 +21,7 @@ __all__ = [
     "listing",
     "locate",
     "read_checkpoint",
+    "release",
     "remove",
     "write_checkpoint",
 ]

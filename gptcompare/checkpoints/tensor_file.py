@@ -7,6 +7,7 @@ made of it, so a forged one cannot ask for memory that the file does not back.
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +42,25 @@ def map_file(path: Path) -> Buffer:
     if buffer[: len(LFS_POINTER)].tobytes() == LFS_POINTER:
         raise CheckpointError(path, "a Git LFS pointer, not the weights themselves: `git lfs pull` fetches them")
     return buffer
+
+
+def release(array: Array) -> None:
+    """Take a memory-mapped array's pages out of this process's memory: when read again they come from the file again.
+
+    For arrays that have been copied and were never written to: what was written would be lost. Nothing happens to an
+    array that is not memory-mapped, or where the operating system cannot do it.
+    """
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if not isinstance(owner, mmap.mmap) or not hasattr(owner, "madvise"):
+        return
+    low, high = np.lib.array_utils.byte_bounds(array)
+    origin = np.lib.array_utils.byte_bounds(np.frombuffer(owner, np.uint8))[0]
+    begin = -(-(low - origin) // mmap.PAGESIZE) * mmap.PAGESIZE
+    end = (high - origin) // mmap.PAGESIZE * mmap.PAGESIZE
+    if begin < end:
+        owner.madvise(mmap.MADV_DONTNEED, begin, end - begin)
 
 
 def n_bytes(path: Path, name: str, dtype: str, shape: Iterable[object]) -> int:

@@ -1,0 +1,136 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from gptcompare import threads
+from gptcompare.threads import Turn, in_parallel, in_turns, n_threads, products_on_one_thread, shares
+
+needs_threads = pytest.mark.skipif(n_threads() < 2, reason="products use one thread here")
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 64, 1000])
+@pytest.mark.parametrize("n_shares", [1, 2, 3, 64])
+def test_shares_are_the_range_in_order_and_differ_little_in_length(n, n_shares):
+    slices = shares(n, n_shares)
+    assert [i for share in slices for i in range(share.start, share.stop)] == list(range(n))
+    assert len(slices) <= n_shares
+    lengths = [share.stop - share.start for share in slices]
+    assert all(0 < length <= -(-n // n_shares) for length in lengths)
+    assert len(set(lengths[:-1])) <= 1
+
+
+@pytest.mark.parametrize("n_items", [0, 1, 2, 25])
+def test_every_item_is_worked_on_once(n_items):
+    done = []
+    in_parallel(done.append, range(n_items))
+    assert sorted(done) == list(range(n_items))
+
+
+@needs_threads
+def test_items_are_worked_on_at_the_same_time():
+    meeting = threading.Barrier(2, timeout=30)  # is broken, and raises, if one item waits for the other's end
+    in_parallel(lambda item: meeting.wait(), range(2))
+
+
+def test_an_exception_comes_out_when_what_had_begun_has_ended():
+    ended = []
+
+    def work(item):
+        if item == 0:
+            raise ValueError("the first one")
+        time.sleep(0.05)
+        ended.append(item)
+
+    with pytest.raises(ValueError, match="the first one"):
+        in_parallel(work, range(100))
+    so_far = list(ended)
+    time.sleep(0.1)
+    assert ended == so_far
+    assert len(ended) < 99
+
+
+@needs_threads
+def test_products_stay_on_their_thread_while_there_are_several_and_are_shared_again_afterwards():
+    before = n_threads()
+    inside = []
+    in_parallel(lambda item: inside.append(n_threads()), range(3))
+    assert inside == [1, 1, 1]
+    assert n_threads() == before
+
+
+@needs_threads
+def test_one_item_alone_keeps_its_products_on_all_threads():
+    inside = []
+    in_parallel(lambda item: inside.append(n_threads()), range(1))
+    assert inside == [n_threads()]
+
+
+@needs_threads
+def test_the_number_of_threads_is_restored_by_the_last_of_several_at_once_and_after_an_exception():
+    before = n_threads()
+    with products_on_one_thread() as outer:
+        with pytest.raises(KeyError), products_on_one_thread() as inner:
+            raise KeyError
+        assert n_threads() == 1
+    assert (outer, inner, n_threads()) == (before, before, before)
+
+
+def test_a_blas_that_does_not_tell_is_left_alone(monkeypatch):
+    monkeypatch.setattr(threads._Blas, "NAMES", ("no_such_library_{}_num_threads",))
+    monkeypatch.setattr(threads, "_blas", threads._Blas())
+    assert n_threads() == 1
+    done = []
+    in_parallel(done.append, range(3))
+    assert done == [0, 1, 2]
+
+
+def test_stations_are_passed_in_the_order_of_the_items():
+    n_stations, visits = 5, []
+
+    def work(item, turn):
+        for station in range(n_stations):
+            time.sleep(0.002 * (item == 0))  # the first is the slowest
+            with turn:
+                visits.append((station, item))
+
+    in_turns(work, range(4), n_stations)
+    for station in range(n_stations):
+        assert [item for at, item in visits if at == station] == [0, 1, 2, 3]
+
+
+def test_nobody_waits_for_one_that_failed():
+    def work(item, turn):
+        for station in range(3):
+            with turn:
+                if (item, station) == (0, 1):
+                    raise RuntimeError("at the second station")
+
+    finished = threading.Event()
+
+    def run():
+        with pytest.raises(RuntimeError, match="at the second station"):
+            in_turns(work, range(2), n_stations=3)
+        finished.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    assert finished.wait(30)
+
+
+def test_the_first_in_a_row_waits_for_nobody():
+    with Turn(None):
+        pass
+
+
+@pytest.mark.parametrize("n_tokens", [128, 200, 500])
+def test_products_on_several_threads_at_once_give_what_one_thread_gives(n_tokens):
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((n_tokens, 96)), rng.standard_normal((96, 130))
+    out = np.empty((n_tokens, 130))
+
+    def multiply(rows):
+        np.matmul(x[rows], weight, out=out[rows])
+
+    in_parallel(multiply, shares(n_tokens, 5))
+    np.testing.assert_allclose(out, x @ weight, rtol=1e-12, atol=1e-12)
