@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from .sampling import RandomNumbers
 from .stop_strings import StopStrings
 from .tokenizer import StreamDecoder
 
@@ -43,7 +42,7 @@ class Continuation:
     prompt: str
     prompt_ids: list[int]
     max_new_tokens: int
-    rng: np.random.Generator
+    rng: RandomNumbers
     decoder: StreamDecoder
     stops: StopStrings
     text: str = ""

@@ -16,8 +16,10 @@ from .patterns import DENSE, Pattern
 
 Array = npt.NDArray[np.floating[Any]]
 
-# Spare room of a banded layer's buffer: the band is moved back to the buffer's start once in so many tokens.
-BAND_SLACK = 16
+# So many of the last tokens can be taken back: a banded layer keeps the keys that it then needs again.
+TAKEN_BACK = 16
+MOVE_EVERY = 8  # tokens: then what a banded layer keeps is moved back to its buffer's start
+BAND_SLACK = TAKEN_BACK + MOVE_EVERY  # spare room of its buffer
 
 
 class LayerCache:
@@ -49,32 +51,34 @@ class LayerCache:
         are their own. Views of the cache where possible: they hold until the next call.
         """
         T, size = keys.shape[1], self.keys.shape[1]
-        n_kept = min(n_past, self.n_before)
-        start = n_past - n_kept - self.first
-        if start + n_kept + T > size:  # a banded layer's buffer is full: only the band stays
-            kept = slice(start, start + n_kept)
+        n_seen = min(n_past, self.n_before)
+        n_kept = min(n_past - self.first, self.n_before + TAKEN_BACK)
+        end = n_past - self.first
+        if end + T > size:  # a banded layer's buffer is full
+            kept = slice(end - n_kept, end)
             if n_kept + T > size:
-                return self._replace(
-                    n_past + T,
-                    np.concatenate([self.keys[:, kept], keys], axis=1),
-                    np.concatenate([self.values[:, kept], values], axis=1),
-                )
+                keys = np.concatenate([self.keys[:, kept], keys], axis=1)
+                values = np.concatenate([self.values[:, kept], values], axis=1)
+                self._keep_last(n_past + T, keys, values)
+                return keys[:, n_kept - n_seen :], values[:, n_kept - n_seen :]
             self.keys[:, :n_kept] = self.keys[:, kept]
             self.values[:, :n_kept] = self.values[:, kept]
-            self.first, start = n_past - n_kept, 0
-        new = slice(start + n_kept, start + n_kept + T)
+            self.first, end = n_past - n_kept, n_kept
+        new = slice(end, end + T)
         self.keys[:, new] = keys
         self.values[:, new] = values
-        return self.keys[:, start : new.stop], self.values[:, start : new.stop]
+        return self.keys[:, end - n_seen : new.stop], self.values[:, end - n_seen : new.stop]
 
-    def _replace(self, n_tokens: int, keys: Array, values: Array) -> tuple[Array, Array]:
-        """Keep the end of a chunk that is longer than the buffer, and hand the whole chunk on."""
-        n_kept = min(n_tokens, self.n_before)
-        if n_kept:
-            self.keys[:, :n_kept] = keys[:, -n_kept:]
-            self.values[:, :n_kept] = values[:, -n_kept:]
+    def _keep_last(self, n_tokens: int, keys: Array, values: Array) -> None:
+        """Fill the buffer with the last of keys and values that are more than it can hold."""
+        n_kept = min(keys.shape[1], self.n_before + TAKEN_BACK)
+        self.keys[:, :n_kept] = keys[:, -n_kept:]
+        self.values[:, :n_kept] = values[:, -n_kept:]
         self.first = n_tokens - n_kept
-        return keys, values
+
+    def can_go_on_at(self, n_tokens: int) -> bool:
+        """Whether the keys that the token at this position may see are all here."""
+        return self.first <= max(n_tokens - self.n_before, 0)
 
     @property
     def nbytes(self) -> int:
@@ -119,6 +123,26 @@ class KVCache:
         if len(set(rows)) < len(rows):
             raise ValueError(f"rows {rows} name a sequence twice: it cannot go on in two ways in one memory")
         return KVCache([self.sequences[row] for row in rows])
+
+    def take_back(self, n: int) -> None:
+        """Forget the last n tokens of each sequence.
+
+        A model without banded layers can go back to any length, one with them at least to 16 tokens less than the most
+        that a sequence has had.
+
+        Raises
+        ------
+        ValueError
+            If a sequence has fewer tokens, or a banded layer has already dropped keys that would be needed again.
+        """
+        for sequence in self.sequences:
+            left = sequence.n_tokens - n
+            if not 0 <= n <= sequence.n_tokens:
+                raise ValueError(f"{n} tokens cannot be taken back from a sequence of {sequence.n_tokens}")
+            if not all(layer.can_go_on_at(left) for layer in sequence.layers):
+                raise ValueError(f"{n} tokens are too many to take back: a banded layer keeps only its band")
+        for sequence in self.sequences:
+            sequence.n_tokens -= n
 
     @property
     def n_tokens(self) -> list[int]:

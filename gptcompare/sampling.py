@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,6 +16,24 @@ from .ops import softmax
 
 Logits = npt.NDArray[np.floating[Any]]
 Probabilities = npt.NDArray[np.float64]
+
+
+class RandomNumbers:
+    """A generator's numbers from [0, 1), which can be looked at before they are drawn."""
+
+    def __init__(self, seed: int | None) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._ahead: deque[float] = deque()
+
+    def random(self) -> float:
+        """The next number."""
+        return self._ahead.popleft() if self._ahead else self._rng.random()
+
+    def ahead(self, n: int) -> list[float]:
+        """The next n numbers, which `random` will give."""
+        while len(self._ahead) < n:
+            self._ahead.append(self._rng.random())
+        return list(islice(self._ahead, n))
 
 
 @dataclass(frozen=True)
@@ -54,12 +74,16 @@ class Sampling:
             if not 0 < self.top_p <= 1:
                 raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
 
-    def choose(self, logits: Logits, rng: np.random.Generator) -> int:
+    def choose(self, logits: Logits, rng: np.random.Generator | RandomNumbers) -> int:
         """The id of one token from the logits (V,) of one position. ValueError if they are NaN or infinite."""
+        return self.chosen(logits, rng.random() if self.temperature else 0.0)
+
+    def chosen(self, logits: Logits, u: float) -> int:
+        """The token that a random number from [0, 1) chooses; at temperature 0 the likeliest, whatever the number."""
         finite(logits)
         if self.temperature == 0:
             return int(logits.argmax())
-        return draw(self.probabilities(logits), rng.random())
+        return draw(self.probabilities(logits), u)
 
     def probabilities(self, logits: Logits) -> Probabilities:
         """The distribution (V,) that a token is drawn from; the temperature must not be 0."""

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gptcompare as gc
-from gptcompare.kv_cache import BAND_SLACK, KVCache, LayerCache
+from gptcompare.kv_cache import BAND_SLACK, TAKEN_BACK, KVCache, LayerCache
 from gptcompare.patterns import DENSE, Banded, Fixed, Strided
 
 
@@ -57,3 +57,47 @@ def test_select_shares_the_sequences():
     assert len(cache.select([0, 2])) == 2
     with pytest.raises(ValueError, match="name a sequence twice"):
         cache.select([1, 1])
+
+
+PATTERNS = {
+    "dense": {},
+    "banded": {"attention": ("banded", "dense"), "band_width": 5},
+    "strided": {"attention": ("strided", "dense"), "stride": 4},
+    "fixed": {"attention": ("fixed", "dense"), "stride": 4, "summary_width": 1},
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(PATTERNS)),
+    steps=st.lists(st.tuples(st.integers(1, 40), st.integers(0, TAKEN_BACK)), min_size=1, max_size=8),
+)
+def test_tokens_that_were_taken_back_leave_no_trace(kind, steps):
+    model = gc.GPT(gc.GPTConfig(n_layer=2, n_head=2, d_model=8, n_ctx=400, n_vocab=11, **PATTERNS[kind]))
+    cache, ids, longest = model.new_cache(), [], 0
+    rng = np.random.default_rng(len(steps))
+    for n_new, n_back in steps:
+        new = rng.integers(11, size=n_new).tolist()
+        logits = model(new, cache)
+        ids += new
+        np.testing.assert_allclose(logits, model(ids)[-n_new:], rtol=1e-4, atol=1e-5)
+        longest = max(longest, len(ids))
+        n_back = min(n_back, len(ids) - max(longest - TAKEN_BACK, 0))
+        cache.take_back(n_back)
+        del ids[len(ids) - n_back :]
+        assert cache.n_tokens == [len(ids)]
+
+
+def test_no_more_tokens_are_taken_back_than_there_are_keys_for():
+    model = gc.GPT(gc.GPTConfig(n_layer=2, n_head=1, d_model=4, n_ctx=200, n_vocab=9, **PATTERNS["banded"]))
+    cache = model.new_cache()
+    model(np.zeros(100, int), cache)
+    with pytest.raises(ValueError, match="50 tokens are too many to take back: a banded layer keeps only its band"):
+        cache.take_back(50)
+    with pytest.raises(ValueError, match="101 tokens cannot be taken back from a sequence of 100"):
+        cache.take_back(101)
+    with pytest.raises(ValueError, match="-1 tokens cannot"):
+        cache.take_back(-1)
+    assert cache.n_tokens == [100]
+    cache.take_back(TAKEN_BACK)
+    assert cache.n_tokens == [100 - TAKEN_BACK]

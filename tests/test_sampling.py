@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcompare.sampling import Sampling, draw, nucleus
+from gptcompare.sampling import RandomNumbers, Sampling, draw, nucleus
 
 LOGITS = np.random.default_rng(0).standard_normal(50).astype(np.float32) * 3
 
@@ -100,3 +100,13 @@ def test_probabilities_equal_transformers_warpers(seed):
         scores = warper(None, scores)
     expected = torch.softmax(scores, dim=-1)[0].numpy()
     assert Sampling(temperature, top_k, top_p).probabilities(logits) == pytest.approx(expected, abs=1e-12)
+
+
+def test_numbers_looked_at_ahead_are_those_that_come():
+    numbers, plain = RandomNumbers(5), np.random.default_rng(5)
+    expected = [plain.random() for _ in range(9)]
+    assert numbers.random() == expected[0]
+    assert numbers.ahead(3) == expected[1:4]
+    assert numbers.ahead(2) == expected[1:3]
+    assert [numbers.random() for _ in range(5)] == expected[1:6]
+    assert numbers.ahead(3) == expected[6:]

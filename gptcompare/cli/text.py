@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..generation import load
+from ..generation import REPETITIONS, load
 from ..tokenizer import Tokenizer
 from .models import MODEL_HELP, Commands, add_source
 
@@ -53,6 +53,11 @@ def _add_generate(commands: Commands) -> None:
     add_source(parser)
     add_sampling(parser)
     parser.add_argument(
+        "--draft", metavar="FOLDER_OR_NAME",
+        help=f"a smaller model of the same vocabulary, or {REPETITIONS!r}: guesses the next tokens, which makes it "
+        "faster where the guesses are good, and changes no token",
+    )  # fmt: skip
+    parser.add_argument(
         "--json", action="store_true", help="print text, ids, log-probabilities and finish reason as JSON"
     )
     parser.set_defaults(run=_generate)
@@ -82,8 +87,9 @@ def sampling_of(options: argparse.Namespace) -> dict[str, Any]:
 def _generate(options: argparse.Namespace) -> None:
     prompt = text_of(options.prompt)
     lm = load(options.model, source=options.source)
+    draft = options.draft if options.draft in (None, REPETITIONS) else load(options.draft, source=options.source)
     start = time.perf_counter()
-    stream = lm.stream(prompt, **sampling_of(options))
+    stream = lm.stream(prompt, draft=draft, **sampling_of(options))
     if options.json:
         for _ in stream:
             pass
