@@ -292,11 +292,10 @@ class GPT:
 
 def chunks(n_new: int) -> list[slice]:
     """So many tokens in chunks that go through the layers together."""
-    if n_threads() == 1:
-        return shares(n_new, -(-n_new // CHUNK))
-    # Two or more for each thread: later chunks see more keys, and so take more time.
-    length = min(max(-(-n_new // (2 * n_threads())), LEAST_CHUNK), CHUNK)
-    return shares(n_new, -(-n_new // length))
+    # Two for each thread, since later chunks see more keys and so take more time.
+    wanted = 2 * n_threads() if n_threads() > 1 else 1
+    fewest, most = -(-n_new // CHUNK), n_new // LEAST_CHUNK
+    return shares(n_new, max(fewest, min(wanted, most)))
 
 
 def _pass_on(name: str, array: Array) -> Array:

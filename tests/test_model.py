@@ -10,6 +10,7 @@ from references import gpt_neo_scores_in_float64, random_parameters, random_refe
 
 import gptcompare as gc
 from gptcompare import model as model_module
+from gptcompare import threads
 
 DATA = Path(__file__).parent / "data"
 FOLDERS = sorted(path.parent for path in DATA.glob("logits/*/config.json"))
@@ -258,6 +259,50 @@ class TestChunking:
         for row, prompt in enumerate(prompts):
             alone = model(np.concatenate([prompt, new[row]]))[-5:]
             assert together[row] == pytest.approx(alone, abs=1e-11)
+
+    def test_chunks_on_several_threads_give_the_logits_of_one_after_the_other(self, config, four_threads):
+        config = gc.GPTConfig.from_dict({**config.to_dict(), "n_ctx": 900})
+        model = gc.GPT(config, random_parameters(config, 0), dtype=np.float64)
+        ids = np.random.default_rng(3).integers(20, size=(2, 900))
+        one_after_the_other = in_chunks(model, ids, [100] * 9)
+        for n in (128, 321, 900):
+            assert len(model_module.chunks(n)) > 1
+            for _ in range(5):  # the threads never meet twice in the same way
+                assert model(ids[:, :n]) == pytest.approx(one_after_the_other[:, :n], abs=1e-11)
+                assert model(ids[:, :n], last_only=True) == pytest.approx(one_after_the_other[:, n - 1], abs=1e-11)
+
+
+@pytest.fixture
+def four_threads(monkeypatch):
+    """As if products used four, whatever this machine has."""
+    blas = threads._Blas()
+    blas.get_num_threads, blas.set_num_threads = lambda: 4, lambda n: None
+    monkeypatch.setattr(threads, "_blas", blas)
+
+
+def test_an_error_in_one_of_several_chunks_comes_out_of_the_call(four_threads, monkeypatch):
+    config = gc.GPTConfig.from_dict({**CONFIGS["dense"].to_dict(), "n_ctx": 900})
+    model = gc.GPT(config, seed=0)
+    attention = model_module.causal_attention
+
+    def failing(queries, keys, values, pattern):
+        if keys.shape[1] > 200:  # those of a later chunk
+            raise MemoryError("no room for the scores")
+        return attention(queries, keys, values, pattern)
+
+    monkeypatch.setattr(model_module, "causal_attention", failing)
+    with pytest.raises(MemoryError, match="no room"):
+        model(np.zeros(900, int))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 16])
+@pytest.mark.parametrize("n_new", [1, 63, 64, 100, 128, 512, 1000, 5000])
+def test_chunks_are_neither_too_long_nor_shorter_than_pays(n_new, n_threads, monkeypatch):
+    monkeypatch.setattr(model_module, "n_threads", lambda: n_threads)
+    lengths = [chunk.stop - chunk.start for chunk in model_module.chunks(n_new)]
+    assert sum(lengths) == n_new
+    assert max(lengths) <= model_module.CHUNK
+    assert n_new < model_module.LEAST_CHUNK or min(lengths[:-1], default=n_new) >= model_module.LEAST_CHUNK
 
 
 def test_a_band_as_wide_as_the_context_is_dense_attention():

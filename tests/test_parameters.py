@@ -49,7 +49,7 @@ def test_missing_extra_and_misshaped_parameters_are_named():
         check_parameters({**good, "wpe.weight": good["wpe.weight"].T}, CONFIG)
 
 
-@pytest.mark.parametrize(("shape", "contiguous_axis"), [((3, 5), 1), ((5, 3), 0), ((4, 4), 0)])
+@pytest.mark.parametrize(("shape", "contiguous_axis"), [((3, 5), 1), ((5, 3), 0), ((4, 4), 0), ((1999, 400), 0)])
 def test_the_longer_axis_lies_contiguous_and_the_values_stay(shape, contiguous_axis):
     matrix = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
     for given in (matrix, np.asfortranarray(matrix)):

@@ -1,4 +1,5 @@
 import math
+import mmap
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from gptcompare.checkpoints.tensor_file import (
     check_disjoint,
     map_file,
     n_bytes,
+    release,
     tensor_at,
 )
 
@@ -124,3 +126,40 @@ def test_a_git_lfs_pointer_is_called_by_its_name(tmp_path):
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
     with pytest.raises(CheckpointError, match="Git LFS pointer"):
         map_file(path)
+
+
+class TestRelease:
+    def test_a_released_array_is_read_from_the_file_again(self, tmp_path):
+        contents = np.arange(100_000, dtype=np.float32)
+        path = tmp_path / "file"
+        contents.tofile(path)
+        array = map_file(path).view("<f4")[1_000:90_000].reshape(100, 890)
+        assert array.sum() > 0
+        release(array)
+        assert np.array_equal(array.ravel(), contents[1_000:90_000])
+
+    @pytest.mark.skipif(not hasattr(mmap.mmap, "madvise"), reason="this system cannot give pages back")
+    def test_its_pages_really_leave_the_memory(self, tmp_path):
+        path = tmp_path / "file"
+        np.zeros(100_000, np.float32).tofile(path)
+        array = map_file(path).view("<f4")
+        array[:] = 1  # in memory alone
+        release(array[25_000:75_000])
+        still_there = np.flatnonzero(array)
+        assert len(still_there) < 100_000 - 50_000 + 2 * mmap.PAGESIZE // 4
+        assert set(range(25_000)) <= set(still_there.tolist())
+        assert set(range(75_000, 100_000)) <= set(still_there.tolist())
+
+    @pytest.mark.parametrize("shape", [(), (0,), (3, 5)])
+    def test_an_array_of_no_file_stays_as_it_is(self, shape):
+        array = np.ones(shape)
+        release(array)
+        assert np.array_equal(array, np.ones(shape))
+
+    def test_less_than_a_page_stays_as_it_is(self, tmp_path):
+        path = tmp_path / "file"
+        np.zeros(10_000, np.uint8).tofile(path)
+        array = map_file(path)
+        array[:] = 7
+        release(array[1:100])
+        assert (array == 7).all()
