@@ -83,10 +83,7 @@ class Continuation:
 
 
 class TextStream:
-    """Iterator over the pieces of a completion as they are written; each piece is whole characters.
-
-    `completion` is what there is so far, with finish_reason "" until the stream has ended.
-    """
+    """Iterator over the pieces of a completion as they are written; each piece is whole characters."""
 
     def __init__(self, continuation: Continuation, pieces: Iterator[str]) -> None:
         self._continuation = continuation
@@ -103,4 +100,5 @@ class TextStream:
 
     @property
     def completion(self) -> Completion:
+        """What there is so far, with finish_reason "" until the stream has ended."""
         return self._continuation.completion()

@@ -134,8 +134,8 @@ class GPTConfig:
 
         Raises
         ------
-        ValueError
-            If the name is unknown; the message gives the nearest names.
+        TypeError, ValueError
+            If the name is not a string, or unknown; the message gives the nearest names.
         """
         from .presets import hyperparameters
 
@@ -152,7 +152,7 @@ class GPTConfig:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain values that JSON can hold."""
+        """Name -> value of all fields, as plain values that JSON can hold."""
         return {**asdict(self), "attention": list(self.attention)}
 
     def pattern_of(self, layer: int) -> Pattern:
@@ -188,6 +188,11 @@ class GPTConfig:
 
         A multiplication and an addition count as two, as in Kaplan et al. 2020 (arXiv:2001.08361), section 2.1;
         what is not a matrix product (biases, layer norms, softmax, activations) is left out, as there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the context is not an integer from 1 to `n_ctx`.
         """
         self._check_n_tokens("context", context)
         block = 4 * self.d_model * self.d_attention + 2 * self.d_model * self.d_mlp  # multiply-adds
@@ -204,7 +209,13 @@ class GPTConfig:
         return 6.0 * self.n_params * n_tokens
 
     def kv_cache_bytes(self, n_tokens: int, bytes_per_number: int = 4) -> int:
-        """Bytes of keys and values that one sequence of `n_tokens` tokens must keep; float32 unless said otherwise."""
+        """Bytes of keys and values that one sequence of `n_tokens` tokens must keep; float32 unless said otherwise.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `n_tokens` is not an integer from 1 to `n_ctx`.
+        """
         self._check_n_tokens("n_tokens", n_tokens)
         keys = sum(self.pattern_of(layer).keys_kept(n_tokens) for layer in range(self.n_layer))
         return 2 * keys * self.d_attention * bytes_per_number

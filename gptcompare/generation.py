@@ -72,12 +72,17 @@ class Score:
 
 
 class LanguageModel:
-    """A model with its tokenizer.
+    """A model with its tokenizer, which are its attributes `model` and `tokenizer`.
 
     Parameters
     ----------
     model : GPT
     tokenizer : Tokenizer
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer has more ids than the model.
     """
 
     def __init__(self, model: GPT, tokenizer: Tokenizer) -> None:
@@ -91,6 +96,7 @@ class LanguageModel:
 
     @property
     def config(self) -> GPTConfig:
+        """The model's configuration."""
         return self.model.config
 
     @overload
@@ -167,6 +173,11 @@ class LanguageModel:
         """The completion that `generate` gives, piece by piece while it is written: an iterator of str.
 
         No piece ends inside a character or shows a part of a stop string. The parameters are those of `generate`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `generate`; also for a list of prompts.
         """
         if not isinstance(prompt, str):
             raise TypeError(f"stream takes one prompt, got {type(prompt).__name__}")
@@ -181,6 +192,8 @@ class LanguageModel:
 
         Raises
         ------
+        TypeError
+            If the text is not a string.
         ValueError
             If there are fewer than two tokens, a `bos_id` among them.
         """
@@ -328,6 +341,10 @@ def load(
         As `GPT.from_pretrained` takes them: a folder with a checkpoint, or the name of a model, which is downloaded if
         it is not on this machine.
     dtype : float32 or float64
+
+    Returns
+    -------
+    LanguageModel
 
     Raises
     ------

@@ -48,6 +48,11 @@ class Trace(Mapping[str, Array]):
     logits : (T, V) or (B, T, V)
     arrays : dict of name -> array
         What was recorded.
+
+    Raises
+    ------
+    KeyError
+        If a place was not recorded: when it is asked for, by its name or by a method or function that needs it.
     """
 
     model: GPT
@@ -92,6 +97,10 @@ def trace(model: GPT, ids: npt.ArrayLike, record: Iterable[str] = EVERYTHING) ->
     record : names, in which "*" stands for anything
         Such as "*.attn.hook_pattern"; everything if not given, which takes about L (16 D + 2 M + H T) numbers a token.
 
+    Returns
+    -------
+    Trace
+
     Raises
     ------
     TypeError, ValueError
@@ -122,6 +131,21 @@ def changing(changes: Mapping[str, Change]) -> Hook:
     The function gets a copy, and may change it.
 
         model(ids, hook=changing({"blocks.0.attn.hook_z": without_heads([2])}))
+
+    Parameters
+    ----------
+    changes : dict of name -> function
+        Array -> array of the same shape, with the axis B also where there is one sequence.
+
+    Returns
+    -------
+    function of a name and an array
+        For `model(ids, hook=...)`. A name that is that of no place is never called.
+
+    Raises
+    ------
+    ValueError
+        When the model is called: if a function gives an array of another shape.
     """
 
     def hook(name: str, array: Array) -> Array:
@@ -137,7 +161,18 @@ def changing(changes: Mapping[str, Change]) -> Hook:
 
 
 def without_heads(heads: Iterable[int]) -> Change:
-    """Nothing in the place of what some heads give: for "attn.hook_z" and "attn.hook_q", "hook_k", "hook_v"."""
+    """Nothing in the place of what some heads give: for "attn.hook_z" and "attn.hook_q", "hook_k", "hook_v".
+
+    Parameters
+    ----------
+    heads : integers
+        Counted from 0.
+
+    Returns
+    -------
+    function of an array
+        For `changing`: (B, T, H, K) -> (B, T, H, K), 0 where one of these heads is.
+    """
     chosen = list(heads)
 
     def change(array: Array) -> Array:
@@ -155,6 +190,17 @@ def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
     source : (T, ...) or (B, T, ...)
         Of a trace of as many tokens.
     positions : integers, optional
+        Of the tokens; all of them if not given.
+
+    Returns
+    -------
+    function of an array
+        For `changing`: (B, T, ...) -> (B, T, ...).
+
+    Raises
+    ------
+    ValueError
+        When the model is called: if the source does not fit the array at the place.
     """
     chosen = slice(None) if positions is None else list(positions)
 
@@ -189,10 +235,24 @@ def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
     The residual stream is a sum, and the final layer norm is linear but for the division by the deviation, which is
     that of the whole (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct path).
 
+    Parameters
+    ----------
+    of : Trace
+        Of one sequence, with everything recorded.
+    position : int
+        Index of the token behind which the model predicts.
+    token : int
+        The id whose logit it is.
+
     Returns
     -------
     dict of name -> float
         "embedding", "position", "blocks.N.head.H", "blocks.N.attn.bias", "blocks.N.mlp" and "ln_final.bias".
+
+    Raises
+    ------
+    ValueError
+        If the trace is of a batch.
     """
     config, p = of.model.config, of.model.parameters()
     if np.ndim(of.ids) != 1:

@@ -119,7 +119,7 @@ class KVCache:
         return len(self.sequences)
 
     def select(self, rows: list[int]) -> KVCache:
-        """A cache of some of the sequences: the same memory, not a copy, so none may be named twice."""
+        """A cache of some of the sequences: the same memory, not a copy. ValueError if one is named twice."""
         if len(set(rows)) < len(rows):
             raise ValueError(f"rows {rows} name a sequence twice: it cannot go on in two ways in one memory")
         return KVCache([self.sequences[row] for row in rows])

@@ -50,8 +50,16 @@ class GPT:
         Of the random parameters.
     dtype : float32 or float64
 
+    Attributes
+    ----------
+    config : GPTConfig
+    dtype : numpy.dtype
+        Of the parameters, the caches and the logits.
+
     Raises
     ------
+    TypeError
+        If the configuration is not a GPTConfig.
     ValueError
         If a parameter is missing, unknown or of another shape, or the dtype is neither of the two.
     """
@@ -102,6 +110,8 @@ class GPT:
             If a model of this name is not on this machine and cannot be fetched.
         CheckpointError
             If a file is damaged, or describes a model that this forward pass cannot represent.
+        ValueError
+            If the source or the dtype is none of these.
         """
         from .checkpoints import locate, read_checkpoint, release
 
@@ -142,7 +152,13 @@ class GPT:
         return dict(self._parameters)
 
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
-        """An empty cache for `batch` sequences of up to `capacity` tokens each (the model's context if not given)."""
+        """An empty cache for `batch` sequences of up to `capacity` tokens each (the model's context if not given).
+
+        Raises
+        ------
+        ValueError
+            If the capacity is not between 1 and the model's context.
+        """
         n_ctx = self.config.n_ctx
         if capacity is not None and not 1 <= capacity <= n_ctx:
             raise ValueError(f"capacity must be between 1 and the model's context of {n_ctx} tokens, got {capacity}")

@@ -51,7 +51,12 @@ DENSE = Dense()
 
 @dataclass(frozen=True)
 class Banded(Pattern):
-    """The latest `width` positions: i - width < j <= i. The Sparse Transformer's code calls it "local"."""
+    """The latest `width` positions: i - width < j <= i. The Sparse Transformer's code calls it "local".
+
+    Parameters
+    ----------
+    width : int
+    """
 
     width: int
 
@@ -67,7 +72,12 @@ class Banded(Pattern):
 
 @dataclass(frozen=True)
 class Strided(Pattern):
-    """Every `stride`-th position, backwards from the query's: (i - j) mod stride = 0."""
+    """Every `stride`-th position, backwards from the query's: (i - j) mod stride = 0.
+
+    Parameters
+    ----------
+    stride : int
+    """
 
     stride: int
 
@@ -85,6 +95,15 @@ class Fixed(Pattern):
 
     These are the last ones of the block or, where there are several variants, another stretch for each: head h sees
     the (h mod summary_variants)-th from the end.
+
+    Parameters
+    ----------
+    stride, summary_width, summary_variants : int
+
+    Raises
+    ------
+    ValueError
+        If the stretches together are longer than a block.
     """
 
     stride: int

@@ -1,6 +1,6 @@
-"""Pictures, drawn with matplotlib, which is imported when one is asked for (extra `plots`).
+"""Pictures, drawn with matplotlib, which is imported when one is asked for: `pip install "gptcompare[plots]"`.
 
-Each function takes the axes to draw on, or makes them, and returns them.
+Each function takes the axes to draw on, or makes them, and returns them; without matplotlib it raises ImportError.
 """
 
 from __future__ import annotations
@@ -99,7 +99,17 @@ def attention_map(weights: Array, tokens: Sequence[str] | None = None, ax: Any =
 
 
 def attention_pattern(pattern: Pattern, n: int = 32, ax: Any = None) -> Any:
-    """Which keys each of n queries may see, as `patterns.py` defines it."""
+    """Which keys each of n queries may see, as `patterns.py` defines it.
+
+    Parameters
+    ----------
+    pattern : Pattern
+        Such as `patterns.Banded(8)`, or `config.pattern_of(layer)`.
+    n : int
+        Positions, of which each is a query and a key.
+    ax : matplotlib axes, optional
+        New ones if not given.
+    """
     ax = attention_map(visible_keys(n, n, pattern).astype(np.float32), ax=ax)
     sizes = [f"{name} {size}" for name, size in vars(pattern).items()]
     ax.set_title(", ".join([type(pattern).__name__.lower(), *sizes]))
@@ -116,8 +126,9 @@ def logit_lens(logprobs: Array, tokens: Sequence[str], decode: Callable[[list[in
     tokens : T texts
         That were read.
     decode : function
-        Ids to text, such as `Tokenizer.decode`.
+        Ids to text, such as `tokenizer.decode`.
     ax : matplotlib axes, optional
+        New ones if not given.
     """
     n_layers, T, _ = logprobs.shape
     ax = _axes(ax, (1.0 + 0.85 * T, 0.8 + 0.35 * n_layers))
@@ -143,8 +154,14 @@ def surprise(tokens: Sequence[str], logprobs: Sequence[float], ax: Any = None, *
     logprobs : sequence of float
         Of each token, in nats.
     ax : matplotlib axes, optional
+        New ones if not given.
     label : str
         Of the model, where several share the axes.
+
+    Raises
+    ------
+    ValueError
+        If there is not a log-probability for each token.
     """
     if len(tokens) != len(logprobs):
         raise ValueError(f"there are {len(tokens)} tokens and {len(logprobs)} log-probabilities")
@@ -168,6 +185,12 @@ def size_ladder(names: Sequence[str] | None = None, ax: Any = None) -> Any:
     names : sequence of str, optional
         As `gptcompare.table` takes them; GPT-2's and GPT-3's sizes if not given.
     ax : matplotlib axes, optional
+        New ones if not given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gptcompare.table`.
     """
     chosen = table(names).names
     families = list(dict.fromkeys(published(name).family for name in chosen))

@@ -69,7 +69,13 @@ CELLS: dict[str, Callable[[GPTConfig, Published], str]] = {
 
 @dataclass(frozen=True)
 class Table:
-    """Models by name, in the order in which they stand side by side."""
+    """Models by name, in the order in which they stand side by side.
+
+    Attributes
+    ----------
+    names : tuple of str
+        As `gptcompare.presets()` has them.
+    """
 
     names: tuple[str, ...]
 
@@ -141,8 +147,14 @@ def table(names: Iterable[str] | None = None) -> Table:
         As `gptcompare.presets()` has them, or aliases; GPT-2's four sizes and GPT-3's eight, the smallest first, if
         not given.
 
+    Returns
+    -------
+    Table
+
     Raises
     ------
+    TypeError
+        If a single string is given.
     ValueError
         If a name is unknown; the message gives the nearest names. If there are none.
     """

@@ -36,6 +36,11 @@ class Tokenizer:
 
     Every text has ids and every list of ids has bytes: there is no unknown token. Special tokens, such as
     "<|endoftext|>", are plain text in `encode` unless the caller allows them, as in tiktoken.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        Merges and ids. `from_pretrained` reads one, `train` learns one.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -88,8 +93,10 @@ class Tokenizer:
 
         Raises
         ------
+        TypeError
+            If `texts` is a single string, or one of them is no string.
         ValueError
-            If n_vocab is below 257, or the texts have too few different pairs for it.
+            If n_vocab is below 257, the texts have too few different pairs for it, or one has a lone surrogate.
         """
         if n_vocab < 257:
             raise ValueError(f"n_vocab must be at least 257 (256 bytes and the end of text), got {n_vocab}")
@@ -148,8 +155,14 @@ class Tokenizer:
         allowed_special : collection of str, or "all"
             Special tokens that are recognised in the text; all others in it are plain text.
 
+        Returns
+        -------
+        list of int
+
         Raises
         ------
+        TypeError
+            If the text is not a string, or `allowed_special` is one other than "all".
         ValueError
             If the text contains a lone surrogate, which no UTF-8 text can, or an allowed token is not a special one.
         """
@@ -233,7 +246,13 @@ class Tokenizer:
             raise ValueError(f"id {error.args[0]} is not in the vocabulary: ids are 0 ... {self.n_vocab - 1}") from None
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of the ids. Bytes that are not UTF-8 become "\N{REPLACEMENT CHARACTER}", as in tiktoken."""
+        """The text of the ids. Bytes that are not UTF-8 become "\N{REPLACEMENT CHARACTER}", as in tiktoken.
+
+        Raises
+        ------
+        ValueError
+            For an id that the vocabulary does not have.
+        """
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def stream_decoder(self) -> StreamDecoder:

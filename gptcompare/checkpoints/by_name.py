@@ -55,12 +55,16 @@ def download(name: str, *, source: str = DEFAULT_SOURCE) -> Path:
     Parameters
     ----------
     name, source
-        As `locate` takes them, but never a folder.
+        As `GPT.from_pretrained` takes them, but never a folder.
 
     Raises
     ------
-    DownloadError, CheckpointError, ValueError
-        As `locate`.
+    DownloadError
+        If no model has the name, or its files are not on this machine and cannot be fetched.
+    CheckpointError
+        If a repository has a model that the library cannot represent.
+    ValueError
+        If the source is neither of the two.
     """
     return _in_package(name, source) or _found_or_fetched(name, source, "model")
 
@@ -72,8 +76,10 @@ def remove(name: str, *, source: str = DEFAULT_SOURCE) -> tuple[Path, int]:
     ------
     FileNotFoundError
         If it is not in our own cache; the models in the package are a part of it.
-    DownloadError, ValueError
-        As `locate`, for a name that no model has.
+    DownloadError
+        If no model has the name.
+    ValueError
+        If the source is neither of the two.
     """
     if _in_package(name, source):
         raise FileNotFoundError(f"{name!r} is a part of gptcompare, and stays")

@@ -71,6 +71,10 @@ def compare_text(text: str, models: Models = EMBEDDED_PAIR) -> TextComparison:
     models
         As `compare` takes them.
 
+    Returns
+    -------
+    TextComparison
+
     Raises
     ------
     TypeError, ValueError, FileNotFoundError

@@ -74,6 +74,7 @@ class Parting:
     margins: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain values that JSON can hold; U+FFFD stands for a part of a character."""
         return {
             "position": self.position,
             "tokens": [token.decode(errors="replace") for token in self.tokens],
@@ -132,8 +133,10 @@ class TextComparison:
     Attributes
     ----------
     names : tuple of str
+        Of the models, in their order.
     configs : tuple of GPTConfig
     reading : Reading
+        Of the whole text, by all models.
     """
 
     names: tuple[str, ...]

@@ -55,6 +55,6 @@ def published(name: str) -> Published:
     Raises
     ------
     TypeError, ValueError
-        As `canonical_name`.
+        If the name is not a string, or unknown; the message gives the nearest names.
     """
     return MODELS[canonical_name(name)]

@@ -79,6 +79,10 @@ def report(names: Sequence[str] = GPT2_AND_GPT3) -> Report:
     names : sequence of str
         As `gptcompare.presets()` has them, or aliases; repetitions count once.
 
+    Returns
+    -------
+    Report
+
     Raises
     ------
     TypeError

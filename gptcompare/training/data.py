@@ -42,6 +42,10 @@ def tokenize_files(
     `target` is a `.npy` file of uint16, or of uint32 for a larger vocabulary; beside it, `.json` says which texts and
     which vocabulary it was made from, and what is in it, so that it is made anew when anything of that is not so.
 
+    Returns
+    -------
+    (N,), uint16 or uint32
+
     Raises
     ------
     FileNotFoundError, ValueError
@@ -127,6 +131,11 @@ class Batches:
     batch, context : int
         Sequences of a batch, and tokens of a sequence.
     seed : int
+
+    Attributes
+    ----------
+    sequences_per_epoch : int
+        Whole sequences that the row is cut into.
 
     Raises
     ------

@@ -60,7 +60,7 @@ class AdamW:
         self._recipe = recipe
 
     def update(self, gradients: Mapping[str, Array], learning_rate: float) -> None:
-        """One step down the gradients, which are used up: their memory serves for the intermediate results."""
+        """One step down the gradients, shaped as the parameters; their memory serves for the intermediate results."""
         self.step += 1
         for name, parameter in self._parameters.items():
             decay = self._recipe.weight_decay if parameter.ndim > 1 else 0.0

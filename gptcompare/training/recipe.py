@@ -103,7 +103,7 @@ class Recipe:
         Raises
         ------
         TypeError, ValueError
-            If the name is unknown, or a number is not of a recipe.
+            If the name is unknown, or a number is not of a recipe or makes no sense.
         """
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(numbers) - known):
@@ -121,6 +121,7 @@ class Recipe:
 
     @property
     def tokens_per_step(self) -> int:
+        """Tokens of a batch."""
         return self.batch * self.context
 
     def learning_rate_at(self, step: int) -> float:

@@ -40,7 +40,23 @@ FOREIGN = ("config.json", "hparams.json", "model.safetensors", "pytorch_model.bi
 
 @dataclass(frozen=True)
 class Metrics:
-    """One step of a run; losses are in nats per token, the validation loss is that after the step."""
+    """One step of a run.
+
+    Attributes
+    ----------
+    step : int
+        Counted from 1.
+    tokens : int
+        Trained on until then.
+    loss : float
+        Of the step's batch before the step, in nats per token.
+    learning_rate : float
+    gradient_norm : float
+        Before it is clipped.
+    tokens_per_second : float
+    validation_loss : float, optional
+        After the step, in nats per token; None where it was not measured.
+    """
 
     step: int
     tokens: int
