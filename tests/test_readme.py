@@ -21,8 +21,8 @@ def test_a_command_prints_what_stands_below_it(command, output, monkeypatch, cap
     assert capsys.readouterr().out == output
 
 
-def test_the_python_example_runs(monkeypatch, tmp_path):
-    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def test_the_python_examples_run_one_after_the_other(monkeypatch, tmp_path):
+    example = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
     monkeypatch.chdir(ROOT)
     exec(example.replace("runs/example", str(tmp_path)), {})
     assert (tmp_path / "model.safetensors").exists()
