@@ -1,12 +1,16 @@
-"""Measure gptcompare beside its peers, in one run on one machine.
+"""Measure gptcompare beside the libraries that are installed, in one run on one machine.
 
-    python benchmarks/run.py                 # everything
-    python benchmarks/run.py decode encode   # some of it
+    python benchmarks/run.py                   # everything: a quarter of an hour
+    python benchmarks/run.py decode scoring    # some of it
 
-Needs the `benchmark` extra. The models have GPT-2's 124M shape and random weights: speed does not depend on their
-values, and nothing has to be downloaded. The sides take turns, so that a machine that slows down slows both, and the
-middle of the repetitions is reported. The number of threads is whatever the libraries choose; OMP_NUM_THREADS and
-OPENBLAS_NUM_THREADS set it for both.
+Beside it stand Hugging Face transformers (PyTorch), CTranslate2 and llama.cpp (llama-cpp-python with gguf), all of them
+in float32 and with the same number of threads. The `benchmark` extra installs them; llama-cpp-python is compiled then.
+The models have the published shapes and random weights: speed does not depend on their values, and nothing has to be
+downloaded.
+
+In every repetition the sides take turns, and what the machine can do at most takes its turn with them: memory read at
+full speed for decoding, a large matrix product for reading. So a machine that slows down slows all of them; the middle
+of the repetitions is reported. "Ratio" always says how many times better gptcompare is.
 """
 
 from __future__ import annotations
@@ -19,32 +23,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from peers import PEERS, Gptcompare, Transformers, installed
 
 import gptcompare as gc
+from gptcompare.threads import in_parallel, n_threads, shares
 
-REPETITIONS = 7
-PROMPT_TOKENS, NEW_TOKENS = 32, 64
-TEXT = Path(__file__).parents[1] / "tests" / "data" / "alice.txt"
-
-FIRST_TOKEN = {
-    "gptcompare": (
-        "import sys, gptcompare as gc\n"
-        "lm = gc.load(sys.argv[1])\n"
-        "print(next(lm.stream('The quick brown fox', max_new_tokens=1), ''))"
-    ),
-    "transformers": (
-        "import sys\n"
-        "from transformers import GPT2LMHeadModel, GPT2TokenizerFast\n"
-        "model = GPT2LMHeadModel.from_pretrained(sys.argv[1])\n"
-        "tokenizer = GPT2TokenizerFast.from_pretrained(sys.argv[1])\n"
-        "ids = tokenizer('The quick brown fox', return_tensors='pt')\n"
-        "print(tokenizer.decode(model.generate(**ids, max_new_tokens=1, do_sample=False, pad_token_id=0)[0, -1]))"
-    ),
-}
+REPETITIONS = 5
+ROOT = Path(__file__).parents[1]
+TEXT = ROOT / "tests" / "data" / "alice.txt"
 
 
 def take_turns(sides: dict[str, Callable[[], float]], repetitions: int = REPETITIONS) -> dict[str, float]:
@@ -64,80 +57,193 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def decode(folder: Path) -> list[tuple[str, dict[str, float]]]:
-    """Tokens per second of greedy decoding with a key/value cache, and of scoring a text (all logits)."""
-    import torch
-    from transformers import GPT2LMHeadModel
+@dataclass
+class Row:
+    """One thing that was measured: each side's number, and the most that the machine could do, if that is known."""
 
-    ours = gc.GPT.from_pretrained(folder)
-    theirs = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32).eval()
-    ids = np.random.default_rng(0).integers(50257, size=PROMPT_TOKENS)
+    what: str
+    values: dict[str, float]
+    ceiling: float | None = None
+    less_is_better: bool = False
+    digits: int = field(default=1)
 
-    def our_decode() -> float:
-        cache = ours.new_cache()
-        logits = ours(ids, cache, last_only=True)
-        start = time.perf_counter()
-        for _ in range(NEW_TOKENS):
-            logits = ours([int(logits.argmax())], cache, last_only=True)
-        return NEW_TOKENS / (time.perf_counter() - start)
-
-    @torch.inference_mode()
-    def their_decode() -> float:
-        out = theirs(torch.tensor(ids[None]), use_cache=True, logits_to_keep=1)
-        start = time.perf_counter()
-        for _ in range(NEW_TOKENS):
-            chosen = out.logits[:, -1].argmax(-1, keepdim=True)
-            out = theirs(chosen, past_key_values=out.past_key_values, use_cache=True)
-        return NEW_TOKENS / (time.perf_counter() - start)
-
-    rows = [("decode, tokens/s", take_turns({"gptcompare": our_decode, "transformers": their_decode}))]
-    for n in (128, 1024):
-        text = np.random.default_rng(0).integers(50257, size=n)
-
-        @torch.inference_mode()
-        def their_scoring(text: np.ndarray = text) -> float:
-            return len(text) / seconds(lambda: theirs(torch.tensor(text[None]), use_cache=False))
-
-        def our_scoring(text: np.ndarray = text) -> float:
-            return len(text) / seconds(lambda: ours(text))
-
-        rows.append((f"all logits of {n} tokens, tokens/s", take_turns(
-            {"gptcompare": our_scoring, "transformers": their_scoring}
-        )))  # fmt: skip
-    return rows
+    def __str__(self) -> str:
+        mine = self.values[Gptcompare.name]
+        cells = [self.what, f"{mine:.{self.digits}f}"]
+        for name in SIDES[1:]:
+            if name in self.values:
+                other = self.values[name]
+                ratio = other / mine if self.less_is_better else mine / other
+                cells.append(f"{other:.{self.digits}f} ({ratio:.2f})")
+            else:
+                cells.append("")
+        cells.append(f"{self.ceiling:.{self.digits}f} ({mine / self.ceiling:.0%})" if self.ceiling else "")
+        return "| " + " | ".join(cells) + " |"
 
 
-def cold_start(folder: Path) -> list[tuple[str, dict[str, float]]]:
-    """Seconds from the start of the process to its end after one token."""
-
-    def process(program: str) -> float:
-        command = [sys.executable, "-c", program, str(folder)]
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-        return seconds(lambda: subprocess.run(command, check=True, capture_output=True, env=environment))
-
-    sides = {name: lambda program=program: process(program) for name, program in FIRST_TOKEN.items()}
-    return [("start to first token, s", take_turns(sides))]
+SIDES = [Gptcompare.name, *(peer.name for peer in PEERS), "tokenizers"]
+CEILING = "ceiling"
 
 
-def encode(folder: Path) -> list[tuple[str, dict[str, float]]]:
+def shape(names: str, folder: Path) -> Path:
+    """A checkpoint of the shape of a published model and random weights, made the first time it is asked for."""
+    made = folder / names
+    if not made.exists():
+        gc.GPT(gc.GPTConfig.preset(names)).save_pretrained(made)
+        gc.Tokenizer.from_pretrained("gpt2").save_pretrained(made)
+    return made
+
+
+def sides_for(folder: Path) -> dict[str, object]:
+    return {side.name: side(folder, n_threads()) for side in (Gptcompare, *PEERS) if installed(side.package)}
+
+
+def random_ids(*size: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(50257, size=size)
+
+
+def reading_memory(n_bytes: int) -> Callable[[], float]:
+    """Seconds for reading so many bytes once, each thread its share, with BLAS's product of a vector with itself."""
+    numbers = np.ones(n_bytes // 4, np.float32)
+    parts = [numbers[share] for share in shares(len(numbers), n_threads())]
+
+    def read() -> float:
+        time.sleep(0.1)  # until the threads of the side before, which wait for more to do, have gone to sleep
+        return seconds(lambda: in_parallel(lambda part: part.dot(part), parts))
+
+    return read
+
+
+def multiplying(size: int = 2048) -> Callable[[], float]:
+    """Floating-point operations per second of a product of two square matrices."""
+    a, b = np.ones((2, size, size), np.float32)
+    return lambda: 2 * size**3 / seconds(lambda: a @ b)
+
+
+def decode(folder: Path) -> Iterator[Row]:
+    """Tokens per second after a prompt, greedily."""
+    for name, n_new in (("gpt2", 64), ("gpt2-medium", 24), ("gpt2-large", 12)):
+        sides = sides_for(shape(name, folder))
+        config = gc.GPTConfig.preset(name)
+        weights = 4 * (config.n_params - config.n_params_by_part["positions"])
+        yield decoding(f"decode, {name}", sides, random_ids(1, 32), n_new, weights)
+        if name == "gpt2":
+            near_the_end = weights + config.kv_cache_bytes(1000)
+            yield decoding("decode behind 950 tokens, gpt2", sides, random_ids(1, 950), n_new, near_the_end)
+            sides.pop("llama.cpp", None)
+            yield decoding("decode, 8 prompts, gpt2", sides, random_ids(8, 32), 16, None)
+
+
+def decoding(what: str, sides: dict[str, object], ids: np.ndarray, n: int, n_bytes: int | None) -> Row:
+    def tokens_per_second(side: object) -> float:
+        return len(ids) * n / side.decode(ids, n)
+
+    turns = {name: partial(tokens_per_second, side) for name, side in sides.items()}
+    if n_bytes:
+        read = reading_memory(n_bytes)
+        turns[CEILING] = lambda: 1 / read()
+    values = take_turns(turns)
+    return Row(f"{what}, tokens/s", values, values.pop(CEILING, None))
+
+
+def scoring(folder: Path) -> Iterator[Row]:
+    """Tokens per second when all logits of a text are wanted."""
+    for name, lengths in (("gpt2", (128, 512, 1024)), ("gpt2-medium", (512,)), ("gpt2-large", (512,))):
+        sides = sides_for(shape(name, folder))
+        for n in lengths:
+            yield scored(f"all logits of {n} tokens, {name}", sides, random_ids(n), gc.GPTConfig.preset(name))
+    config = gc.GPTConfig.preset("gpt3-small")
+    made = folder / "gpt-neo"
+    sides = gpt_neo_sides(config, made)
+    if sides:
+        yield scored("all logits of 2048 tokens, GPT-3's pattern", sides, random_ids(2048), config)
+
+
+def scored(what: str, sides: dict[str, object], ids: np.ndarray, config: gc.GPTConfig) -> Row:
+    operations = sum(config.flops_per_token(n) for n in range(1, len(ids) + 1))
+    multiply = multiplying()
+    turns: dict[str, Callable[[], float]] = {
+        name: lambda side=side: len(ids) / seconds(lambda: side.logits(ids)) for name, side in sides.items()
+    }
+    turns[CEILING] = lambda: len(ids) * multiply() / operations
+    values = take_turns(turns)
+    return Row(f"{what}, tokens/s", values, values.pop(CEILING))
+
+
+def gpt_neo_sides(config: gc.GPTConfig, folder: Path) -> dict[str, object]:
+    """GPT-3 Small's shape and pattern: GPT-Neo's class in transformers has the same banded layers."""
+    if not installed("transformers"):
+        return {}
+    from transformers import GPTNeoConfig, GPTNeoForCausalLM
+
+    their_config = GPTNeoConfig(
+        vocab_size=config.n_vocab, hidden_size=config.d_model, num_layers=config.n_layer, num_heads=config.n_head,
+        max_position_embeddings=config.n_ctx, window_size=config.band_width,
+        attention_types=[[["global", "local"], config.n_layer // 2]],
+    )  # fmt: skip
+    GPTNeoForCausalLM(their_config).save_pretrained(folder)
+    return {side.name: side(folder, n_threads()) for side in (Gptcompare, Transformers)}
+
+
+def start(folder: Path) -> Iterator[Row]:
+    """A new process that loads a model and writes one token: its time from start to end, and its peak memory."""
+    made = shape("gpt2", folder)
+    sides_for(made)  # makes the others' files
+    programs = {
+        side.name: side.FIRST_TOKEN for side in (Gptcompare, *PEERS) if side.FIRST_TOKEN and installed(side.package)
+    }
+    yield Row(
+        "start to first token, gpt2, s",
+        take_turns({name: partial(process_seconds, program, made) for name, program in programs.items()}),
+        less_is_better=True, digits=2,
+    )  # fmt: skip
+    for name in ("gpt2", "gpt2-xl"):
+        made = shape(name, folder)
+        one = programs if name == "gpt2" else {Gptcompare.name: programs[Gptcompare.name]}
+        memory = {side: process_peak(program, made) for side, program in one.items()}
+        parameters = 4 * gc.GPTConfig.preset(name).n_params / 1e6
+        title = f"peak memory of that, {name} (parameters: {parameters:.0f} MB), MB"
+        yield Row(title, memory, less_is_better=True, digits=0)
+
+
+def process(program: str, folder: Path) -> str:
+    command = [sys.executable, "-c", program, str(folder)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+
+
+def process_seconds(program: str, folder: Path) -> float:
+    return seconds(lambda: process(program, folder))
+
+
+def process_peak(program: str, folder: Path) -> float:
+    """The largest resident memory, in MB."""
+    unit = 1024 if sys.platform == "linux" else 1  # of ru_maxrss, in bytes
+    report = f"import resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * {unit})"
+    return int(process(f"{program}\n{report}", folder).split()[-1]) / 1e6
+
+
+def encode(folder: Path) -> Iterator[Row]:
     """Megabytes of English text per second; each time a new tokenizer, which has seen no word yet."""
-    from tokenizers import ByteLevelBPETokenizer
-
     text = TEXT.read_text(encoding="utf-8")  # short, so new words are frequent: a longer text is faster
     n_bytes = len(text.encode())
+    made = shape("gpt2", folder)
 
     def ours() -> float:
-        tokenizer = gc.Tokenizer.from_pretrained(folder)
+        tokenizer = gc.Tokenizer.from_pretrained(made)
         return n_bytes / seconds(lambda: tokenizer.encode(text)) / 1e6
 
     def theirs() -> float:
-        tokenizer = ByteLevelBPETokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+        from tokenizers import ByteLevelBPETokenizer
+
+        tokenizer = ByteLevelBPETokenizer(str(made / "vocab.json"), str(made / "merges.txt"))
         return n_bytes / seconds(lambda: tokenizer.encode(text)) / 1e6
 
-    return [("encode, MB/s", take_turns({"gptcompare": ours, "tokenizers": theirs}))]
+    sides = {Gptcompare.name: ours, **({"tokenizers": theirs} if installed("tokenizers") else {})}
+    yield Row("encode, MB/s", take_turns(sides), digits=2)
 
 
-BENCHMARKS = {"decode": decode, "cold-start": cold_start, "encode": encode}
+BENCHMARKS = {"decode": decode, "scoring": scoring, "start": start, "encode": encode}
 
 
 def machine() -> str:
@@ -145,7 +251,11 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         model = next((line.split(": ")[1] for line in cpuinfo.read_text().splitlines() if "model name" in line), model)
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}"
+    packages = ["numpy", "torch", "transformers", "ctranslate2", "llama-cpp-python", "tokenizers"]
+    modules = {"llama-cpp-python": "llama_cpp"}
+    versions = [f"{name} {version(name)}" for name in packages if installed(modules.get(name, name))]
+    threads = f"{os.cpu_count()} cores, {n_threads()} threads"
+    return f"{model}, {threads}, Python {platform.python_version()}, {', '.join(versions)}"
 
 
 def main() -> None:
@@ -155,16 +265,12 @@ def main() -> None:
     if unknown := sorted(set(names) - set(BENCHMARKS)):
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(BENCHMARKS)}")
     print(machine(), end="\n\n")
-    print("| what | gptcompare | peer | ratio |\n|---|---|---|---|")
+    print("| " + " | ".join(["what", SIDES[0], *(f"{name} (ratio)" for name in SIDES[1:]), "ceiling (reached)"]) + " |")
+    print("|---|" + "---:|" * (len(SIDES) + 1))
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        gc.GPT(gc.GPTConfig.preset("gpt2")).save_pretrained(folder)
-        gc.Tokenizer.from_pretrained("gpt2").save_pretrained(folder)
         for name in names:
-            for title, values in BENCHMARKS[name](folder):
-                (_, mine), (peer, other) = values.items()
-                ratio = other / mine if title.endswith(" s") else mine / other  # always: how many times better
-                print(f"| {title} | {mine:.2f} | {other:.2f} ({peer}) | {ratio:.2f} |", flush=True)
+            for row in BENCHMARKS[name](Path(temporary)):
+                print(row, flush=True)
 
 
 if __name__ == "__main__":

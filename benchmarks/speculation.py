@@ -1,0 +1,94 @@
+"""What a draft gains: tokens per second with one and without, of the same text.
+
+    python benchmarks/speculation.py
+
+Needs nothing but the library. The first tables write with the embedded nano-gpt2 and with a model of GPT-2's 124M shape
+and random weights, whose greedy text soon repeats itself and whose sampled text never does. For a smaller model as the
+draft there is no published pair in the package, so one is made: a model of gpt2-medium's shape and random weights whose
+layers behind the second add less and less, and its first two layers as the draft. How often the draft is right is
+printed beside what it gains.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from run import TEXT, machine, take_turns
+
+import gptcompare as gc
+
+NEW_TOKENS = 96
+REPETITIONS = 5
+
+
+def tokens_per_second(lm: gc.LanguageModel, prompt: str, **options: object) -> float:
+    start = time.perf_counter()
+    completion = lm.generate(prompt, max_new_tokens=NEW_TOKENS, **options)
+    return len(completion.ids) / (time.perf_counter() - start)
+
+
+def compare(what: str, lm: gc.LanguageModel, prompt: str, draft: gc.LanguageModel | str, **options: object) -> None:
+    plain = lm.generate(prompt, max_new_tokens=NEW_TOKENS, **options)
+    with_draft = lm.generate(prompt, max_new_tokens=NEW_TOKENS, draft=draft, **options)
+    speed = take_turns(
+        {
+            "without": lambda: tokens_per_second(lm, prompt, **options),
+            "with": lambda: tokens_per_second(lm, prompt, draft=draft, **options),
+        },
+        REPETITIONS,
+    )
+    same = "yes" if with_draft.ids == plain.ids else "no"
+    ratio = speed["with"] / speed["without"]
+    print(f"| {what} | {speed['without']:.1f} | {speed['with']:.1f} | {ratio:.2f} | {same} |", flush=True)
+
+
+def of_random_weights(name: str) -> gc.LanguageModel:
+    return gc.LanguageModel(gc.GPT(gc.GPTConfig.preset(name)), gc.Tokenizer.from_pretrained("gpt2"))
+
+
+def with_quiet_layers(name: str, n_loud: int, loudness: float) -> tuple[gc.LanguageModel, gc.LanguageModel]:
+    """A model whose layers behind the first few add little, and a draft of those first few alone."""
+    config = gc.GPTConfig.preset(name)
+    model = gc.GPT(config)
+    parameters = model.parameters()
+    for layer in range(n_loud, config.n_layer):
+        for part in ("attn.c_proj", "mlp.c_proj"):
+            for kind in ("weight", "bias"):
+                parameters[f"h.{layer}.{part}.{kind}"] *= loudness
+    small = gc.GPTConfig.from_dict({**config.to_dict(), "n_layer": n_loud})
+    kept = {
+        key: value for key, value in parameters.items() if not key.startswith("h.") or int(key.split(".")[1]) < n_loud
+    }
+    tokenizer = gc.Tokenizer.from_pretrained("gpt2")
+    return gc.LanguageModel(model, tokenizer), gc.LanguageModel(gc.GPT(small, kept), tokenizer)
+
+
+def hit_rate(lm: gc.LanguageModel, draft: gc.LanguageModel, prompt: str) -> float:
+    """How often the draft would write the model's next token."""
+    completion = lm.generate(prompt, max_new_tokens=NEW_TOKENS)
+    prompt_ids = lm.prompt_ids(prompt)
+    guesses = draft.model([*prompt_ids, *completion.ids])[len(prompt_ids) - 1 : -1].argmax(-1)
+    return float(np.mean(guesses == completion.ids))
+
+
+def main() -> None:
+    print(machine(), end="\n\n")
+    print("| what | without, tokens/s | with a draft | ratio | same tokens |\n|---|---:|---:|---:|---|")
+    nano, large = gc.load("nano-gpt2"), of_random_weights("gpt2")
+    text = TEXT.read_text(encoding="utf-8")
+    passage, free = text[1000:1600], text[3000:3300]
+    sampled = {"temperature": 1.0, "seed": 0}
+    compare("nano-gpt2, a passage again, greedy", nano, passage + "\n\n" + passage[:200], "repetitions")
+    compare("nano-gpt2, free text, sampled", nano, free, "repetitions", **sampled)
+    compare("gpt2, text that repeats itself (greedy)", large, free, "repetitions")
+    compare("gpt2, text that does not (sampled)", large, free, "repetitions", **sampled)
+    for loudness in (0.0, 0.02, 0.05, 0.2):
+        lm, draft = with_quiet_layers("gpt2-medium", 2, loudness)
+        share = draft.config.n_params / lm.config.n_params
+        rate = hit_rate(lm, draft, free)
+        compare(f"gpt2-medium, a model of {share:.0%} of its size, right {rate:.0%}", lm, free, draft)
+
+
+if __name__ == "__main__":
+    main()
