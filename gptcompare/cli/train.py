@@ -62,7 +62,7 @@ def add_commands(commands: Commands) -> None:
         parser.add_argument(option, dest=name, type=kind, metavar="N" if kind is int else "X", help=text)
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N",
-        help="compute N of a batch's parts (--accumulation) at a time; set OPENBLAS_NUM_THREADS=1 with it",
+        help="compute N of a batch's parts (--accumulation) at a time, each on a core of its own",
     )  # fmt: skip
     for name in ("validate", "save"):
         parser.add_argument(f"--{name}-every", type=int, default=250, metavar="N", help=f"{name} every N steps (250)")

@@ -18,6 +18,7 @@ from ..generation import LanguageModel
 from ..model import GPT
 from ..ops import cross_entropy
 from ..progress import Bar, progress_bar
+from ..threads import products_on_one_thread
 from ..tokenizer import Tokenizer
 from .data import Batches, Ids, Tokens, check_row
 from .gradients import Parameters, loss_and_grads
@@ -66,9 +67,9 @@ def train(
     validate_every, save_every : int
         Steps; the last step does both.
     threads : int
-        Parts of a batch (the recipe's `accumulation`) that are computed at the same time. It changes no bit of the
-        result, and pays where each matrix product runs on one core: with OPENBLAS_NUM_THREADS=1, or for models so
-        small that the cores spend their time waiting for each other.
+        Parts of a batch (the recipe's `accumulation`) that are computed at the same time, each with its products on
+        one core. It changes no bit of the result, and pays for small models, in whose products the cores would spend
+        their time waiting for each other.
 
     Returns
     -------
@@ -102,6 +103,8 @@ def train(
         bar = stack.enter_context(
             progress_bar(total=recipe.n_steps, initial=optimizer.step, desc="training", unit="step")
         )
+        if threads > 1:
+            stack.enter_context(products_on_one_thread())
         pool = stack.enter_context(ThreadPoolExecutor(threads))
         while optimizer.step < recipe.n_steps:
             line = _step(model, optimizer, batches, recipe, pool)
