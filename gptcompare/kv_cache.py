@@ -80,6 +80,13 @@ class LayerCache:
         """Whether the keys that the token at this position may see are all here."""
         return self.first <= max(n_tokens - self.n_before, 0)
 
+    def copy_from(self, other: LayerCache, n_tokens: int) -> None:
+        """Remember what another cache of the same size remembers of n_tokens tokens."""
+        used = n_tokens - other.first
+        self.keys[:, :used] = other.keys[:, :used]
+        self.values[:, :used] = other.values[:, :used]
+        self.first = other.first
+
     @property
     def nbytes(self) -> int:
         return self.keys.nbytes + self.values.nbytes
@@ -97,6 +104,14 @@ class SequenceCache:
             LayerCache(config.n_head, config.d_head, capacity, config.pattern_of(layer), dtype)
             for layer in range(config.n_layer)
         ]
+
+    def copy(self) -> SequenceCache:
+        """The same tokens in a memory of their own."""
+        copy = SequenceCache(self.config, self.capacity, self.dtype)
+        copy.n_tokens = self.n_tokens
+        for new, old in zip(copy.layers, self.layers, strict=True):
+            new.copy_from(old, self.n_tokens)
+        return copy
 
 
 class KVCache:
@@ -143,6 +158,10 @@ class KVCache:
                 raise ValueError(f"{n} tokens are too many to take back: a banded layer keeps only its band")
         for sequence in self.sequences:
             sequence.n_tokens -= n
+
+    def copies(self, rows: list[int]) -> KVCache:
+        """A cache of copies of some of the sequences: each goes on for itself, also one that is named twice."""
+        return KVCache([self.sequences[row].copy() for row in rows])
 
     @property
     def n_tokens(self) -> list[int]:

@@ -101,3 +101,21 @@ def test_no_more_tokens_are_taken_back_than_there_are_keys_for():
     assert cache.n_tokens == [100]
     cache.take_back(TAKEN_BACK)
     assert cache.n_tokens == [100 - TAKEN_BACK]
+
+
+@pytest.mark.parametrize("n_read", [1, 5, 9, 30])
+@pytest.mark.parametrize("changes", [{}, {"attention": ("dense", "banded"), "band_width": 4}], ids=["dense", "banded"])
+def test_copies_go_on_each_for_itself_and_leave_the_sequence_as_it_was(changes, n_read):
+    config = gc.GPTConfig(n_layer=2, n_head=2, d_model=8, n_ctx=64, n_vocab=50, **changes)
+    model = gc.GPT(config, seed=1)
+    ids = np.random.default_rng(0).integers(0, 50, (3, n_read + 20))
+    ids[:, :n_read] = ids[0, :n_read]
+    cache = model.new_cache()
+    for id_ in ids[0, :n_read]:
+        model([id_], cache)
+    several = cache.copies([0, 0])
+    for row, of_row in ((0, ids[0]), (1, ids[1])):
+        logits = model(of_row[n_read:], several.select([row]))
+        assert logits == pytest.approx(model(of_row)[n_read:], abs=1e-5)
+    assert cache.n_tokens == [n_read]
+    assert model(ids[2, n_read:], cache) == pytest.approx(model(ids[2])[n_read:], abs=1e-5)
