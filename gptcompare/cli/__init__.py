@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..training import DivergedError
-from . import compare, models, text, train
+from . import compare, models, text, train, uses
 
 EXAMPLES = """\
 examples:
@@ -18,6 +18,10 @@ examples:
   gptcompare compare --text story.txt
   gptcompare generate "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 1
   gptcompare generate - --model path/to/gpt2 --max-new-tokens 200 < prompt.txt
+  gptcompare sentiment "We laughed the whole evening." "The bread was stale."
+  gptcompare classify --labels animals,weather --model gpt2 "The hens were asleep." "It rained all day."
+  gptcompare choose "What does a cow give?" milk gold ink --model gpt2
+  gptcompare answer "What does a cow give?" --model gpt2
   gptcompare download gpt2-xl
   gptcompare models
   gptcompare tokenize "don't and don't"
@@ -65,6 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gptcompare {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (compare, text, models, train):
+    for module in (compare, text, uses, models, train):
         module.add_commands(commands)
     return parser

@@ -1,0 +1,262 @@
+"""`gptcompare classify`, `sentiment`, `entities`, `choose` and `answer`: what a model can be asked for by a prompt."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from .. import evaluation
+from ..evaluation import Classification, Template
+from ..generation import LanguageModel, load
+from .models import MODEL_HELP, Commands, add_source
+from .text import DEFAULT_MODEL, text_in, text_of
+
+EXAMPLES_HELP = "examples with their answers, which make the prompt few-shot: a JSON object on each line, such as "
+QUESTIONS_HELP = EXAMPLES_HELP + '{"question": "...", "answer": "..."}'
+
+
+def add_commands(commands: Commands) -> None:
+    _add_classify(commands)
+    _add_sentiment(commands)
+    _add_entities(commands)
+    _add_choose(commands)
+    _add_answer(commands)
+
+
+def _add_classify(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "classify", help="give texts one of several labels",
+        description="Give each text the label that the model finds the most probable behind it.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels", required=True, metavar="A,B",
+        help='labels, with a comma between them; "LABEL=WORDS" lets other words stand for it in the prompt',
+    )  # fmt: skip
+    _add_texts(parser)
+    _add_common(parser, EXAMPLES_HELP + '{"text": "...", "answer": "..."}')
+    _add_normalisation(parser, "content_free")
+    parser.set_defaults(run=_classify, default_template=evaluation.CLASSIFICATION)
+
+
+def _add_sentiment(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "sentiment", help="say whether texts are positive or negative",
+        description="Say of each text whether it is positive or negative.",
+    )  # fmt: skip
+    _add_texts(parser)
+    _add_common(parser, EXAMPLES_HELP + '{"text": "...", "answer": "..."}')
+    _add_normalisation(parser, "content_free")
+    parser.set_defaults(run=_classify, labels=None, default_template=evaluation.SENTIMENT)
+
+
+def _add_entities(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "entities", help="find the names in texts", description="Find the names of persons, places ... in each text."
+    )
+    parser.add_argument(
+        "--types", default="person,place", metavar="A,B", help="what names there are (default: person,place)"
+    )
+    _add_texts(parser)
+    _add_common(
+        parser,
+        EXAMPLES_HELP + '{"text": "...", "person": ["..."], "place": []}; three are used if not given',
+    )
+    parser.set_defaults(run=_entities, default_template=evaluation.ENTITIES)
+
+
+def _add_choose(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "choose", help="answer a question with one of several choices",
+        description="Answer a question with the choice that the model finds the most probable; it stands first.",
+    )  # fmt: skip
+    parser.add_argument("question", metavar="QUESTION", help='"-" reads standard input')
+    parser.add_argument("choices", nargs="+", metavar="CHOICE", help="two or more")
+    parser.add_argument("--complete", action="store_true", help="the choices go on from the text, which is no question")
+    _add_common(parser, f'{QUESTIONS_HELP}, with --complete {{"text": "...", "answer": "..."}}')
+    _add_normalisation(parser, "per_token")
+    parser.set_defaults(run=_choose, default_template=evaluation.QUESTION)
+
+
+def _add_answer(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "answer", help="answer a question freely", description="Answer a question with what the model writes behind it."
+    )
+    parser.add_argument("question", metavar="QUESTION", help='"-" reads standard input')
+    parser.add_argument("--max-new-tokens", type=int, default=40, metavar="N", help="stop after N tokens (default: 40)")
+    parser.add_argument(
+        "--beams", type=int, default=evaluation.WIDTH, metavar="N",
+        help=f"attempts at a time (default: {evaluation.WIDTH}, as in GPT-3's paper); 1 is greedy and faster",
+    )  # fmt: skip
+    _add_common(parser, QUESTIONS_HELP)
+    parser.set_defaults(run=_answer, default_template=evaluation.QUESTION)
+
+
+def _add_texts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("texts", nargs="+", metavar="TEXT", help='"-" alone reads standard input, a text on each line')
+
+
+def _add_common(parser: argparse.ArgumentParser, examples_help: str) -> None:
+    parser.add_argument("--examples", metavar="FILE", help=examples_help)
+    parser.add_argument(
+        "--template", metavar="FILE",
+        help='another prompt: a JSON object with "query" and perhaps "answer", "instruction", "separator" and '
+        '"answer_context", as of gptcompare.evaluation.Template',
+    )  # fmt: skip
+    parser.add_argument("--show-prompt", action="store_true", help="print what the model would read, and do not ask it")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="FOLDER_OR_NAME",
+        help=f"{MODEL_HELP} (default: {DEFAULT_MODEL}, which needs no network, but is too small to be right often)",
+    )  # fmt: skip
+    add_source(parser)
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def _add_normalisation(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--normalisation", choices=[*evaluation.NORMALISATIONS], default=default,
+        help=f"what is compared (default: {default}); gptcompare/evaluation/multiple_choice.py defines them",
+    )  # fmt: skip
+
+
+def _classify(options: argparse.Namespace) -> None:
+    texts, template = _texts(options), _template(options)
+    labels = evaluation.SENTIMENT_WORDS if options.labels is None else _labels(options.labels)
+    examples = _examples(options)
+    if options.show_prompt:
+        _print_prompts(evaluation.classification_prompts(texts, labels, examples, template))
+        return
+    result = evaluation.classify(
+        _model(options), texts, labels, examples, template=template, normalisation=options.normalisation
+    )
+    _print_labels(options, texts, result)
+
+
+def _print_labels(options: argparse.Namespace, texts: Sequence[str], result: Classification) -> None:
+    if options.json:
+        rows = [
+            {"text": text, "label": label, "probabilities": dict(zip(result.classes, row, strict=True))}
+            for text, label, row in zip(texts, result.labels, result.probabilities.tolist(), strict=True)
+        ]
+        print(json.dumps(rows))
+        return
+    width = max(map(len, result.classes))
+    for text, label, row in zip(texts, result.labels, result.probabilities, strict=True):
+        print(f"{label:<{width}}  {row.max():.3f}  {_on_one_line(text)}")
+
+
+def _entities(options: argparse.Namespace) -> None:
+    texts, types, template = _texts(options), _separated(options.types, "--types"), _template(options)
+    examples = evaluation.ENTITY_EXAMPLES
+    if options.examples:
+        examples = tuple(evaluation.read_entity_examples(options.examples))
+    if options.show_prompt:
+        _print_prompts(
+            [evaluation.entity_prompt(text, type_, examples, template) for text in texts for type_ in types]
+        )  # fmt: skip
+        return
+    found = evaluation.entities(_model(options), texts, types, examples, template=template)
+    if options.json:
+        rows = [
+            {"text": text, "entities": [asdict(entity) for entity in of_text]}
+            for text, of_text in zip(texts, found, strict=True)
+        ]
+        print(json.dumps(rows))
+        return
+    for text, of_text in zip(texts, found, strict=True):
+        print(_on_one_line(text))
+        for entity in of_text:
+            print(f"  {entity.start:>4}-{entity.end:<4}  {entity.type}  {_on_one_line(entity.text)}")
+
+
+def _choose(options: argparse.Namespace) -> None:
+    question, examples = text_of(options.question), _examples(options)
+    template = evaluation.COMPLETION if options.complete and options.template is None else _template(options)
+    if options.show_prompt:
+        _print_prompts([template.prompt(question, examples)])
+        return
+    result = evaluation.choose(
+        _model(options), question, options.choices, examples, template=template, normalisation=options.normalisation
+    )
+    probabilities = dict(zip(result.choices, result.probabilities.tolist(), strict=True))
+    if options.json:
+        print(json.dumps({"question": question, "best": result.best, "probabilities": probabilities}))
+        return
+    for choice in sorted(probabilities, key=probabilities.__getitem__, reverse=True):
+        print(f"{probabilities[choice]:.3f}  {_on_one_line(choice)}")
+
+
+def _answer(options: argparse.Namespace) -> None:
+    question, examples, template = text_of(options.question), _examples(options), _template(options)
+    if options.show_prompt:
+        _print_prompts([template.prompt(question, examples)])
+        return
+    text = evaluation.answer(
+        _model(options), question, examples, template=template, max_new_tokens=options.max_new_tokens,
+        beams=options.beams,
+    )  # fmt: skip
+    print(json.dumps({"question": question, "answer": text}) if options.json else text)
+
+
+def _model(options: argparse.Namespace) -> LanguageModel:
+    return load(options.model, source=options.source)
+
+
+def _texts(options: argparse.Namespace) -> list[str]:
+    if options.texts != ["-"]:
+        return list(options.texts)
+    texts = [line for line in text_of("-").splitlines() if line.strip()]
+    if not texts:
+        raise ValueError("standard input is empty: there is no text")
+    return texts
+
+
+def _template(options: argparse.Namespace) -> Template:
+    """The one of the file, if there is one, else that of the command."""
+    if options.template is None:
+        return options.default_template  # type: ignore[no-any-return]  # argparse knows no types
+    content = text_in(options.template)
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{options.template}: not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{options.template}: not a JSON object")
+    try:
+        return Template(**value)
+    except TypeError as error:
+        raise ValueError(f"{options.template}: not a template ({error})") from None
+
+
+def _labels(text: str) -> dict[str, str]:
+    """Label -> the words that stand for it."""
+    labels = {}
+    for part in _separated(text, "--labels"):
+        label, equals, words = part.partition("=")
+        if label in labels or not label or (equals and not words):
+            raise ValueError(
+                f'--labels {text!r}: labels must be different, such as "good,bad" or "good=great,bad=dull"'
+            )
+        labels[label] = words or label
+    return labels
+
+
+def _separated(text: str, option: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise ValueError(f"{option} {text!r} has an empty part: give words with a comma between them")
+    return parts
+
+
+def _examples(options: argparse.Namespace) -> list[evaluation.Example]:
+    return evaluation.read_examples(options.examples) if options.examples else []
+
+
+def _print_prompts(prompts: Sequence[str]) -> None:
+    """One after the other, with a line between them."""
+    print(f"\n{'─' * 20}\n".join(prompts))
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,198 @@
+import io
+import json
+import sys
+from dataclasses import asdict
+
+import pytest
+from conftest import STORY_FOLDER
+
+from gptcompare import evaluation
+from gptcompare.cli import main
+
+STORY = ["--model", str(STORY_FOLDER)]
+TEXTS = ["The hens were asleep.", "It rained\tall day."]
+COMMANDS = [
+    ["classify", "--labels", "good,bad", *TEXTS],
+    ["sentiment", *TEXTS],
+    ["entities", *TEXTS],
+    ["choose", "Who came?", "the fox", "the hen"],
+    ["answer", "Who came?"],
+]
+
+
+def of(command):
+    return command[0]
+
+
+@pytest.fixture
+def examples(tmp_path):
+    def write(*objects):
+        file = tmp_path / "examples.jsonl"
+        file.write_text("\n".join(map(json.dumps, objects)), encoding="utf-8")
+        return str(file)
+
+    return write
+
+
+def test_classify_prints_label_probability_and_text(story, examples, capsys):
+    file = examples({"text": "Rain!", "answer": "bad"}, {"text": "Sun!", "answer": "good"})
+    command = ["classify", "--labels", "good=glad, bad=sad", *TEXTS, "--examples", file, *STORY]
+    found = evaluation.classify(
+        story, TEXTS, {"good": "glad", "bad": "sad"}, [("Rain!", "bad"), ("Sun!", "good")]
+    )  # fmt: skip
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{label:<4}  {max(row):.3f}  {' '.join(text.split())}"
+        for text, label, row in zip(TEXTS, found.labels, found.probabilities, strict=True)
+    ]
+    assert main([*command, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["text"] for row in rows] == TEXTS
+    assert [row["label"] for row in rows] == found.labels
+    assert [[*row["probabilities"].values()] for row in rows] == found.probabilities.tolist()
+    assert [*rows[0]["probabilities"]] == ["good", "bad"]
+
+
+def test_the_normalisation_is_an_option(story, capsys):
+    assert main(["sentiment", *TEXTS, *STORY, "--json", "--normalisation", "sum"]) == 0
+    found = evaluation.sentiment(story, TEXTS, normalisation="sum")
+    rows = json.loads(capsys.readouterr().out)
+    assert [[*row["probabilities"].values()] for row in rows] == found.probabilities.tolist()
+
+
+def test_texts_are_read_from_standard_input_line_by_line(monkeypatch, story, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("schön\n\n  \nRain.\r\n".encode())))
+    assert main(["sentiment", "-", *STORY, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["text"], row["label"]) for row in rows] == [
+        *zip(["schön", "Rain."], evaluation.sentiment(story, ["schön", "Rain."]).labels, strict=True)
+    ]
+
+
+def test_entities_prints_each_name_with_its_place(story, examples, capsys):
+    texts = ["Anna met the King of Spain in Rome.", "The King ran."]
+    file = examples({"text": "Paul sang in Bonn.", "name": ["Paul", "Bonn"]})
+    command = ["entities", "--types", "name", *texts, "--examples", file, *STORY]
+    found = evaluation.entities(story, texts, ["name"], [("Paul sang in Bonn.", {"name": ["Paul", "Bonn"]})])
+    assert main(command) == 0
+    lines = [line for text, of_text in zip(texts, found, strict=True) for line in [text, *of_text]]
+    shown = [line if isinstance(line, str) else [f"{line.start}-{line.end}", line.type, line.text] for line in lines]
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=2) if line.startswith("  ") else line for line in printed] == shown
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"text": text, "entities": [asdict(one) for one in of_text]} for text, of_text in zip(texts, found, strict=True)
+    ]
+
+
+def test_choose_prints_the_best_choice_first(story, capsys):
+    choices = ["time", "king of the hill", "house"]
+    for options, template in (([], evaluation.QUESTION), (["--complete"], evaluation.COMPLETION)):
+        choice = evaluation.choose(story, "Once upon a", choices, template=template)
+        probabilities = dict(zip(choices, choice.probabilities.tolist(), strict=True))
+        assert main(["choose", "Once upon a", *choices, *STORY, *options]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split(maxsplit=1)[1] == choice.best
+        assert {line.split(maxsplit=1)[1]: line.split()[0] for line in lines} == {
+            name: f"{value:.3f}" for name, value in probabilities.items()
+        }
+        assert main(["choose", "Once upon a", *choices, *STORY, *options, "--json"]) == 0
+        result = {"question": "Once upon a", "best": choice.best, "probabilities": probabilities}
+        assert json.loads(capsys.readouterr().out) == result
+
+
+def test_answer_prints_the_answer(story, examples, capsys):
+    file = examples({"question": "Who ate the hen?", "answer": "the fox"})
+    command = ["answer", "Who came?", "--examples", file, "--max-new-tokens", "8", *STORY]
+    for beams in (1, 3):
+        text = evaluation.answer(
+            story, "Who came?", [("Who ate the hen?", "the fox")], max_new_tokens=8, beams=beams
+        )  # fmt: skip
+        assert main([*command, "--beams", str(beams)]) == 0
+        assert capsys.readouterr().out == f"{text}\n"
+    assert main([*command, "--beams", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["question"] == "Who came?"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=of)
+def test_a_prompt_is_shown_without_a_model(command, capsys):
+    assert main([*command, "--show-prompt", "--model", "no-such-model"]) == 0
+    out = capsys.readouterr().out
+    shown = out.split(f"\n{'─' * 20}\n")
+    assert len(shown) == {"classify": 2, "sentiment": 2, "entities": 4}.get(command[0], 1)
+    assert ("hens" if len(shown) > 1 else "Who came?") in shown[0]
+
+
+def test_another_template_from_a_file(tmp_path, capsys):
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps({"query": "<{text}>", "answer": "={answer}", "instruction": "Do!", "separator": "\n"}))
+    command = ["classify", "--labels", "a,b", "x{y}", "--template", str(file), "--show-prompt"]
+    assert main(command) == 0
+    assert capsys.readouterr().out == "Do!\n<x{y}>\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["classify", "--labels", "a", "x"], "at least two answers"),
+        (["classify", "--labels", "a,,b", "x"], "has an empty part"),
+        (["classify", "--labels", "a,a", "x"], "labels must be different"),
+        (["classify", "--labels", "a=,b", "x"], "labels must be different"),
+        (["classify", "--labels", "a=x,b=x", "y"], "all different"),
+        (["sentiment", "x", "--examples", "no-such-file"], "no-such-file"),
+        (["sentiment", "x", "--template", "no-such-file"], "no-such-file"),
+        (["sentiment", "x\udcff"], "lone surrogate"),
+        (["entities", "--types", ",", "x"], "has an empty part"),
+        (["choose", "x", "a"], "at least two answers"),
+        (["answer", "x", "--max-new-tokens", "0"], "must be at least 1"),
+        (["answer", "x", "--beams", "0"], "must be at least 1"),
+        (["answer", "x " * 600], "the model's context is 512"),
+        (["answer", "x", "--model", "gpt3-175b"], "OpenAI never published the weights"),
+    ],
+)
+def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert err.startswith("gptcompare: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"answer": " {answer}"}', "not a template"),
+        ('{"query": "{text}", "colour": "red"}', "not a template"),
+        ('{"query": 1}', "not a template"),
+        ('{"query": "text"}', "query needs a field"),
+    ],
+)
+def test_a_file_that_is_no_template_is_named(content, words, tmp_path, capsys):
+    (tmp_path / "template").write_text(content)
+    assert main(["answer", "x", "--template", str(tmp_path / "template"), "--show-prompt"]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_examples_with_another_label_or_field_are_refused(examples, capsys):
+    for object_, words in (({"text": "x", "answer": "c"}, "the label 'c'"), ({"y": "x", "answer": "a"}, "fields text")):
+        command = ["classify", "--labels", "a,b", "x", "--examples", examples(object_), "--show-prompt"]
+        assert main(command) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_empty_standard_input_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    assert main(["sentiment", "-"]) == 2
+    assert "standard input is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=of)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command[0], "--help"])
+    assert end.value.code == 0
+    assert "--show-prompt" in capsys.readouterr().out
