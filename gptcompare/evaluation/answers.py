@@ -73,7 +73,7 @@ def exact_match(answer: str, right: str | Sequence[str]) -> bool:
 
     References
     ----------
-    Rajpurkar et al. 2016 (arXiv:1606.05250), section 6.1; SQuAD's evaluate-v2.0.py.
+    Rajpurkar et al. 2016 (arXiv:1606.05250); SQuAD's evaluate-v2.0.py.
     """
     return any(normalised(answer) == normalised(one) for one in _several(right))
 

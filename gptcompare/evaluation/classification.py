@@ -96,7 +96,25 @@ def sentiment(
 ) -> Classification:
     """Whether each text is positive or negative: `classify` with labels and a template for it.
 
-    `SENTIMENT_EXAMPLES` are four examples for a few-shot prompt.
+    Parameters
+    ----------
+    lm : LanguageModel
+    texts : str, or a sequence of them
+    examples : sequence of (text, label), optional
+        `SENTIMENT_EXAMPLES` are four that are ready.
+    labels : dict of label -> words, or sequence of str
+        Other words, or other labels.
+    template, normalisation
+        As `classify` takes them.
+
+    Returns
+    -------
+    Classification
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `classify`.
     """
     return classify(lm, texts, labels, examples, template=template, normalisation=normalisation)
 

@@ -12,7 +12,7 @@ compared is not the probability of an answer alone:
                     answers: "contextual calibration"; nothing is the mean over "N/A", "[MASK]" and ""
 
 References: Brown et al. 2020 (arXiv:2005.14165), section 2.4, for the second and the fourth; Zhao et al. 2021
-(arXiv:2102.09690), section 4, for the last.
+(arXiv:2102.09690) for the last.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a task is written as a text: an instruction, some examples with their answers, and the question at last.
 
-Brown et al. 2020 (arXiv:2005.14165), section 2.1 and figure 2.1: no example is "zero-shot", one is "one-shot", several
+Brown et al. 2020 (arXiv:2005.14165), section 2 and figure 2.1: no example is "zero-shot", one is "one-shot", several
 are "few-shot". The templates below are data, to be looked at (`print(SENTIMENT)`), and to be replaced: each function
 takes another one, and `dataclasses.replace(SENTIMENT, instruction="...")` makes it.
 """
@@ -122,7 +122,7 @@ def checked_examples(examples: Sequence[Example]) -> Sequence[Example]:
 CLASSIFICATION = Template("Text: {text}\nLabel:", answer_context="Label: ")
 
 # A review and one word about it: what a model that has only ever read books can go on with, too. The pattern is that
-# of Gao et al. 2021 (arXiv:2012.15723, table 1) for sentiment; the words are simpler ones.
+# of Gao et al. 2021 (arXiv:2012.15723) for sentiment; the words are simpler ones.
 SENTIMENT = Template("{text} It was", answer=" {answer}.", answer_context="It was ")
 SENTIMENT_WORDS = {"positive": "good", "negative": "bad"}
 
