@@ -16,7 +16,7 @@ TEXTS = ["The hens were asleep.", "It rained all day.", "The wolf ran.", "He san
 
 @pytest.fixture(scope="session")
 def sklearn():
-    return pytest.importorskip("sklearn", reason="needs scikit-learn, of the `notebooks` extra")
+    return pytest.importorskip("sklearn", reason="needs the `reference` extra")
 
 
 def labelled(name):
@@ -75,6 +75,7 @@ def test_the_library_imports_neither_the_room_nor_scikit_learn_until_they_are_us
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.reference
 def test_scikit_learn_clones_it_and_searches_its_parameters(sklearn, story):
     from sklearn.base import clone
     from sklearn.linear_model import LogisticRegression
@@ -99,6 +100,7 @@ def test_scikit_learn_clones_it_and_searches_its_parameters(sklearn, story):
 class TestWorkedExample:
     """What README and notebook say of the embedded models, which have not seen these books."""
 
+    @pytest.mark.reference
     @pytest.mark.parametrize("name", ["nano-gpt2", "nano-gpt3"])
     def test_a_classifier_on_features_knows_authors_far_better_than_the_majority_class(self, sklearn, name):
         from sklearn.linear_model import LogisticRegression
