@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from .patterns import DENSE, Banded, Dense, Fixed, Pattern, Strided
-from .threads import shares
 
 Array = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -29,9 +28,6 @@ Positions = npt.NDArray[np.intp]
 QUERIES = 64
 # Queries of a dense layer that share their keys. The fewer, the less of the scores is computed only to be masked.
 DENSE_QUERIES = 64
-# Scores that are computed together, a MB of them: more would leave the processor's cache, and so much memory would be
-# given back to the operating system and asked for anew each time.
-SCORES = 2**18
 
 
 class Part(NamedTuple):
@@ -63,17 +59,10 @@ def causal_attention(queries: Array, keys: Array, values: Array, pattern: Patter
     """
     mixed = np.empty_like(queries)
     for own, seen, visible in parts(queries.shape[1], keys.shape[1], pattern):
-        q, k, v, out = queries[own], keys[seen], values[seen], mixed[own]
-        for heads in head_groups(len(q), q.shape[1] * k.shape[1]):
-            weights, totals = attention_weights(q[heads], k[heads], visible)
-            # Divided after the product: there are K numbers to divide and not S.
-            np.divide(weights @ v[heads], totals, out[heads])
+        weights, totals = attention_weights(queries[own], keys[seen], visible)
+        # Divided after the product: there are K numbers to divide and not S.
+        np.divide(weights @ values[seen], totals, mixed[own])
     return mixed
-
-
-def head_groups(n_head: int, n_scores: int) -> list[slice]:
-    """The heads whose scores, so many for each head, are computed together."""
-    return shares(n_head, -(-n_head * n_scores // SCORES))
 
 
 def attention_pattern(queries: Array, keys: Array, pattern: Pattern) -> Array:

@@ -137,7 +137,7 @@ class LanguageModel:
         draft : LanguageModel or "repetitions", optional
             What guesses the next tokens, so that several can be checked at once (`gptcompare.speculation`): a smaller
             model with the same vocabulary, or the text's own repetitions. It makes writing faster where it guesses
-            well, and changes no token. In a batch, whose prompts share each step already, it is not used.
+            well, and changes no token. Several prompts, which share each step already, are written without it.
 
         Returns
         -------
@@ -280,7 +280,7 @@ class LanguageModel:
                 f"the prompt has {len(ids)} tokens, the model's context is {self.config.n_ctx}: shorten it"
             )
         decoder = self.tokenizer.stream_decoder()
-        return Continuation(prompt, ids, max_new_tokens, RandomNumbers(seed), decoder, StopStrings(stops))
+        return Continuation(prompt, ids, int(max_new_tokens), RandomNumbers(seed), decoder, StopStrings(stops))
 
     def _check_draft(self, draft: LanguageModel | str | None) -> LanguageModel | str | None:
         if isinstance(draft, LanguageModel):
@@ -298,8 +298,9 @@ class LanguageModel:
         for continuation in continuations:
             continuation.check_room(n_ctx)
         going_on = [continuation for continuation in continuations if not continuation.finish_reason]
-        if draft and len(going_on) == 1:
-            yield from self._run_with_draft(going_on[0], sampling, draft)
+        if draft and len(continuations) == 1:
+            for continuation in going_on:
+                yield from self._run_with_draft(continuation, sampling, draft)
             return
         lengths = [len(continuation.prompt_ids) + continuation.max_new_tokens for continuation in going_on]
         cache = self.model.new_cache(batch=len(going_on), capacity=min(max(lengths, default=n_ctx), n_ctx))

@@ -6,6 +6,8 @@ that prompts of different lengths stand side by side without padding.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,8 @@ from .patterns import DENSE, Pattern
 
 Array = npt.NDArray[np.floating[Any]]
 
-# So many of the last tokens can be taken back: a banded layer keeps the keys that it then needs again.
+# So many of the last tokens can be taken back, as many as a draft may have guessed wrongly: a banded layer keeps the
+# keys that it then needs again.
 TAKEN_BACK = 16
 MOVE_EVERY = 8  # tokens: then what a banded layer keeps is moved back to its buffer's start
 BAND_SLACK = TAKEN_BACK + MOVE_EVERY  # spare room of its buffer
@@ -99,6 +102,7 @@ class SequenceCache:
         self.config = config
         self.dtype = np.dtype(dtype)
         self.n_tokens = 0
+        self.broken = False  # a call that was extending it has failed
         self.capacity = capacity
         self.layers = [
             LayerCache(config.n_head, config.d_head, capacity, config.pattern_of(layer), dtype)
@@ -117,8 +121,8 @@ class SequenceCache:
 class KVCache:
     """The caches of a batch of sequences, which may differ in length.
 
-    `model.new_cache(batch)` makes one, `model(ids, cache=cache)` extends it by the tokens of `ids`. If a call of the
-    model is interrupted, the cache that it was extending must not be used again.
+    `model.new_cache(batch)` makes one, `model(ids, cache=cache)` extends it by the tokens of `ids`. A cache that a call
+    of the model was extending when it failed or was interrupted cannot be used again.
     """
 
     def __init__(self, sequences: list[SequenceCache]) -> None:
@@ -138,6 +142,16 @@ class KVCache:
         if len(set(rows)) < len(rows):
             raise ValueError(f"rows {rows} name a sequence twice: it cannot go on in two ways in one memory")
         return KVCache([self.sequences[row] for row in rows])
+
+    @contextmanager
+    def extended_by(self, n: int) -> Iterator[None]:
+        """While each layer's cache of each sequence is extended by n tokens; if that fails they are of no use."""
+        for sequence in self.sequences:
+            sequence.broken = True
+        yield
+        for sequence in self.sequences:
+            sequence.broken = False
+            sequence.n_tokens += n
 
     def take_back(self, n: int) -> None:
         """Forget the last n tokens of each sequence.

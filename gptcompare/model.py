@@ -31,8 +31,8 @@ Array = npt.NDArray[np.floating[Any]]
 Ids = npt.NDArray[np.intp]
 Hook: TypeAlias = Callable[[str, Array], Array]  # a place of the forward pass, what is there -> what goes on from there
 
-# Tokens that go through the layers together: enough for matrix products at full speed, few enough that the temporaries
-# stay in the processor's cache and little of the score matrix is computed only to be masked.
+# Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
+# the temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
 CHUNK = 256
 LEAST_CHUNK = 64  # where the tokens are shared out among threads
 
@@ -118,10 +118,11 @@ class GPT:
         _check_dtype(dtype)
         config, stored = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
         parameters = {}
-        for name, value in stored.items():
+        for name in list(stored):
+            value = stored.pop(name)  # so that no tensor stays in memory twice
             parameters[name] = in_fast_order(value.astype(dtype, copy=False))
             if not np.may_share_memory(parameters[name], value):
-                release(value)  # so that a checkpoint is never in memory twice
+                release(value)
         return cls(config, parameters, dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
@@ -200,7 +201,7 @@ class GPT:
         ------
         TypeError, ValueError
             If an id is not an integer or not in the vocabulary, there is none, the tokens do not fit into the context,
-            or the cache is of another batch size or of another model.
+            or the cache is of another batch size or of another model, or was left behind by a call that failed.
         """
         checked = check_ids(ids, self.config)
         batch, n_new = checked.shape
@@ -216,9 +217,8 @@ class GPT:
         def read(chunk: slice, turn: Turn) -> None:
             x[:, chunk] = self._forward(checked[:, chunk], positions[:, chunk], cache, hook, turn)
 
-        in_turns(read, chunks(n_new) if hook is None else shares(n_new, 1), n_stations=self.config.n_layer)
-        for sequence in cache.sequences:
-            sequence.n_tokens += n_new
+        with cache.extended_by(n_new):
+            in_turns(read, chunks(n_new) if hook is None else shares(n_new, 1), n_stations=self.config.n_layer)
         logits = self.unembed(x[:, -1] if last_only else x, hook)
         return logits if np.ndim(ids) == 2 else logits[0]
 
@@ -301,6 +301,8 @@ class GPT:
         if len(cache) != batch:
             raise ValueError(f"the cache holds {len(cache)} sequences, ids has {batch} rows")
         for sequence in cache.sequences:
+            if sequence.broken:
+                raise ValueError("a call of the model that was extending this cache failed: make a new one")
             if (sequence.config, sequence.dtype) != (self.config, self.dtype):
                 raise ValueError("the cache is that of another model: make one with this model's new_cache()")
             check_room(sequence.n_tokens, n_new, min(sequence.capacity, self.config.n_ctx), self.config)

@@ -21,7 +21,9 @@ from .model import GPT
 from .ops import log_softmax
 from .sampling import RandomNumbers, Sampling
 
-# What reading so many tokens at once costs, in passes over one: measured, benchmarks/RESULTS.md.
+# What reading so many tokens at once costs, in passes over one: measured with a model of GPT-2's 124M shape
+# (benchmarks/RESULTS.md). A smaller one, or a processor with more cores, pays less for many, so guesses pay even more.
+# All of them but one can be wrong: a cache must be able to take back so many (kv_cache.TAKEN_BACK).
 READING_COST = {1: 1.0, 2: 1.6, 8: 2.1, 16: 2.9}
 # How much of the estimated hit rate a new observation is.
 NOVELTY = 0.1
@@ -39,7 +41,7 @@ class Draft(Protocol):
         """Of one guess, in passes of the model over one token."""
 
     def guess(self, ids: list[int], n: int) -> list[int]:
-        """At most n tokens that may follow; `ids` is what there was the last time, or a part of it, and what came."""
+        """At most n tokens that may follow `ids`: what it was given the last time, and what has come since."""
 
 
 class Repetitions:
@@ -72,6 +74,7 @@ class SmallerModel:
 
     def __init__(self, model: GPT, of: GPT, sampling: Sampling, numbers: RandomNumbers) -> None:
         self.cost = model.config.n_params / of.config.n_params
+        self._n_vocab = min(model.config.n_vocab, of.config.n_vocab)  # one of them may be padded
         self._model = model
         self._sampling = sampling
         self._numbers = numbers
@@ -81,7 +84,7 @@ class SmallerModel:
     def guess(self, ids: list[int], n: int) -> list[int]:
         """What the smaller model writes; nothing where its context ends."""
         n = min(n, self._model.config.n_ctx - len(ids) + 1)
-        if n < 1:
+        if n < 1 or max(ids) >= self._n_vocab:
             return []
         both = zip(self._seen, ids, strict=False)
         right = next((i for i, (seen, id_) in enumerate(both) if seen != id_), len(self._seen))
@@ -92,7 +95,10 @@ class SmallerModel:
             new = [*ids, *guesses][len(self._seen) :]
             logits = self._model(new, self._cache, last_only=True)
             self._seen += new
-            guesses.append(self._sampling.chosen(logits, u))
+            guess = self._sampling.chosen(logits, u)
+            if guess >= self._n_vocab:
+                break
+            guesses.append(guess)
         return guesses
 
 
@@ -109,8 +115,8 @@ class Pace:
         """A guess was the token that came, or was not."""
         self.hit_rate += NOVELTY * (hit - self.hit_rate)
 
-    def n_guesses(self) -> int:
-        """The number that makes the most tokens in the time, 0 if that is none; now and then 1 to see if it pays."""
+    def next_guesses(self) -> int:
+        """The number for the next step that makes the most tokens in the time; instead of 0 now and then 1, to try."""
         self._steps += 1
         best = max(READING_COST, key=self.gain)
         if best == 1 and self.cost and self._can_pay and self._steps % RETRY == 0:
@@ -149,7 +155,7 @@ def speculate(
         ids = prompt_ids + continuation.ids
         cache.take_back(cache.n_tokens[0] - (len(ids) - 1))  # the last token has not been read yet
         room = min(n_ctx - len(ids), continuation.max_new_tokens - len(continuation.ids) - 1)
-        n_read = min(pace.n_guesses(), room)
+        wanted = min(pace.next_guesses(), room)
         # A draft that costs nothing guesses even if its guess is not read, to learn how often it is right.
-        guesses = draft.guess(ids, n_read or (1 if draft.cost == 0 else 0))
-        logits = model([ids[-1], *guesses[:n_read]], cache)
+        guesses = draft.guess(ids, wanted or (1 if draft.cost == 0 else 0))
+        logits = model([ids[-1], *guesses[:wanted]], cache)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 import gptcompare as gc
+from gptcompare import threads
 from gptcompare.checkpoints import cache
 from gptcompare.checkpoints.publishers import HuggingFace
 
@@ -73,3 +74,11 @@ def safetensors_numpy():
 @pytest.fixture(scope="session")
 def safetensors_torch(torch):
     return pytest.importorskip("safetensors.torch", reason=REASON)
+
+
+@pytest.fixture
+def four_threads(monkeypatch):
+    """As if products used four threads, whatever this machine has."""
+    blas = threads._Blas()
+    blas.get, blas.set, blas.n_threads = lambda: 4, lambda n: None, 4
+    monkeypatch.setattr(threads, "_blas", blas)

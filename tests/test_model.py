@@ -10,7 +10,6 @@ from references import gpt_neo_scores_in_float64, random_parameters, random_refe
 
 import gptcompare as gc
 from gptcompare import model as model_module
-from gptcompare import threads
 
 DATA = Path(__file__).parent / "data"
 FOLDERS = sorted(path.parent for path in DATA.glob("logits/*/config.json"))
@@ -272,27 +271,33 @@ class TestChunking:
                 assert model(ids[:, :n], last_only=True) == pytest.approx(one_after_the_other[:, n - 1], abs=1e-11)
 
 
-@pytest.fixture
-def four_threads(monkeypatch):
-    """As if products used four, whatever this machine has."""
-    blas = threads._Blas()
-    blas.get_num_threads, blas.set_num_threads = lambda: 4, lambda n: None
-    monkeypatch.setattr(threads, "_blas", blas)
-
-
 def test_an_error_in_one_of_several_chunks_comes_out_of_the_call(four_threads, monkeypatch):
     config = gc.GPTConfig.from_dict({**CONFIGS["dense"].to_dict(), "n_ctx": 900})
     model = gc.GPT(config, seed=0)
     attention = model_module.causal_attention
 
     def failing(queries, keys, values, pattern):
-        if keys.shape[1] > 200:  # those of a later chunk
+        if 200 < keys.shape[1] <= 400:  # those of a chunk in the middle
             raise MemoryError("no room for the scores")
         return attention(queries, keys, values, pattern)
 
     monkeypatch.setattr(model_module, "causal_attention", failing)
+    cache = model.new_cache()
     with pytest.raises(MemoryError, match="no room"):
-        model(np.zeros(900, int))
+        model(np.zeros(900, int), cache)
+    with pytest.raises(ValueError, match="a call of the model that was extending this cache failed: make a new one"):
+        model([0], cache)
+
+
+def test_only_what_was_copied_of_a_checkpoint_leaves_the_memory(tmp_path, monkeypatch):
+    model = gc.GPT(CONFIGS["dense"], seed=0)
+    model.save_pretrained(tmp_path)
+    released = []
+    monkeypatch.setattr("gptcompare.checkpoints.release", lambda array: released.append(array.shape))
+    loaded = gc.GPT.from_pretrained(tmp_path).parameters()
+    turned = [value.shape for value in loaded.values() if value.ndim == 2 and not value.flags.c_contiguous]
+    assert sorted(released) == sorted(turned)
+    assert len(turned) > 0
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 16])

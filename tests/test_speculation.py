@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import gptcompare as gc
 from gptcompare import speculation
-from gptcompare.sampling import RandomNumbers, Sampling
+from gptcompare.kv_cache import TAKEN_BACK
+from gptcompare.sampling import Sampling
 from gptcompare.speculation import READING_COST, Pace, Repetitions
 
 SHAPE = {"n_layer": 2, "n_head": 2, "d_model": 16, "n_ctx": 64}
@@ -23,7 +24,7 @@ def tokenizer():
 
 def random_model(tokenizer, seed=0, **changes):
     config = gc.GPTConfig(**{**SHAPE, **changes}, n_vocab=tokenizer.n_vocab)
-    model = gc.GPT(config, seed=seed)
+    model = gc.GPT(config, seed=seed, dtype=np.float64)  # in which no two tokens are equally likely
     for name, value in model.parameters().items():
         if value.ndim == 2 and name != "wpe.weight":
             value *= 8  # so that the predictions differ from token to token
@@ -43,6 +44,7 @@ def assert_same(completion, plain):
 @pytest.fixture
 def every_guess_is_read(monkeypatch):
     monkeypatch.setattr(speculation, "READING_COST", {1: 1.0, 16: 1e-6})
+    monkeypatch.setattr(speculation, "Pace", lambda cost: Pace(0.0))
 
 
 @pytest.mark.usefixtures("every_guess_is_read")
@@ -117,19 +119,40 @@ def test_a_text_that_repeats_itself_is_read_in_fewer_passes(tokenizer):
     assert passes(lm, prompt, draft="repetitions") < 0.6 * passes(lm, prompt)
 
 
-def test_a_model_that_guesses_right_is_asked_for_many_guesses_and_one_as_slow_as_the_model_for_none(tokenizer):
-    lm = random_model(tokenizer)
-    twin = random_model(tokenizer)
-    before = passes(lm, "the rabbit")
-    assert passes(lm, "the rabbit", draft=twin) == before
-    assert passes(twin, "the rabbit") == before
-    cheap = random_model(tokenizer)
-    cheap.model.config = gc.GPTConfig(**{**SHAPE, "n_layer": 1}, n_vocab=2)  # as if it were small
-    assert speculation.SmallerModel(cheap.model, lm.model, Sampling(), RandomNumbers(0)).cost < 0.5
+def test_a_draft_as_slow_as_the_model_is_never_asked(tokenizer):
+    lm, twin = random_model(tokenizer), random_model(tokenizer)
+    assert passes(lm, "the rabbit", draft=twin) == passes(lm, "the rabbit")
+    assert passes(twin, "the rabbit", of=lm, draft=twin) == 0
 
 
-def passes(lm, prompt, **options):
-    """How often the model is called for a completion."""
+@pytest.mark.usefixtures("every_guess_is_read")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("options", [{}, {"temperature": 1.0, "seed": 5}], ids=["greedy", "sampled"])
+def test_a_draft_that_is_the_model_itself_guesses_every_token(tokenizer, kind, options):
+    lm, twin = random_model(tokenizer, **KINDS[kind]), random_model(tokenizer, **KINDS[kind])
+    n_tokens = len(lm.generate("the rabbit", **options).ids)
+    assert passes(lm, "the rabbit", draft=twin, **options) == 1 + math.ceil((n_tokens - 1) / 16)
+
+
+@pytest.mark.usefixtures("every_guess_is_read")
+@pytest.mark.parametrize(("n_vocab", "padded"), [(290, 320), (320, 290)])
+def test_models_may_differ_in_the_padding_of_their_vocabularies(tokenizer, n_vocab, padded):
+    def model(size):
+        config = gc.GPTConfig(**SHAPE, n_vocab=size)
+        return gc.LanguageModel(gc.GPT(config, seed=size, dtype=np.float64), tokenizer)
+
+    lm, draft = model(n_vocab), model(padded)
+    for seed in range(20):
+        options = {"temperature": 3.0, "seed": seed, "max_new_tokens": 30}
+        assert_same(lm.generate("the hare", draft=draft, **options), lm.generate("the hare", **options))
+
+
+def test_wrong_guesses_can_always_be_taken_back():
+    assert max(READING_COST) - 1 <= TAKEN_BACK
+
+
+def passes(lm, prompt, of=None, **options):
+    """How often a model is called for a completion: `lm`, when `of` or itself writes."""
     calls = itertools.count()
     original = type(lm.model).__call__
 
@@ -140,7 +163,7 @@ def passes(lm, prompt, **options):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(lm.model), "__call__", counted)
-        lm.generate(prompt, max_new_tokens=40, **options)
+        (of or lm).generate(prompt, **options)
     return next(calls)
 
 
@@ -167,7 +190,7 @@ def test_stop_strings_end_of_text_and_streams_are_what_they_are_without_a_draft(
         reasons.add(plain.finish_reason)
         assert lm.generate(prompt, draft="repetitions", **options).text == plain.text
         assert "".join(lm.stream(prompt, draft=lm, **options)) == plain.text
-    assert {"stop", "length"} <= reasons
+    assert reasons == {"stop", "length", "end_of_text"}
 
 
 def test_a_batch_is_written_as_without_a_draft(tokenizer):
@@ -214,7 +237,7 @@ def test_more_hits_never_make_fewer_guesses_and_none_make_none(cost):
     for rate in np.linspace(0, 1, 21):
         pace.hit_rate = float(rate)
         pace._steps = 0
-        numbers.append(pace.n_guesses())
+        numbers.append(pace.next_guesses())
     assert numbers == sorted(numbers)
     assert numbers[0] == 0
     assert numbers[-1] + 1 in READING_COST
@@ -236,5 +259,5 @@ def test_a_draft_that_could_pay_is_tried_again_and_one_that_cannot_never_is():
     for cost in (0.05, 1.0):
         pace = Pace(cost)
         pace.hit_rate = 0.0
-        tried[cost] = sum(pace.n_guesses() for _ in range(10 * speculation.RETRY))
+        tried[cost] = sum(pace.next_guesses() for _ in range(10 * speculation.RETRY))
     assert tried == {0.05: 10, 1.0: 0}

@@ -47,8 +47,8 @@ def map_file(path: Path) -> Buffer:
 def release(array: Array) -> None:
     """Take a memory-mapped array's pages out of this process's memory: when read again they come from the file again.
 
-    For arrays that have been copied and were never written to: what was written would be lost. Nothing happens to an
-    array that is not memory-mapped, or where the operating system cannot do it.
+    For arrays that have been copied and were never written to: what was written may be lost. Nothing happens to an
+    array that is not memory-mapped; an operating system other than Linux may ignore it.
     """
     owner: Any = array
     while isinstance(owner, np.ndarray):
