@@ -188,9 +188,9 @@ def text_summary(comparison: TextComparison, n_cells: int = 100) -> str:
         ["bits per byte", *(_number(bits, 3) for bits in reading.bits_per_byte)],
         ["perplexity", *(_number(perplexity, 2) for perplexity in reading.perplexity)],
     ]
-    sentences = [NOT_SHARED]
+    sentences = [NOT_SHARED] if len(comparison.names) > 1 else []
     if reading.divergence is not None:
-        sentences = [f"Over the text: {_agreement(reading)}"] if len(comparison.names) > 1 else []
+        sentences = [f"Over the text: {_agreement(reading)}"]
     return _with_sentences(_table(lines), sentences, n_cells)
 
 

@@ -25,10 +25,12 @@ from .sampling import RandomNumbers, Sampling
 # (benchmarks/RESULTS.md). A smaller one, or a processor with more cores, pays less for many, so guesses pay even more.
 # All of them but one can be wrong: a cache must be able to take back so many (kv_cache.TAKEN_BACK).
 READING_COST = {1: 1.0, 2: 1.6, 8: 2.1, 16: 2.9}
+# Guesses are read if they promise so much: the hit rate is only an estimate, and what is lost is lost for certain.
+PAYS = 1.2
 # How much of the estimated hit rate a new observation is.
 NOVELTY = 0.1
 # A draft that costs something and does not pay is tried again once in so many steps.
-RETRY = 32
+RETRY = 16
 # Lengths of the runs of tokens whose repetition is noticed, the longest first.
 RUNS = (3, 2)
 
@@ -107,18 +109,20 @@ class Pace:
 
     def __init__(self, cost: float) -> None:
         self.cost = cost
-        self.hit_rate = 0.75 if cost else 0.5  # of a model one may expect something
+        self.hit_rate = 0.9 if cost else 0.5  # a model that costs something is tried, until it turns out not to pay
         self._steps = 0
-        self._can_pay = any(n_read > self._time(n_read) for n_read in READING_COST)  # if every guess were right
+        self._can_pay = any(n_read > PAYS * self._time(n_read) for n_read in READING_COST)  # if every guess were right
 
     def note(self, hit: bool) -> None:
         """A guess was the token that came, or was not."""
         self.hit_rate += NOVELTY * (hit - self.hit_rate)
 
     def next_guesses(self) -> int:
-        """The number for the next step that makes the most tokens in the time; instead of 0 now and then 1, to try."""
+        """How many in the next step make the most tokens in the time; 0 if hardly more, now and then 1, to try."""
         self._steps += 1
         best = max(READING_COST, key=self.gain)
+        if self.gain(best) < PAYS:
+            best = 1
         if best == 1 and self.cost and self._can_pay and self._steps % RETRY == 0:
             return 1
         return best - 1

@@ -79,9 +79,11 @@ def test_it_runs_from_the_first_cell_to_the_last_without_a_network(nbclient, pat
     assert sorted(FOLDER.iterdir()) == there
 
 
-def test_they_are_numbered_without_gaps():
-    numbers = [int(path.stem.partition("_")[0]) for path in PATHS]
-    assert sorted(numbers) == list(range(min(numbers), min(numbers) + len(numbers)))
+def test_they_are_numbered_without_gaps_and_named_by_the_readme():
+    assert [int(path.stem.partition("_")[0]) for path in PATHS] == list(range(1, len(PATHS) + 1))
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"\]\(notebooks/(.+?\.ipynb)\)", readme)
+    assert list(dict.fromkeys(named)) == [path.name for path in PATHS]
 
 
 def test_it_opens_with_a_title_and_what_one_will_be_able_to_do(path, cells):

@@ -204,6 +204,12 @@ def test_a_text_s_summary_has_its_numbers():
     assert f"agree at {sum(comparison.reading.same_top)} of" in text
 
 
+def test_of_one_model_alone_nothing_is_compared():
+    text = text_summary(gc.compare_text("The king had three daughters.", models=("nano-gpt2",)))
+    assert "bits per byte" in text
+    assert "models" not in text
+
+
 def test_a_description_has_the_table_s_numbers():
     assert describe(gc.GPTConfig.preset("gpt3-175b")) == (
         "96 layers, width 12288, 96 heads of 128, dense/banded attention, band 256, context 2048, 175B parameters"

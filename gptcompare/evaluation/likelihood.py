@@ -52,10 +52,12 @@ class LogLikelihood:
 
     @property
     def per_token(self) -> float:
+        """The mean log-probability of a token, in nats."""
         return self.logprob / self.n_tokens
 
     @property
     def per_byte(self) -> float:
+        """The log-probability for each byte of the text, in nats."""
         return self.logprob / self.n_bytes
 
 

@@ -143,6 +143,7 @@ class Choice:
 
     @property
     def best(self) -> str:
+        """The choice that the model finds the most probable."""
         return self.choices[self.index]
 
 

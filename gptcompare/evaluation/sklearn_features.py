@@ -44,12 +44,15 @@ class Features:
         return vectors
 
     def fit_transform(self, X: Sequence[str], y: Any = None) -> Vectors:
+        """What `transform` gives."""
         return self.fit(X, y).transform(X)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by their names."""
         return {"model": self.model, "layer": self.layer, "pool": self.pool}
 
     def set_params(self, **params: Any) -> Features:
+        """Change parameters. ValueError for a name that is none."""
         for name, value in params.items():
             if name not in self.get_params():
                 raise ValueError(f"Features has the parameters {', '.join(self.get_params())}, not {name!r}")
