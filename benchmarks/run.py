@@ -269,6 +269,8 @@ def main() -> None:
     names = parser.parse_args().names or list(BENCHMARKS)
     if unknown := sorted(set(names) - set(BENCHMARKS)):
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(BENCHMARKS)}")
+    if n_threads() == 1 and os.cpu_count() != 1 and "OPENBLAS_NUM_THREADS" not in os.environ:
+        parser.error("how many threads NumPy uses cannot be found out: set OPENBLAS_NUM_THREADS=1, so that all use one")
     print(machine(), end="\n\n")
     print("| " + " | ".join(["what", SIDES[0], *(f"{name} (ratio)" for name in SIDES[1:]), "ceiling (reached)"]) + " |")
     print("|---|" + "---:|" * (len(SIDES) + 1))

@@ -3,6 +3,7 @@ import json
 import os
 import sys
 
+import pytest
 from conftest import STORY_FOLDER
 
 import gptcompare as gc
@@ -36,6 +37,15 @@ def test_every_option_reaches_the_generation(story, capsys):
     )  # fmt: skip
     result = json.loads(capsys.readouterr().out)
     assert result == vars(expected)
+
+
+@pytest.mark.parametrize("draft", ["repetitions", "nano-gpt3"])
+def test_a_draft_changes_nothing_of_what_is_written(draft, capsys):
+    options = ["generate", "Once upon a time", "--temperature", "0.8", "--seed", "3", "--max-new-tokens", "30"]
+    main(options)
+    plain = capsys.readouterr().out
+    main([*options, "--draft", draft])
+    assert capsys.readouterr().out == plain
 
 
 def test_a_prompt_is_read_from_standard_input(monkeypatch, capsys):
