@@ -92,16 +92,16 @@ class SmallerModel:
         right = next((i for i, (seen, id_) in enumerate(both) if seen != id_), len(self._seen))
         self._cache.take_back(len(self._seen) - right)
         del self._seen[right:]
-        guesses: list[int] = []
+        text = ids.copy()
         for u in self._numbers.ahead(n):
-            new = [*ids, *guesses][len(self._seen) :]
+            new = text[len(self._seen) :]
             logits = self._model(new, self._cache, last_only=True)
             self._seen += new
             guess = self._sampling.chosen(logits, u)
             if guess >= self._n_vocab:
                 break
-            guesses.append(guess)
-        return guesses
+            text.append(guess)
+        return text[len(ids) :]
 
 
 class Pace:

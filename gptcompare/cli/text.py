@@ -46,11 +46,7 @@ def _decoded(content: bytes, name: str) -> str:
 def _add_generate(commands: Commands) -> None:
     parser = commands.add_parser("generate", help="continue a prompt", description="Continue a prompt, word by word.")
     parser.add_argument("prompt", metavar="PROMPT", help='the text to continue; "-" reads standard input')
-    parser.add_argument(
-        "--model", default=DEFAULT_MODEL, metavar="FOLDER_OR_NAME",
-        help=f"{MODEL_HELP} (default: {DEFAULT_MODEL}, which needs no network)",
-    )  # fmt: skip
-    add_source(parser)
+    add_model(parser, "which needs no network")
     add_sampling(parser)
     parser.add_argument(
         "--draft", metavar="FOLDER_OR_NAME",
@@ -61,6 +57,15 @@ def _add_generate(commands: Commands) -> None:
         "--json", action="store_true", help="print text, ids, log-probabilities and finish reason as JSON"
     )
     parser.set_defaults(run=_generate)
+
+
+def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:
+    """The options of `load`, and what is to be known of the model that is taken if none is given."""
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="FOLDER_OR_NAME",
+        help=f"{MODEL_HELP} (default: {DEFAULT_MODEL}, {of_the_default})",
+    )  # fmt: skip
+    add_source(parser)
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from .. import evaluation
 from ..evaluation import Classification, Template
 from ..generation import LanguageModel, load
-from .models import MODEL_HELP, Commands, add_source
-from .text import DEFAULT_MODEL, text_in, text_of
+from .models import Commands
+from .text import add_model, text_in, text_of
 
 EXAMPLES_HELP = "examples with their answers, which make the prompt few-shot: a JSON object on each line, such as "
 QUESTIONS_HELP = EXAMPLES_HELP + '{"question": "...", "answer": "..."}'
@@ -105,11 +105,7 @@ def _add_common(parser: argparse.ArgumentParser, examples_help: str) -> None:
         '"answer_context", as of gptcompare.evaluation.Template',
     )  # fmt: skip
     parser.add_argument("--show-prompt", action="store_true", help="print what the model would read, and do not ask it")
-    parser.add_argument(
-        "--model", default=DEFAULT_MODEL, metavar="FOLDER_OR_NAME",
-        help=f"{MODEL_HELP} (default: {DEFAULT_MODEL}, which needs no network, but is too small to be right often)",
-    )  # fmt: skip
-    add_source(parser)
+    add_model(parser, "which needs no network, but is too small to be right often")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
