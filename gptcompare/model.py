@@ -203,34 +203,65 @@ class GPT:
             If an id is not an integer or not in the vocabulary, there is none, the tokens do not fit into the context,
             or the cache is of another batch size or of another model, or was left behind by a call that failed.
         """
-        checked = check_ids(ids, self.config)
-        batch, n_new = checked.shape
         if hook is not None and cache is not None:
             raise ValueError("a hook sees whole sequences: call the model without a cache")
+        x = self._read(check_ids(ids, self.config), cache, self.config.n_layer, hook)
+        logits = self.unembed(x[:, -1] if last_only else x, hook)
+        return logits if np.ndim(ids) == 2 else logits[0]
+
+    def residual_stream(
+        self, ids: npt.ArrayLike, cache: KVCache | None = None, *, n_blocks: int | None = None
+    ) -> Array:
+        """What the blocks make of each token: `unembed` makes logits of it behind the last one.
+
+        Parameters
+        ----------
+        ids, cache
+            As for a call of the model.
+        n_blocks : int, optional
+            How many of the blocks the tokens go through: all if not given, and with a cache; 0 gives the embeddings.
+
+        Returns
+        -------
+        (T, D) or (B, T, D)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for a call of the model, or if there are not so many blocks.
+        """
+        n_layer = self.config.n_layer
+        wanted = n_layer if n_blocks is None else n_blocks
+        if not 0 <= wanted <= n_layer or (cache is not None and wanted < n_layer):
+            raise ValueError(f"n_blocks must be between 0 and {n_layer}, and {n_layer} with a cache, got {n_blocks}")
+        x = self._read(check_ids(ids, self.config), cache, wanted, None)
+        return x if np.ndim(ids) == 2 else x[0]
+
+    def _read(self, ids: Ids, cache: KVCache | None, n_blocks: int, hook: Hook | None) -> Array:
+        """The residual stream after so many blocks, (B, T, D), of new tokens (B, T), in chunks."""
+        batch, n_new = ids.shape
         if cache is None:
             cache = self.new_cache(batch, capacity=min(n_new, self.config.n_ctx))
         self._check_room(cache, batch, n_new)
-
         x: Array = np.empty((batch, n_new, self.config.d_model), self.dtype)
         positions = np.add.outer(cache.n_tokens, np.arange(n_new))
 
         def read(chunk: slice, turn: Turn) -> None:
-            x[:, chunk] = self._forward(checked[:, chunk], positions[:, chunk], cache, hook, turn)
+            x[:, chunk] = self._forward(ids[:, chunk], positions[:, chunk], cache, n_blocks, hook, turn)
 
         with cache.extended_by(n_new):
-            in_turns(read, chunks(n_new) if hook is None else shares(n_new, 1), n_stations=self.config.n_layer)
-        logits = self.unembed(x[:, -1] if last_only else x, hook)
-        return logits if np.ndim(ids) == 2 else logits[0]
+            in_turns(read, chunks(n_new) if hook is None else shares(n_new, 1), n_stations=n_blocks)
+        return x
 
-    def _forward(self, ids: Ids, positions: Ids, cache: KVCache, hook: Hook | None, turn: Turn) -> Array:
-        """The residual stream after the last block, (B, T, D), of a chunk of new tokens.
+    def _forward(self, ids: Ids, positions: Ids, cache: KVCache, n_blocks: int, hook: Hook | None, turn: Turn) -> Array:
+        """The residual stream after so many blocks, (B, T, D), of a chunk of new tokens.
 
         Chunks may be on their way at once: in each layer they take their turns at the keys and values.
         """
         at = hook or _pass_on
         x: Array = at("hook_embed", self._parameters["wte.weight"][ids])
         x = x + at("hook_pos_embed", self._parameters["wpe.weight"][positions])
-        for layer, block in enumerate(self._blocks):
+        for layer, block in enumerate(self._blocks[:n_blocks]):
             caches = [sequence.layers[layer] for sequence in cache.sequences]
             in_block = _in_block(hook, layer)
             attend = partial(self._attend, self.config.pattern_of(layer), caches, positions, in_block, turn)

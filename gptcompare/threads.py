@@ -32,10 +32,10 @@ def in_parallel(
             work(item)
         return
     team = _Team(work, items, on_failure)
-    with products_on_one_thread() as n:
+    with products_on_one_thread():
         others = [
             threading.Thread(target=contextvars.copy_context().run, args=(team.take_items,))  # the caller's np.errstate
-            for _ in range(min(n, len(items)) - 1)
+            for _ in range(min(n_threads(), len(items)) - 1)
         ]
         try:
             for thread in others:
@@ -156,13 +156,33 @@ class _Blas:
 
 
 _blas = _Blas()
+_is_alone = contextvars.ContextVar("_is_alone", default=False)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _blas.restart())
 
 
 def n_threads() -> int:
-    """How many threads a product uses, or would use were it not for `products_on_one_thread`; 1 if it is not known."""
+    """How many threads a product uses, or would use were it not for `products_on_one_thread`; 1 if it is not known.
+
+    It is 1 for who is `alone`, too.
+    """
+    if _is_alone.get():
+        return 1
     return _blas.n_threads if _blas.inside else int(_blas.get())
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Everything that the block computes is computed on the thread that runs it, and nothing is shared out.
+
+    What is computed so is the same to the last bit however many threads there are, and whatever others do.
+    """
+    token = _is_alone.set(True)
+    try:
+        with products_on_one_thread():
+            yield
+    finally:
+        _is_alone.reset(token)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ a token's vector comes from the first window that it is in.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
@@ -26,26 +25,6 @@ POOLS: dict[str, Callable[[Vectors], Vectors]] = {
     "mean": lambda vectors: vectors.mean(axis=0),
     "last": lambda vectors: vectors[-1].copy(),
 }
-
-
-class _ReachedError(Exception):
-    """Leaves the forward pass at the wanted place: what lies behind it need not be computed."""
-
-
-def residual_stream(model: GPT, ids: npt.ArrayLike, layer: int) -> Array:
-    """The residual stream at one place, (B, T, D), of ids (B, T): layer 0 before the first block, n after the n-th."""
-    place = "blocks.0.hook_resid_pre" if layer == 0 else f"blocks.{layer - 1}.hook_resid_post"
-    found: list[Array] = []
-
-    def stop_there(name: str, array: Array) -> Array:
-        if name == place:
-            found.append(array)
-            raise _ReachedError
-        return array
-
-    with contextlib.suppress(_ReachedError):
-        model(ids, hook=stop_there)
-    return found[0]
 
 
 @overload
@@ -185,6 +164,6 @@ def _in_windows(model: GPT, ids: npt.NDArray[np.intp], layer: int) -> Array:
     for start in range(0, max(T - n_ctx, 0) + step, step):
         end = min(start + n_ctx, T)
         if end > done:
-            stream[:, done:end] = residual_stream(model, ids[:, start:end], layer)[:, done - start :]
+            stream[:, done:end] = model.residual_stream(ids[:, start:end], n_blocks=layer)[:, done - start :]
             done = end
     return stream

@@ -15,13 +15,11 @@ import numpy.typing as npt
 
 from ..generation import LanguageModel
 from ..kv_cache import KVCache
-from ..model import CHUNK
-from ..ops import cross_entropy, log_softmax
+from ..model import CHUNK, GPT
+from ..ops import cross_entropy
 from ..sampling import finite
 
 Array = npt.NDArray[np.floating[Any]]
-Flags = npt.NDArray[np.bool_]
-Ids = npt.NDArray[np.intp]
 
 MEMORY = 2**28  # bytes of keys and values that continuations read together may take
 
@@ -70,6 +68,15 @@ class _Request:
     n_bytes: int
     n_cut: int
 
+    @property
+    def read(self) -> tuple[int, ...]:
+        """What the model reads for it: all but the last token, which is only predicted."""
+        return self.context + self.continuation[:-1]
+
+    def found(self, logprobs: Array, likeliest: npt.NDArray[np.bool_]) -> LogLikelihood:
+        total = float(logprobs.sum(dtype=np.float64))
+        return LogLikelihood(total, len(logprobs), self.n_bytes, bool(likeliest.all()), self.n_cut)
+
 
 def encode_pair(lm: LanguageModel, context: str, continuation: str) -> tuple[list[int], list[int]]:
     """The ids of a context and of its continuation.
@@ -98,9 +105,9 @@ def encode_pair(lm: LanguageModel, context: str, continuation: str) -> tuple[lis
 def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
     """How probable each continuation is behind its context.
 
-    Equal contexts are read once, and what all contexts begin with, such as the examples of a few-shot prompt, too. If
-    context and continuation are longer together than the model's context and one, the beginning of the context is not
-    read.
+    Equal contexts are read once, and what all contexts begin with, such as the examples of a few-shot prompt, too;
+    continuations of one context, and pairs that have each its own, are read together. If context and continuation are
+    longer together than the model's context and one, the beginning of the context is not read.
 
     Parameters
     ----------
@@ -120,27 +127,10 @@ def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list
         model's context.
     """
     requests = [_request(lm, *pair) for pair in pairs]
-    with_context: dict[tuple[int, ...], list[int]] = {}  # context -> numbers of the requests that have it
-    for number, request in enumerate(requests):
-        with_context.setdefault(request.context, []).append(number)
     if not requests:
         return []
-
-    room = max(len(request.context) + len(request.continuation) - 1 for request in requests)
-    n_shared = _n_shared(list(with_context))
-    beginning = lm.model.new_cache(capacity=room)
-    if n_shared:
-        lm.model(requests[0].context[:n_shared], beginning, last_only=True)
-    found: dict[int, LogLikelihood] = {}
-    for context, numbers in with_context.items():
-        cache = beginning.copies([0]) if n_shared else lm.model.new_cache(capacity=room)
-        first = lm.model(context[n_shared:], cache, last_only=True)  # (V,)
-        continuations = [requests[number].continuation for number in numbers]
-        for number, (logprobs, likeliest) in zip(numbers, _read(lm, cache, first, continuations), strict=True):
-            total, n_tokens = float(logprobs.sum(dtype=np.float64)), len(logprobs)
-            request = requests[number]
-            found[number] = LogLikelihood(total, n_tokens, request.n_bytes, bool(likeliest.all()), request.n_cut)
-    return [found[number] for number in range(len(requests))]
+    predicted = _predict(lm.model, _streams(lm.model, requests), requests)
+    return [request.found(*of_one) for request, of_one in zip(requests, predicted, strict=True)]
 
 
 def _request(lm: LanguageModel, context: str, continuation: str) -> _Request:
@@ -164,44 +154,70 @@ def _n_shared(contexts: Sequence[tuple[int, ...]]) -> int:
     return next((n for n in range(n_most) if first[n] != last[n]), n_most)
 
 
-def _read(
-    lm: LanguageModel, cache: KVCache, first: Array, continuations: Sequence[tuple[int, ...]]
-) -> list[tuple[Array, Flags]]:
-    """For each continuation, the log-probability of each of its n tokens and whether it is the likeliest: (n,) each.
+def _streams(model: GPT, requests: Sequence[_Request]) -> list[Array]:
+    """For each request, the residual stream (n, D) where the n tokens of its continuation are predicted."""
+    with_context: dict[tuple[int, ...], list[int]] = {}  # context -> numbers of the requests that have it
+    for number, request in enumerate(requests):
+        with_context.setdefault(request.context, []).append(number)
+    n_shared = _n_shared(list(with_context))
+    beginning = model.new_cache(capacity=max(len(request.read) for request in requests))
+    if n_shared:
+        model.residual_stream(requests[0].context[:n_shared], beginning)
 
-    The cache has read the context, and `first` (V,) are the logits behind it.
-    """
-    logprobs, top = log_softmax(finite(first)), int(first.argmax())
-    found: list[tuple[Array, Flags]] = [(logprobs[[ids[0]]], np.array([ids[0] == top])) for ids in continuations]
-    for batch in _batches([len(ids) - 1 for ids in continuations], cache.nbytes):
-        rows = cache if len(continuations) == 1 else cache.copies([0] * len(batch))
-        behind = _read_behind_first(lm, rows, [continuations[number] for number in batch])
-        for number, parts in zip(batch, behind, strict=True):
-            before = found[number]
-            found[number] = np.concatenate([before[0], parts[0]]), np.concatenate([before[1], parts[1]])
-    return found
+    streams: dict[int, Array] = {}
+    own = [numbers[0] for numbers in with_context.values() if len(numbers) == 1]
+    for batch in _batches([len(requests[number].read) - n_shared for number in own], beginning.nbytes):
+        read = [requests[own[place]].read[n_shared:] for place in batch]
+        for place, stream in zip(batch, _read(model, beginning.copies([0] * len(batch)), read), strict=True):
+            streams[own[place]] = stream[-len(requests[own[place]].continuation) :].copy()
+    for context, numbers in with_context.items():
+        if len(numbers) > 1:
+            continuations = [requests[number].continuation for number in numbers]
+            behind = _read_behind_one(model, beginning.copies([0]), context[n_shared:], continuations)
+            streams.update(zip(numbers, behind, strict=True))
+    return [streams[number] for number in range(len(requests))]
 
 
-def _read_behind_first(
-    lm: LanguageModel, cache: KVCache, continuations: Sequence[tuple[int, ...]]
-) -> Iterator[tuple[Array, Flags]]:
-    """The same for all their tokens but the first, in one pass for all.
+def _read(model: GPT, cache: KVCache, texts: Sequence[tuple[int, ...]]) -> Iterator[Array]:
+    """The residual stream (n, D) of each of several texts of n tokens, read in one pass.
 
     The shorter ones are filled up on their right, with tokens that nothing before them sees.
     """
-    T = max(map(len, continuations)) - 1
-    ids: Ids = np.zeros((len(continuations), T + 1), np.intp)
-    for row, of_one in zip(ids, continuations, strict=True):
+    ids = np.zeros((len(texts), max(map(len, texts))), np.intp)
+    for row, of_one in zip(ids, texts, strict=True):
         row[: len(of_one)] = of_one
-    logprobs: Array = np.empty((len(ids), T), lm.model.dtype)
-    likeliest: Flags = np.empty((len(ids), T), np.bool_)
-    for start in range(0, T, CHUNK):
-        chunk, targets = slice(start, start + CHUNK), ids[:, start + 1 : start + 1 + CHUNK]
-        logits = finite(lm.model(ids[:, :-1][:, chunk], cache))  # (B, T, V)
-        logprobs[:, chunk] = -cross_entropy(logits, targets)
-        likeliest[:, chunk] = logits.argmax(axis=-1) == targets
-    for row, of_one in enumerate(continuations):
-        yield logprobs[row, : len(of_one) - 1], likeliest[row, : len(of_one) - 1]
+    for stream, of_one in zip(model.residual_stream(ids, cache), texts, strict=True):
+        yield stream[: len(of_one)]
+
+
+def _read_behind_one(
+    model: GPT, cache: KVCache, context: tuple[int, ...], continuations: Sequence[tuple[int, ...]]
+) -> list[Array]:
+    """The residual stream (n, D) where the n tokens of each continuation are predicted; the context is read once."""
+    last = model.residual_stream(context, cache)[-1:]  # (1, D)
+    streams = [last] * len(continuations)
+    for batch in _batches([len(ids) - 1 for ids in continuations], cache.nbytes):
+        texts = [continuations[number][:-1] for number in batch]
+        for number, stream in zip(batch, _read(model, cache.copies([0] * len(batch)), texts), strict=True):
+            streams[number] = np.concatenate([last, stream])
+    return streams
+
+
+def _predict(
+    model: GPT, streams: Sequence[Array], requests: Sequence[_Request]
+) -> Iterator[tuple[Array, npt.NDArray[np.bool_]]]:
+    """The log-probability of each token of each continuation, and whether it is the likeliest one: (n,) each."""
+    stream = np.concatenate(streams)  # of all together
+    targets = np.concatenate([request.continuation for request in requests])
+    logprobs: Array = np.empty(len(targets), model.dtype)
+    likeliest = np.empty(len(targets), np.bool_)
+    for start in range(0, len(targets), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        logits = finite(model.unembed(stream[chunk]))  # (n, V)
+        logprobs[chunk] = -cross_entropy(logits, targets[chunk])
+        likeliest[chunk] = logits.argmax(axis=-1) == targets[chunk]
+    ends = np.cumsum([len(request.continuation) for request in requests])[:-1]
+    yield from zip(np.split(logprobs, ends), np.split(likeliest, ends), strict=True)
 
 
 def _batches(lengths: Sequence[int], cache_bytes: int) -> Iterator[list[int]]:
