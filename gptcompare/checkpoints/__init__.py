@@ -5,7 +5,10 @@ name -> array and knows nothing of models; `names/` translates each publisher's 
 
 `by_name.py` turns a model's name into a folder. What it stands on: `publishers.py` (addresses), `catalogue.py` (names),
 `cache.py` and `lock.py` (what is on this machine), `fetch.py` (a model's files), `transfer.py` (one file over HTTP) and
-`remote_file.py` (what must be right of it). `gpt3_samples.py` fetches the texts that OpenAI published of GPT-3.
+`remote_file.py` (what must be right of it).
+
+`published_file.py` is one file that is no part of a model, from one of the places in `data_publishers.py`.
+`gpt3_samples.py` reads the texts that OpenAI published of GPT-3.
 """
 
 from .by_name import download, locate, remove

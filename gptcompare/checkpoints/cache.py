@@ -6,7 +6,11 @@ $GPTCOMPARE_HOME                           gptcompare in $XDG_CACHE_HOME or ~/.c
     config.json ...                        files have their names once they are complete and verified
     model.safetensors.248dfc391187.part    a download that was cut; the next try goes on from its end
   openai/124M/
-  openai/gpt-3/175b_samples.jsonl          no model, and so without a download.json
+  openai/gpt-3/175b_samples.jsonl          no model, and so without a download.json, as all that follows:
+  openai/gpt-2-data/lambada_test.jsonl
+  rowanz/hellaswag/hellaswag_val.jsonl     of GitHub
+  huggingface-datasets/cam-cst--cbt/CBTest.tgz
+  ai2/mosaic/winogrande_1.1.zip
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The Hugging Face Hub serves a file of a repository at `ENDPOINT/OWNER/NAME/resolve/REVISION/FILE` (huggingface_hub,
 constants.py); OpenAI's store those of GPT-2 at `ENDPOINT/gpt-2/models/SIZE/FILE` (openai/gpt-2, download_model.py).
 The environment is read as huggingface_hub reads it: HF_ENDPOINT, HF_TOKEN, HF_HOME and the file HF_HOME/token.
-GPTCOMPARE_OPENAI_ENDPOINT names a mirror of OpenAI's store, and GPTCOMPARE_GITHUB_ENDPOINT one of GitHub's files.
+GPTCOMPARE_OPENAI_ENDPOINT names a mirror of OpenAI's store.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def hf_home() -> Path:
     return folder_from("HF_HOME", default=user_cache() / "huggingface")
 
 
-def _address(variable: str, default: str) -> str:
+def address(variable: str, default: str) -> str:
     """A web address from the environment, without a slash at its end. DownloadError if it is none."""
     url = (os.environ.get(variable) or default).rstrip("/")
     try:
@@ -79,6 +79,34 @@ def _address(variable: str, default: str) -> str:
 def host(url: str) -> str:
     """The host of an address, as messages show it: without the user's name, a password or a signature in it."""
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def hub_address() -> str:
+    """Of the Hugging Face Hub, or its mirror."""
+    return address("HF_ENDPOINT", "https://huggingface.co")
+
+
+def hub_token() -> str | None:
+    """The user's token for the Hugging Face Hub."""
+    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or _hub_token_in_file()
+    token = token.strip()
+    if token and not TOKEN.fullmatch(token):  # and is not shown: it may be a part of a secret
+        raise DownloadError("the Hugging Face token (HF_TOKEN, or the file `token`) has characters that none can have")
+    return token or None
+
+
+def _hub_token_in_file() -> str:
+    if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN"):
+        return ""
+    try:
+        return folder_from("HF_TOKEN_PATH", default=hf_home() / "token").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def openai_address() -> str:
+    """Of OpenAI's store, or its mirror."""
+    return address("GPTCOMPARE_OPENAI_ENDPOINT", "https://openaipublic.blob.core.windows.net")
 
 
 class Place(ABC):
@@ -115,9 +143,9 @@ class Place(ABC):
     def url(self, file: str, commit: str | None = None) -> str:
         """The address of a file, in a commit if one is given."""
 
-    @abstractmethod
     def explain(self, status: int, code: str | None) -> str:
         """What a refusal (HTTP status, Hugging Face's X-Error-Code) means, and what to do."""
+        return f"{host(self.endpoint)} answers HTTP status {status} for {self.name}"
 
 
 class Origin(Place):
@@ -176,7 +204,7 @@ class HuggingFace(Origin):
 
     @property
     def endpoint(self) -> str:
-        return _address("HF_ENDPOINT", "https://huggingface.co")
+        return hub_address()
 
     @property
     def folder(self) -> str:
@@ -185,22 +213,7 @@ class HuggingFace(Origin):
 
     @property
     def token(self) -> str | None:
-        token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or self._token_in_file()
-        token = token.strip()
-        if token and not TOKEN.fullmatch(token):  # and is not shown: it may be a part of a secret
-            raise DownloadError(
-                "the Hugging Face token (HF_TOKEN, or the file `token`) has characters that none can have"
-            )
-        return token or None
-
-    @staticmethod
-    def _token_in_file() -> str:
-        if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN"):
-            return ""
-        try:
-            return folder_from("HF_TOKEN_PATH", default=hf_home() / "token").read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            return ""
+        return hub_token()
 
     @property
     def digests(self) -> Mapping[str, str]:
@@ -248,7 +261,7 @@ class OpenAI(Origin):
 
     @property
     def endpoint(self) -> str:
-        return _address("GPTCOMPARE_OPENAI_ENDPOINT", "https://openaipublic.blob.core.windows.net")
+        return openai_address()
 
     @property
     def folder(self) -> str:
@@ -270,28 +283,6 @@ class OpenAI(Origin):
             f"OpenAI's store at {host(self.endpoint)} answers HTTP status {status} for GPT-2 {self.name}: try "
             'source="huggingface"'
         )
-
-
-@dataclass(frozen=True)
-class GitHub(Place):
-    """The files of a public repository of GitHub, "owner/name", in one commit."""
-
-    name: str
-    commit: str
-
-    @property
-    def endpoint(self) -> str:
-        return _address("GPTCOMPARE_GITHUB_ENDPOINT", "https://raw.githubusercontent.com")
-
-    @property
-    def folder(self) -> str:
-        return self.name
-
-    def url(self, file: str, commit: str | None = None) -> str:
-        return f"{self.endpoint}/{self.name}/{commit or self.commit}/{quote(file)}"
-
-    def explain(self, status: int, code: str | None) -> str:
-        return f"{host(self.endpoint)} answers HTTP status {status} for {self.name}"
 
 
 DEFAULT_SOURCE = HuggingFace.publisher

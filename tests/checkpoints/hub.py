@@ -3,7 +3,7 @@
 The Hugging Face Hub's side answers as huggingface_hub 2.4 expects of it (file_download.py, utils/_http.py), which
 `test_hub.py` checks with huggingface_hub itself: a small file has its git blob id as ETag; a large one is a redirect to
 another host, which announces size and SHA-256, and whose target is signed for GET alone. OpenAI's side has Content-MD5.
-GitHub's has an ETag that looks like a SHA-256, and is not that of the file.
+GitHub's has an ETag that looks like a SHA-256, and is not that of the file; any other store can be laid out there, too.
 """
 
 import base64
@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-LARGE = (".safetensors", ".bin")
+LARGE = (".safetensors", ".bin", ".zip")
 SIGNATURE = "?X-Amz-Signature=secret-of-the-address"
 
 

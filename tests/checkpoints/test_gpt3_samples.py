@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import hashlib
 import importlib
@@ -11,12 +12,12 @@ import pytest
 
 import gptcompare as gc
 from gptcompare.checkpoints import cache, listing, transfer
-from gptcompare.checkpoints.gpt3_samples import FILE, PLACE
 
 from .hub import cut_after, hang_up, other_bytes, other_length, status
 
 gpt3_samples = importlib.import_module("gptcompare.checkpoints.gpt3_samples")  # and not the function of that name
-PUBLISHED_DIGEST, PUBLISHED_SIZE = gpt3_samples.DIGEST, gpt3_samples.SIZE
+PUBLISHED = gpt3_samples.SAMPLES
+FILE, PLACE = PUBLISHED.file, PUBLISHED.place
 TEXTS = ['One text.\n\n<|endoftext|>Another "document"', "", "27−10 \u2028 \u0085 \r\n 中文", "long " * 5000]
 SAMPLES = "".join(json.dumps(text, ensure_ascii=False) + "\n" for text in TEXTS).encode()
 DAMAGED = SAMPLES.replace(b"One", b"Two")
@@ -25,8 +26,9 @@ NO_CONNECTION = (hang_up,) * (transfer.RETRIES + 1)
 
 def expect(monkeypatch, content):
     """Take this for what OpenAI published."""
-    monkeypatch.setattr(gpt3_samples, "SIZE", len(content))
-    monkeypatch.setattr(gpt3_samples, "DIGEST", "sha256:" + hashlib.sha256(content).hexdigest())
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    changed = dataclasses.replace(PUBLISHED, size=len(content), digest=digest)
+    monkeypatch.setattr(gpt3_samples, "SAMPLES", changed)
 
 
 @pytest.fixture(autouse=True)
@@ -98,8 +100,8 @@ class TestTheFile:
     def test_it_comes_from_openai_s_repository_on_github(self):
         url = f"https://raw.githubusercontent.com/openai/gpt-3/{PLACE.commit}/175b_samples.jsonl"
         assert PLACE.url(FILE) == url
-        assert PUBLISHED_SIZE == 4_092_490
-        assert re.fullmatch("sha256:c62eb611[0-9a-f]{56}", PUBLISHED_DIGEST)
+        assert PUBLISHED.size == 4_092_490
+        assert re.fullmatch("sha256:c62eb611[0-9a-f]{56}", PUBLISHED.digest)
 
     def test_it_is_no_model(self, github):
         before = listing()
@@ -194,7 +196,7 @@ class TestADamagedCopy:
 
     def test_it_is_refused_without_a_network_and_stays_for_its_owner(self, path, damaged):
         put(path, damaged)
-        assert refusal().startswith(f"{path} is not what OpenAI published as samples of GPT-3 (it")
+        assert refusal().startswith(f"{path} is not what was published as the samples of GPT-3 (it")
         assert path.read_bytes() == damaged
 
     def test_it_does_not_count_as_kept_when_fetching_fails(self, github, path, damaged):
