@@ -85,6 +85,18 @@ SECTIONS = {
         "evaluation.TokenFeatures",
         "evaluation.Features",
     ],
+    "How good a model is": [
+        "evaluation.evaluate",
+        "evaluation.Evaluation",
+        "evaluation.Metric",
+        "evaluation.Settings",
+        "evaluation.Task",
+        "evaluation.tasks.Questions",
+        "evaluation.tasks.Texts",
+        "evaluation.Item",
+        "evaluation.Document",
+        "scoring.windows",
+    ],
     "Models side by side": [
         "compare",
         "Comparison",

@@ -17,11 +17,12 @@ from .checkpoints import CheckpointError, DownloadError, download
 from .comparison import Comparison, TextComparison, compare, compare_text
 from .completion import Completion
 from .config import GPTConfig
-from .generation import LanguageModel, Score, load
+from .generation import LanguageModel, load
 from .kv_cache import KVCache
 from .model import GPT
 from .presets import presets
 from .report import Report, report
+from .scoring import Score
 from .table import Table, table
 from .tokenizer import Tokenizer
 

@@ -7,10 +7,8 @@ ended leaves the batch, so no sequence is padded and each gets the tokens that i
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, overload
 
@@ -23,6 +21,7 @@ from .config import GPTConfig
 from .model import CHUNK, GPT
 from .ops import cross_entropy, log_softmax
 from .sampling import RandomNumbers, Sampling, finite
+from .scoring import Score, windows
 from .speculation import Draft, Repetitions, SmallerModel, speculate
 from .stop_strings import StopStrings
 from .tokenizer import Tokenizer
@@ -32,43 +31,6 @@ from .vocabulary import GPT2_SIZE
 Array = npt.NDArray[np.floating[Any]]
 
 REPETITIONS = "repetitions"  # the draft that needs no model
-
-
-def perplexity(logprobs: Sequence[float]) -> float:
-    """exp of the mean negative log-probability of one token or more; infinite if that is beyond a float."""
-    try:
-        return math.exp(-sum(logprobs) / len(logprobs))
-    except OverflowError:
-        return math.inf
-
-
-@dataclass(frozen=True)
-class Score:
-    """How probable a model finds a text.
-
-    Attributes
-    ----------
-    ids : list of int
-        The text's tokens, behind the tokenizer's `bos_id` if it has one: every token of the text then has a logprob.
-    logprobs : list of float
-        Of every token but the first, given those before it, in nats: one fewer than ids.
-    n_bytes : int
-        Of the text, in UTF-8, that these tokens stand for.
-    """
-
-    ids: list[int]
-    logprobs: list[float]
-    n_bytes: int
-
-    @property
-    def perplexity(self) -> float:
-        """exp of the mean negative log-probability; infinite if that is beyond a float."""
-        return perplexity(self.logprobs)
-
-    @property
-    def bits_per_byte(self) -> float:
-        """Negative log-probability to the base of 2 for each byte: unlike perplexity, comparable across tokenizers."""
-        return -sum(self.logprobs) / math.log(2) / self.n_bytes
 
 
 class LanguageModel:
@@ -185,23 +147,28 @@ class LanguageModel:
         continuation = self._begin(prompt, max_new_tokens, seed, stop)
         return TextStream(continuation, self._run([continuation], sampling, self._check_draft(draft)))
 
-    def score(self, text: str) -> Score:
+    def score(self, text: str, *, stride: int | None = None) -> Score:
         """The log-probability of every token of a text but the first, and of that too behind a `bos_id`.
 
-        A long text is read as `predictions` says; only its first window begins with the `bos_id`.
+        Parameters
+        ----------
+        text : str
+        stride : int, optional
+            More tokens than the model's context and one are read in windows, each so many tokens after the one before
+            (`gptcompare.scoring.windows`): half a context if not given. Only the first begins with the `bos_id`.
 
         Raises
         ------
         TypeError
             If the text is not a string.
         ValueError
-            If there are fewer than two tokens, a `bos_id` among them.
+            If there are fewer than two tokens, a `bos_id` among them, or the stride is not between 1 and the context.
         """
         ids = self._ids_to_read(text)
         if len(ids) < 2:
             raise ValueError(f"a score needs at least two tokens, and of this text the model reads {len(ids)}")
         logprobs: list[float] = []
-        for logits in self.predictions(ids):
+        for logits in self.predictions(ids, stride=stride):
             first = len(logprobs) + 1
             logprobs += (-cross_entropy(logits, np.array(ids[first : first + len(logits)]))).tolist()
         return Score(ids, logprobs, len(self.tokenizer.decode_bytes(ids[1:])))
@@ -221,26 +188,18 @@ class LanguageModel:
             raise ValueError("the prompt is empty, and the tokenizer has no end-of-text token to begin with")
         return [self.tokenizer.eot_id]
 
-    def predictions(self, ids: Sequence[int]) -> Iterator[Array]:
+    def predictions(self, ids: Sequence[int], *, stride: int | None = None) -> Iterator[Array]:
         """The logits of each id but the first, given those before it, in chunks: (n, V), n together len(ids) - 1.
 
-        More ids than the model's context and one are read in windows of the context's length, each half a context
-        after the one before, so that every id but those of the first window sees at least half a context before it.
+        More ids than the model's context and one are read in windows, with the stride of `score`.
 
         Raises
         ------
         ValueError
-            If the logits are not finite, since a parameter is damaged.
+            If the stride is not between 1 and the context, or the logits are not finite, since a parameter is damaged.
         """
-        n_ctx = self.config.n_ctx
-        step = max(n_ctx // 2, 1)
-        done = 1  # ids whose logits have been given, and the first
-        for start in range(0, max(len(ids) - n_ctx, 0) + step, step):
-            window = np.array(ids[start : start + n_ctx])
-            end = min(start + n_ctx + 1, len(ids))  # the last of them is only predicted, not read
-            if end > done:
-                yield from self._last_predictions(window[: end - start - 1], end - done)
-                done = end
+        for start, first, end in windows(len(ids), self.config.n_ctx, stride):
+            yield from self._last_predictions(np.array(ids[start : end - 1]), end - first)
 
     def _last_predictions(self, window: npt.NDArray[np.intp], n: int) -> Iterator[Array]:
         """What follows each of the last n ids of a window; never the logits of a whole context at once."""

@@ -6,6 +6,7 @@ array in the model are called the same. Every linear layer's weight has the logi
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -94,6 +95,15 @@ def check_array(name: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> N
         raise ValueError(f"{name} has shape {array.shape}, the configuration asks for {shape}")
     if array.dtype.kind != "f":
         raise ValueError(f"{name} holds {array.dtype} numbers, not floating-point ones")
+
+
+def digest_of(parameters: Mapping[str, Array]) -> str:
+    """SHA-256 of the parameters' names and numbers, in hexadecimal: the same wherever they were read from."""
+    hasher = hashlib.sha256()
+    for name, array in sorted(parameters.items()):
+        hasher.update(name.encode())
+        hasher.update(np.ascontiguousarray(array).data)
+    return hasher.hexdigest()
 
 
 def _some(names: list[str]) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .generation import LanguageModel, perplexity
+from .generation import LanguageModel
 from .ops import cross_entropy
+from .scoring import perplexity
 
 Array = npt.NDArray[np.floating[Any]]
 

@@ -11,9 +11,8 @@ PACKAGE = Path(gptcompare.__file__).parent
 ROOMS = [
     "atomic_files", "units", "threads", "text_width", "progress", "patterns", "config", "presets", "vocabulary",
     "tokenizer_files", "tokenizer", "parameters", "ops", "attention", "kv_cache", "model", "inspection",
-    "checkpoints", "sampling", "stop_strings", "completion", "speculation", "generation", "reading", "evaluation",
-    "comparison",
-    "training", "table", "side_by_side", "pages", "report", "plots", "cli", "__main__",
+    "checkpoints", "sampling", "stop_strings", "completion", "speculation", "scoring", "generation", "reading",
+    "evaluation", "comparison", "training", "table", "side_by_side", "pages", "report", "plots", "cli", "__main__",
 ]  # fmt: skip
 # A class's own constructors that open what lies below it: imported when called, and nowhere else.
 DOORS = {

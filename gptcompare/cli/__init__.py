@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..training import DivergedError
-from . import compare, models, text, train, uses
+from . import compare, evaluate, models, text, train, uses
 
 EXAMPLES = """\
 examples:
@@ -22,6 +22,8 @@ examples:
   gptcompare classify --labels animals,weather --model gpt2 "The hens were asleep." "It rained all day."
   gptcompare choose "What does a cow give?" milk gold ink --model gpt2
   gptcompare answer "What does a cow give?" --model gpt2
+  gptcompare evaluate --model gpt2 --task lambada
+  gptcompare evaluate --model gpt2 --task text --data story.txt --stride 512
   gptcompare download gpt2-xl
   gptcompare models
   gptcompare tokenize "don't and don't"
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader has had enough, as in `gptcompare ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, TypeError, OSError, MemoryError, DivergedError) as error:
+    except (ValueError, TypeError, OSError, MemoryError, ImportError, DivergedError) as error:
         message = " ".join(str(error).split()) or type(error).__name__
         print(f"gptcompare: {message}", file=sys.stderr)
         return 2
@@ -69,6 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gptcompare {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (compare, text, uses, models, train):
+    for module in (compare, text, uses, evaluate, models, train):
         module.add_commands(commands)
     return parser

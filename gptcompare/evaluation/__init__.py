@@ -1,20 +1,31 @@
-"""What a language model can be used for, without training it or with a small classifier on top.
+"""What a language model can be used for, without training it or with a small classifier on top, and how good it is.
 
 `likelihood` says how probable a continuation is, and everything that chooses stands on it: `multiple_choice` (which of
 several answers) and `classification` (which of several labels). `answers` and `entities` let the model write, the first
 by `beam` search. `features` hands on what the model makes of a text. `templates` and `examples` hold the prompts, as
 data.
+
+`evaluate` measures a model at a published task. `tasks` lists them: `data_files` has where their files are published,
+`task_files` reads those into `items`, `protocols` says how items are scored. `workers` shares the items out,
+`kept_rows` keeps what was found of them, `metrics` computes numbers with their intervals of it, and `result` prints
+them, beside the published ones, with their `provenance`.
 """
 
 from .answers import answer, exact_match, f1
 from .beam import WIDTH, beam_search
 from .classification import Classification, classification_prompts, classify, sentiment
+from .data_files import Content, TaskData
 from .entities import Entity, entities, entity_prompt
+from .evaluate import evaluate
 from .examples import ENTITY_EXAMPLES, SENTIMENT_EXAMPLES, read_entity_examples, read_examples
 from .features import TokenFeatures, features, token_features
+from .items import Document, Item
 from .likelihood import LogLikelihood, encode_pair, log_likelihoods
+from .metrics import Metric
 from .multiple_choice import NORMALISATIONS, Choice, choose
+from .result import Evaluation
 from .sklearn_features import Features
+from .tasks import TASKS, Settings, Task, task_named
 from .templates import (
     CLASSIFICATION,
     COMPLETION,
@@ -37,14 +48,23 @@ __all__ = [
     "SENTIMENT",
     "SENTIMENT_EXAMPLES",
     "SENTIMENT_WORDS",
+    "TASKS",
     "WIDTH",
     "Choice",
     "Classification",
+    "Content",
+    "Document",
     "Entity",
+    "Evaluation",
     "Example",
     "Features",
+    "Item",
     "LogLikelihood",
+    "Metric",
     "Query",
+    "Settings",
+    "Task",
+    "TaskData",
     "Template",
     "TokenFeatures",
     "answer",
@@ -55,6 +75,7 @@ __all__ = [
     "encode_pair",
     "entities",
     "entity_prompt",
+    "evaluate",
     "exact_match",
     "f1",
     "features",
@@ -62,5 +83,6 @@ __all__ = [
     "read_entity_examples",
     "read_examples",
     "sentiment",
+    "task_named",
     "token_features",
 ]

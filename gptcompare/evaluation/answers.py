@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
 
 import regex
 
 from ..generation import LanguageModel
 from ..vocabulary import BYTE_TO_CHAR
 from .beam import WIDTH, beam_search
-from .templates import QUESTION, Example, Query, Template
+from .templates import QUESTION, Example, Query, Template, several
 
 NEWLINE = BYTE_TO_CHAR[ord("\n")]
 
 
+@overload
+def answer(lm: LanguageModel, question: Query, examples: Sequence[Example] = ..., **options: Any) -> str: ...
+@overload
 def answer(
+    lm: LanguageModel, question: Sequence[Query], examples: Sequence[Example] = ..., **options: Any
+) -> list[str]: ...
+def answer(  # type: ignore[misc]  # the overloads leave the names of the options to this signature
     lm: LanguageModel,
-    question: Query,
+    question: Query | Sequence[Query],
     examples: Sequence[Example] = (),
     *,
     template: Template = QUESTION,
     max_new_tokens: int = 40,
     beams: int = WIDTH,
-) -> str:
-    """What a model writes behind a question, up to the end of the line.
+) -> str | list[str]:
+    """What a model writes behind a question, or behind each of several, up to the end of the line.
 
     Parameters
     ----------
     lm : LanguageModel
-    question : str, or dict of the template's fields
+    question : str, or dict of the template's fields, or a sequence of them
     examples : sequence of (question, answer)
         None is zero-shot, one is one-shot, more are few-shot.
     template : Template
@@ -42,7 +49,7 @@ def answer(
 
     Returns
     -------
-    str
+    str, or a list of them for a sequence of questions
         Without white space at its ends; it may be empty.
 
     Raises
@@ -54,12 +61,20 @@ def answer(
     ----------
     Brown et al. 2020 (arXiv:2005.14165), section 2.4.
     """
-    prompt = template.prompt(question, examples)
+    prompts = [template.prompt(one, examples) for one in several(question)]
     if beams == 1:
-        return lm.generate(prompt, max_new_tokens=max_new_tokens, stop="\n").text.strip()
-    best = beam_search(lm, prompt, _ends(lm), width=beams, max_new_tokens=max_new_tokens)
+        written = [one.text for one in lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n")]
+    else:
+        ends = _ends(lm)
+        found = (beam_search(lm, prompt, ends, width=beams, max_new_tokens=max_new_tokens) for prompt in prompts)
+        written = [_text_of(lm, beam.ids) for beam in found]
+    answers = [text.strip() for text in written]
+    return answers[0] if isinstance(question, (str, Mapping)) else answers
+
+
+def _text_of(lm: LanguageModel, ids: Sequence[int]) -> str:
     decoder = lm.tokenizer.stream_decoder()
-    return ("".join(map(decoder.push, best.ids)) + decoder.finish()).strip()
+    return "".join(map(decoder.push, ids)) + decoder.finish()
 
 
 def _ends(lm: LanguageModel) -> list[int]:
@@ -75,7 +90,7 @@ def exact_match(answer: str, right: str | Sequence[str]) -> bool:
     ----------
     Rajpurkar et al. 2016 (arXiv:1606.05250); SQuAD's evaluate-v2.0.py.
     """
-    return any(normalised(answer) == normalised(one) for one in _several(right))
+    return any(normalised(answer) == normalised(one) for one in _all_right(right))
 
 
 def f1(answer: str, right: str | Sequence[str]) -> float:
@@ -88,7 +103,7 @@ def f1(answer: str, right: str | Sequence[str]) -> float:
     ----------
     As for `exact_match`.
     """
-    return max(_f1(normalised(answer).split(), normalised(one).split()) for one in _several(right))
+    return max(_f1(normalised(answer).split(), normalised(one).split()) for one in _all_right(right))
 
 
 def normalised(text: str) -> str:
@@ -107,8 +122,8 @@ def _f1(given: list[str], right: list[str]) -> float:
     return 2 * n_common / (len(given) + len(right))
 
 
-def _several(right: str | Sequence[str]) -> Sequence[str]:
-    several = [right] if isinstance(right, str) else right
-    if not several:
+def _all_right(right: str | Sequence[str]) -> Sequence[str]:
+    answers = [right] if isinstance(right, str) else right
+    if not answers:
         raise ValueError("there is no right answer to compare with")
-    return several
+    return answers

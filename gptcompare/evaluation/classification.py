@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..generation import LanguageModel
-from .multiple_choice import Task, probabilities, rate
-from .templates import CLASSIFICATION, SENTIMENT, SENTIMENT_WORDS, Example, Query, Template, checked_examples
+from .multiple_choice import Questionnaire, probabilities, rate
+from .templates import CLASSIFICATION, SENTIMENT, SENTIMENT_WORDS, Example, Query, Template, checked_examples, several
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ def classify(
     TypeError, ValueError
         If a text is no text, an example has another label, or there are fewer than two different labels.
     """
-    queries, words = _several(texts), _words(labels)
-    task = Task(lm, template, _shown(examples, words), tuple(words.values()))
-    each = probabilities(rate(task, queries, normalisation))
+    queries, words = several(texts), _words(labels)
+    questionnaire = Questionnaire(lm, template, _shown(examples, words), tuple(words.values()))
+    each = probabilities(rate(questionnaire, queries, normalisation))
     classes = tuple(words)
     best = [classes[column] for column in each.argmax(axis=-1)]
-    return Classification(best, each, classes, task.prompts(queries))
+    return Classification(best, each, classes, questionnaire.prompts(queries))
 
 
 def sentiment(
@@ -127,11 +127,7 @@ def classification_prompts(
 ) -> list[str]:
     """What the model reads for each text when `classify` is called with these arguments."""
     shown = _shown(examples, _words(labels))
-    return [template.prompt(text, shown) for text in _several(texts)]
-
-
-def _several(texts: Query | Sequence[Query]) -> list[Query]:
-    return [texts] if isinstance(texts, (str, Mapping)) else list(texts)
+    return [template.prompt(text, shown) for text in several(texts)]
 
 
 def _words(labels: Sequence[str] | Mapping[str, str]) -> dict[str, str]:

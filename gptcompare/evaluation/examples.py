@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .json_lines import json_objects
 from .templates import Example
 
 NamedExample: TypeAlias = tuple[str, Mapping[str, Sequence[str]]]  # a text, and for each type the names in it
@@ -65,22 +65,7 @@ def read_entity_examples(file: str | os.PathLike[str]) -> list[NamedExample]:
 
 def _objects(file: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of the lines, each with the name of its place."""
-    content = Path(file).read_bytes()
-    found = False
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if not line.strip():
-            continue
-        place = f"{os.fspath(file)}, line {number}"
-        try:
-            value = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{place}: not JSON in UTF-8 ({error})") from None
-        if not isinstance(value, dict):
-            raise ValueError(f"{place}: not a JSON object")
-        found = True
-        yield place, value
-    if not found:
-        raise ValueError(f"{os.fspath(file)}: there is no example in it")
+    return json_objects(os.fspath(file), Path(file).read_bytes(), "example")
 
 
 def _are_texts(value: object) -> bool:

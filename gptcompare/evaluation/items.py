@@ -41,8 +41,8 @@ class Document:
     text : str
         What the model reads.
     n_words, n_bytes : int
-        Of the text as it is published, which may have been written with spaces between all tokens; probabilities for
-        each word or byte are for these.
+        Of the text as it is published, which may have been written with spaces between all words and marks;
+        probabilities for each word or byte are for these.
     """
 
     text: str

@@ -126,7 +126,17 @@ def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list
         If a text is not a str, a continuation has no token of its own (`encode_pair`), or more of them than the
         model's context.
     """
-    requests = [_request(lm, *pair) for pair in pairs]
+    return _found(lm, [_request(lm, *pair) for pair in pairs])
+
+
+def log_likelihoods_of_ids(
+    lm: LanguageModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> list[LogLikelihood]:
+    """The same for contexts and continuations that are ids already, each of at least one."""
+    return _found(lm, [_request_of_ids(lm, *pair) for pair in pairs])
+
+
+def _found(lm: LanguageModel, requests: Sequence[_Request]) -> list[LogLikelihood]:
     if not requests:
         return []
     predicted = _predict(lm.model, _streams(lm.model, requests), requests)
@@ -137,12 +147,18 @@ def _request(lm: LanguageModel, context: str, continuation: str) -> _Request:
     """The ids of both, the context cut from the left until they fit; the last token is only predicted, not read."""
     if not isinstance(context, str) or not isinstance(continuation, str):
         raise TypeError(f"a pair must be two texts, got {type(context).__name__} and {type(continuation).__name__}")
+    return _request_of_ids(lm, *encode_pair(lm, context, continuation), len(continuation.encode()))
+
+
+def _request_of_ids(
+    lm: LanguageModel, context: Sequence[int], ids: Sequence[int], n_bytes: int | None = None
+) -> _Request:
     n_ctx = lm.config.n_ctx
-    context_ids, ids = encode_pair(lm, context, continuation)
     if len(ids) > n_ctx:
         raise ValueError(f"the continuation has {len(ids)} tokens, the model's context is {n_ctx}: shorten it")
-    n_cut = max(len(context_ids) + len(ids) - 1 - n_ctx, 0)
-    return _Request(tuple(context_ids[n_cut:]), tuple(ids), len(continuation.encode()), n_cut)
+    n_cut = max(len(context) + len(ids) - 1 - n_ctx, 0)
+    n_bytes = len(lm.tokenizer.decode_bytes(ids)) if n_bytes is None else n_bytes
+    return _Request(tuple(context[n_cut:]), tuple(ids), n_bytes, n_cut)
 
 
 def _n_shared(contexts: Sequence[tuple[int, ...]]) -> int:

@@ -35,7 +35,7 @@ CONTENT_FREE = ("N/A", "[MASK]", "")
 
 
 @dataclass(frozen=True)
-class Task:
+class Questionnaire:
     """What is asked in the same way of every query: the answers to choose from, behind the same examples.
 
     Parameters
@@ -66,31 +66,31 @@ def _logprob(found: LogLikelihood) -> float:
     return found.logprob
 
 
-def _sum(task: Task, queries: Sequence[Query]) -> Array:
-    return task.rated(task.prompts(queries), _logprob)
+def _sum(questionnaire: Questionnaire, queries: Sequence[Query]) -> Array:
+    return questionnaire.rated(questionnaire.prompts(queries), _logprob)
 
 
-def _per_token(task: Task, queries: Sequence[Query]) -> Array:
-    return task.rated(task.prompts(queries), lambda found: found.per_token)
+def _per_token(questionnaire: Questionnaire, queries: Sequence[Query]) -> Array:
+    return questionnaire.rated(questionnaire.prompts(queries), lambda found: found.per_token)
 
 
-def _per_byte(task: Task, queries: Sequence[Query]) -> Array:
-    return task.rated(task.prompts(queries), lambda found: found.per_byte)
+def _per_byte(questionnaire: Questionnaire, queries: Sequence[Query]) -> Array:
+    return questionnaire.rated(questionnaire.prompts(queries), lambda found: found.per_byte)
 
 
-def _unconditional(task: Task, queries: Sequence[Query]) -> Array:
-    return _sum(task, queries) - task.rated([task.template.answer_context], _logprob)
+def _unconditional(questionnaire: Questionnaire, queries: Sequence[Query]) -> Array:
+    return _sum(questionnaire, queries) - questionnaire.rated([questionnaire.template.answer_context], _logprob)
 
 
-def _content_free(task: Task, queries: Sequence[Query]) -> Array:
-    nothing: list[Query] = [dict.fromkeys(task.template.fields, text) for text in CONTENT_FREE]
-    biases = log_softmax(_sum(task, nothing))  # (n_nothing, n_answers)
+def _content_free(questionnaire: Questionnaire, queries: Sequence[Query]) -> Array:
+    nothing: list[Query] = [dict.fromkeys(questionnaire.template.fields, text) for text in CONTENT_FREE]
+    biases = log_softmax(_sum(questionnaire, nothing))  # (n_nothing, n_answers)
     bias = np.logaddexp.reduce(biases, axis=0) - math.log(len(nothing))  # the logarithm of their mean
-    ratings: Array = log_softmax(_sum(task, queries)) - bias
+    ratings: Array = log_softmax(_sum(questionnaire, queries)) - bias
     return ratings
 
 
-NORMALISATIONS: dict[str, Callable[[Task, Sequence[Query]], Array]] = {
+NORMALISATIONS: dict[str, Callable[[Questionnaire, Sequence[Query]], Array]] = {
     "sum": _sum,
     "per_token": _per_token,
     "per_byte": _per_byte,
@@ -99,7 +99,7 @@ NORMALISATIONS: dict[str, Callable[[Task, Sequence[Query]], Array]] = {
 }
 
 
-def rate(task: Task, queries: Sequence[Query], normalisation: str) -> Array:
+def rate(questionnaire: Questionnaire, queries: Sequence[Query], normalisation: str) -> Array:
     """How good each answer to each query is, (n_queries, n_answers), in nats: only differences in a row matter.
 
     Raises
@@ -109,9 +109,9 @@ def rate(task: Task, queries: Sequence[Query], normalisation: str) -> Array:
     """
     if normalisation not in NORMALISATIONS:
         raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {normalisation!r}")
-    if len(task.answers) < 2 or len({*task.answers}) < len(task.answers):
-        raise ValueError(f"there must be at least two answers, all different, got {list(task.answers)}")
-    return NORMALISATIONS[normalisation](task, queries)
+    if len(questionnaire.answers) < 2 or len({*questionnaire.answers}) < len(questionnaire.answers):
+        raise ValueError(f"there must be at least two answers, all different, got {list(questionnaire.answers)}")
+    return NORMALISATIONS[normalisation](questionnaire, queries)
 
 
 def probabilities(ratings: Array) -> Array:
@@ -188,6 +188,6 @@ def choose(
     """
     if isinstance(choices, str):
         raise TypeError(f"choices must be several, got {choices!r}")
-    task = Task(lm, template, examples, tuple(choices))
-    (ratings,) = rate(task, [question], normalisation)
+    questionnaire = Questionnaire(lm, template, examples, tuple(choices))
+    (ratings,) = rate(questionnaire, [question], normalisation)
     return Choice(template.prompt(question, examples), tuple(choices), probabilities(ratings))

@@ -111,6 +111,11 @@ def _fields_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def several(queries: Query | Sequence[Query]) -> list[Query]:
+    """One query or more as a list of them."""
+    return [queries] if isinstance(queries, (str, Mapping)) else list(queries)
+
+
 def checked_examples(examples: Sequence[Example]) -> Sequence[Example]:
     """The examples, each known to be a pair."""
     for example in examples:

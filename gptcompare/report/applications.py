@@ -107,6 +107,9 @@ def _uses_alone(name: str) -> list[list[str]]:
     return [
         *fetched,
         [f"let {name} continue a text, or a task that the prompt describes, with or without examples", generate],
+        [f"let {name} label texts", f'`gptcompare classify --labels animals,weather "The hens slept." --model {name}`'],
+        [f"ask {name}", f'`gptcompare answer "What does a cow give?" --model {name}`'],
+        [f"measure how good {name} is at a published task", f"`gptcompare evaluate --task lambada --model {name}`"],
         [f"teach {name} your own texts", _train("init", name)],
     ]
 

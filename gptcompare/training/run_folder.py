@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
 import json
 import os
@@ -28,6 +27,7 @@ from ..checkpoints import CheckpointError
 from ..checkpoints.lock import locked
 from ..checkpoints.safetensors import read_safetensors, write_safetensors
 from ..model import GPT
+from ..parameters import digest_of
 from ..tokenizer import Tokenizer
 from .data import Tokens, digest_of_tokens
 from .optimizer import AdamW
@@ -135,7 +135,7 @@ class RunFolder:
         parts = {
             "config": model.config.to_dict(),
             "dtype": model.dtype.name,
-            "parameters": _digest_of_parameters(model),
+            "parameters": digest_of(model.parameters()),
             "recipe": asdict(recipe),
             "tokens": digest_of_tokens(tokens),
             "validation": None if validation is None else digest_of_tokens(validation),
@@ -205,14 +205,6 @@ def _arrays(model: GPT, optimizer: AdamW) -> dict[str, Any]:
 
 def _csv_line(values: Any) -> bytes:
     return (",".join("" if value is None else str(value) for value in values) + "\n").encode()
-
-
-def _digest_of_parameters(model: GPT) -> str:
-    hasher = hashlib.sha256()
-    for name, array in sorted(model.parameters().items()):
-        hasher.update(name.encode())
-        hasher.update(np.ascontiguousarray(array).data)
-    return hasher.hexdigest()
 
 
 def _check_same_run(path: Path, identity: dict[str, Any]) -> None:

@@ -24,6 +24,13 @@ class TestAnswer:
         best = beam_search(story, QUESTION.prompt("Who came?", EXAMPLES), ends, width=4, alpha=0.6, max_new_tokens=40)
         assert answer(story, "Who came?", EXAMPLES) == tokenizer.decode(best.ids).strip()
 
+    @pytest.mark.parametrize("beams", [1, 3])
+    def test_several_questions_have_the_answers_that_each_has_alone(self, story, beams):
+        questions = ["Who came?", {"question": "Where did the king live?"}, "Who came?"]
+        together = answer(story, questions, EXAMPLES, beams=beams)
+        assert together == [answer(story, one, EXAMPLES, beams=beams) for one in questions]
+        assert answer(story, [], beams=beams) == []
+
     def test_a_template_says_how_it_is_asked(self, story):
         template = Template("{text}", separator="\n")
         greedy = story.generate("Once upon a", max_new_tokens=1).text.strip()

@@ -1,0 +1,113 @@
+"""`gptcompare evaluate` and `gptcompare tasks`: how good a model is at the published tasks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from .. import evaluation
+from ..evaluation import TASKS
+from ..presets import canonical_name
+from .models import Commands
+from .text import add_model
+
+FOLDER = "evaluations"
+
+
+def add_commands(commands: Commands) -> None:
+    _add_evaluate(commands)
+    _add_tasks(commands)
+
+
+def _add_evaluate(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "evaluate", help="measure how good a model is at published tasks",
+        description="Measure how good a model is at published tasks, beside what is published of others.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--task", required=True, metavar="NAME[,NAME...]", help="what to measure: `gptcompare tasks` lists all"
+    )
+    add_model(parser, "which needs no network")
+    parser.add_argument(
+        "--data", metavar="PATH",
+        help="the task's file as it is published, or the archive or folder that it is in (default: it is fetched once)",
+    )  # fmt: skip
+    parser.add_argument("--shots", type=int, metavar="N", help="solved items in front of each (default: 0)")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items, or texts")
+    parser.add_argument(
+        "--stride", type=int, metavar="N",
+        help="of texts: tokens from one window to the next (default: the model's context)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--beams", type=int, metavar="N", help="of written answers: width of the beam search (default: 4)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (default: 0)")
+    parser.add_argument(
+        "--beside", metavar="NAME[,NAME...]",
+        help="print what is published of these models beside it (default: of the model itself, if there is something)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", default=FOLDER, metavar="FOLDER",
+        help="where the results are kept, in a folder for each model and task; the same command goes on from there "
+        f"after it was stopped (default: {FOLDER})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dask", nargs="?", const="0", metavar="ADDRESS_OR_N",
+        help="share the work among the workers of the Dask cluster whose scheduler has this address, or among N of "
+        "this machine (default: one for each core)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    names = options.task.split(",")
+    for name in names:  # before the first takes an hour
+        evaluation.task_named(name)
+    beside = None if options.beside is None else [canonical_name(name) for name in options.beside.split(",")]
+    for name in names:
+        folder = _folder(options, name)
+        try:
+            result = evaluation.evaluate(
+                options.model, name, options.data, limit=options.limit, seed=options.seed, shots=options.shots,
+                stride=options.stride, beams=options.beams, folder=folder, source=options.source,
+                dask=int(options.dask) if options.dask and options.dask.isdecimal() else options.dask,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            print(f"stopped: the same command goes on from {folder}", file=sys.stderr)
+            raise
+        print(json.dumps(result.to_dict(beside)) if options.json else result.to_text(beside), flush=True)
+        print(f"[{folder / 'result.json'}]", file=sys.stderr)
+
+
+def _folder(options: argparse.Namespace, task: str) -> Path:
+    """One for each model and task, and for settings that are not the task's own."""
+    model = options.model if not os.path.isdir(options.model) else Path(options.model).resolve().name
+    given = {name: getattr(options, name) for name in ("shots", "limit", "stride", "beams", "seed")}
+    chosen = [f"{name}-{value}" for name, value in given.items() if value]
+    return Path(options.out, model.replace("/", "--"), "-".join([task, *chosen]))
+
+
+def _add_tasks(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "tasks", help="list the published tasks", description="The published tasks that `gptcompare evaluate` knows."
+    )
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.set_defaults(run=_tasks)
+
+
+def _tasks(options: argparse.Namespace) -> None:
+    if options.json:
+        rows = [
+            {"name": task.name, "title": task.title, "n_items": task.n_items, "source": task.source}
+            for task in TASKS.values()
+        ]
+        print(json.dumps(rows, indent=2))
+        return
+    width = max(map(len, TASKS))
+    for task in TASKS.values():
+        n_items = "" if task.n_items is None else f"{task.n_items:,}"
+        print(f"{task.name:<{width}}  {n_items:>6}  {task.source}")

@@ -1,0 +1,90 @@
+"""Text that was published with spaces between all its tokens, as it was before.
+
+GPT-2's paper removes such artifacts of a data set, since the model has hardly ever seen them (Radford et al. 2019,
+section 3.1), and publishes no rules. Those for WikiText are the ones of EleutherAI's lm-evaluation-harness.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+# Tokens of the Penn Treebank (https://www.cis.upenn.edu/~treebank/tokenizer.sed, and Stanford's tokenizer after it):
+# brackets and quotation marks say which side they are on.
+OPENING = {"``": '"', "`": "'", "-LRB-": "(", "-LSB-": "[", "-LCB-": "{"}
+CLOSING = {"''": '"', "'": "'", "-RRB-": ")", "-RSB-": "]", "-RCB-": "}"}
+# What stood directly behind a word: marks, and what was cut off at an apostrophe.
+ENDING = re.compile(r"[.,;:!?%…]+|n't|'(?:s|m|d|ll|re|ve)", re.IGNORECASE)
+CURRENCY = {"$", "£"}
+# Words that were cut without an apostrophe in between. "can not" is nearly always the one word.
+CUT_WORDS = {
+    ("can", "not"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na"),
+    ("d'", "ye"), ("d'", "you"), ("'t", "is"), ("'t", "was"), ("'t", "were"), ("'t", "will"), ("'t", "would"),
+}  # fmt: skip
+
+# lm-evaluation-harness 0.4, lm_eval/tasks/wikitext/preprocess_wikitext.py: in this order, pattern -> replacement.
+WIKITEXT_RULES = (
+    ("s '", "s'"),
+    ("/' [0-9]/", "/'[0-9]/"),  # hardly what was meant, but what numbers that can be compared stand on
+    *((f" @{re.escape(mark)}@ ", mark) for mark in "-,."),
+    *((f" {re.escape(mark)} ", f"{mark} ") for mark in ":;.!?,"),
+    *(
+        (rf"{re.escape(begin)}\s*([^{re.escape(end)}]*?)\s*{re.escape(end)}", rf"{begin}\1{end}")
+        for begin, end in ("()", "[]", "{}", '""', "''")
+    ),
+    *(("= " * (n - 1) + "=", "=" * n) for n in (4, 3, 2)),
+    (" ° ", "°"),
+    (" \n", "\n"),
+    ("\n ", "\n"),
+    (" N ", " 1 "),
+    (" 's", "'s"),
+)
+
+
+def detokenized(text: str) -> str:
+    """A text that was cut into tokens as in the Penn Treebank, written as a text.
+
+    Quotation marks become straight ones, brackets are brackets again, and marks and endings follow the word directly:
+    "`` I do n't , '' said he . " becomes '"I don't," said he.'. A dash keeps its spaces.
+
+    Parameters
+    ----------
+    text : str
+        Tokens with white space between them.
+    """
+    tokens = text.split()
+    pieces = [_written(token) for token in tokens[:1]]
+    for left, right in pairwise(tokens):
+        one_word = _closed_up(left, right) or (left.lower(), right.lower()) in CUT_WORDS
+        pieces += [_written(right)] if one_word else [" ", _written(right)]
+    return "".join(pieces)
+
+
+def detokenized_pair(before: str, after: str) -> tuple[str, str]:
+    """The same of a text in two parts: the second begins with the space that is between them, if there is one.
+
+    Two words stay two, whatever they are, so that neither part has half a word.
+    """
+    left, right = before.split()[-1:], after.split()[:1]
+    apart = before[-1:].isspace() or after[:1].isspace()
+    space = " " if apart and left and right and not _closed_up(left[0], right[0]) else ""
+    return detokenized(before), space + detokenized(after)
+
+
+def _closed_up(left: str, right: str) -> bool:
+    """Whether there was no space between two tokens."""
+    if left in OPENING or right in CLOSING or ENDING.fullmatch(right):
+        return True
+    return left in CURRENCY and right[0].isdecimal()
+
+
+def _written(token: str) -> str:
+    # Stanford's tokenizer writes a slash and an asterisk with a backslash.
+    return OPENING.get(token) or CLOSING.get(token) or token.replace(r"\/", "/").replace(r"\*", "*")
+
+
+def detokenized_wikitext(text: str) -> str:
+    """A page of WikiText as the harness has it read."""
+    for pattern, replacement in WIKITEXT_RULES:
+        text = re.sub(pattern, replacement, text)
+    return text

@@ -1,0 +1,138 @@
+"""A published task from its file to a number with its interval: `gptcompare evaluate`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..checkpoints.publishers import DEFAULT_SOURCE
+from ..generation import LanguageModel, load
+from ..progress import progress_bar
+from . import provenance
+from .data_files import Content
+from .items import Item
+from .kept_rows import kept_rows, write_result
+from .protocols import Ids
+from .result import Evaluation
+from .tasks import Settings, Task, task_named
+from .workers import ITEMS, Chunk, Dask, Threads, Workers
+
+
+def evaluate(
+    model: LanguageModel | str | os.PathLike[str],
+    task: str | Task,
+    data: str | os.PathLike[str] | None = None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    shots: int | None = None,
+    stride: int | None = None,
+    beams: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    source: str = DEFAULT_SOURCE,
+    dask: str | int | None = None,
+) -> Evaluation:
+    """How good a model is at a published task.
+
+    Parameters
+    ----------
+    model : LanguageModel, or name or folder of one
+        As `gptcompare.load` takes it.
+    task : str or Task
+        One of `gptcompare.evaluation.TASKS`, or one of your own.
+    data : path, optional
+        The task's file as it is published: itself, the archive that it is in, or the folder that that was unpacked to.
+        If not given, it is fetched once.
+    limit, seed, shots, stride, beams
+        See `Settings`.
+    folder : path, optional
+        Where a row for each item is kept as soon as it is found, and the result in the end. The same call goes on from
+        there after it was stopped.
+    source : "huggingface" or "openai"
+        Of a model's name.
+    dask : str or int, optional
+        The address of a Dask cluster's scheduler, whose workers share the work, or how many workers a cluster of this
+        machine is to have; 0 is one for each core. The model must then be given by its name or folder.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such task, a setting is none of the task's, a file is not in the published format, or the folder
+        has another evaluation.
+    FileNotFoundError, DownloadError
+        If a file or the model is not there and cannot be fetched.
+    ImportError
+        If Dask is wanted and not installed.
+    """
+    chosen = task if isinstance(task, Task) else task_named(task)
+    wanted = Settings(limit, seed, shots, stride, beams)
+    contents = _contents(chosen, data)
+    name = None if isinstance(model, LanguageModel) else os.fspath(model)
+    lm = model if isinstance(model, LanguageModel) else load(model, source=source)
+    settings = chosen.decided(wanted, lm)
+    about_model = provenance.of_model(lm, name, source)
+    prepared = chosen.prepare(lm, contents, settings)
+    workers = _workers(lm, about_model, source, dask)
+
+    about_data = provenance.of_data(contents)
+    identity = {
+        "task": chosen.name, "settings": asdict(settings), "model": about_model["sha256"],
+        "data": [file["sha256"] for file in about_data],
+    }  # fmt: skip
+    n = len(prepared.items)
+    with kept_rows(folder, identity) as kept, progress_bar(total=n, desc=chosen.name, unit="item") as bar:
+
+        def keep(chunk: Chunk, rows: list[dict[str, Any]]) -> None:
+            kept.add(chunk, rows)
+            bar.update(len(chunk))
+
+        missing = [chunk for chunk in in_chunks(prepared.items) if not all(number in kept.found for number in chunk)]
+        bar.update(n - sum(map(len, missing)))
+        workers.score(prepared.protocol, prepared.items, missing, keep)
+        rows = [kept.found[number] for number in range(n)]
+    metrics = tuple(prepared.protocol.metrics(rows, settings.seed))
+    result = Evaluation(chosen, settings, metrics, rows, about_model, about_data, provenance.of_library())
+    if folder is not None:
+        write_result(folder, result.to_dict())
+    return result
+
+
+def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
+    """The task's files, those given or those published."""
+    if task.data is not None:
+        return task.data.contents(data)
+    if data is None:
+        raise ValueError(f"the task {task.name!r} has no published file: give one of your own as data")
+    return [Content(os.fspath(data), Path(data).read_bytes())]
+
+
+def _workers(lm: LanguageModel, about_model: dict[str, Any], source: str, dask: str | int | None) -> Workers:
+    if dask is None:
+        return Threads(lm)
+    name, digest = about_model["name"], about_model["sha256"]
+    if name is None:
+        raise ValueError("with Dask the model must be given by its name or folder: every worker loads it")
+    if isinstance(dask, str):
+        return Dask(name, source, digest, address=dask)
+    if isinstance(dask, bool) or dask < 0:
+        raise ValueError(f"dask must be an address or a number of workers, got {dask!r}")
+    return Dask(name, source, digest, n_workers=dask or None)
+
+
+def in_chunks(items: Sequence[Item | Ids]) -> list[Chunk]:
+    """The numbers of all items, those of like length together; the longest, which need most memory, come first."""
+    order = sorted(range(len(items)), key=lambda number: _length(items[number]), reverse=True)
+    return [order[start : start + ITEMS] for start in range(0, len(order), ITEMS)]
+
+
+def _length(item: Item | Ids) -> int:
+    if isinstance(item, Ids):
+        return len(item.context) + len(item.predicted)
+    return sum(len(context) + len(answer) for context, answer in item.pairs)

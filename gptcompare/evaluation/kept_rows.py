@@ -1,0 +1,103 @@
+"""What has been found so far, on the disk: an evaluation that is stopped or killed goes on from there.
+
+items.jsonl    what makes it this evaluation, then a row for each item, in the order in which they were done
+result.json    what all of them come to, once they are done
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from ..atomic_files import written_together
+from ..checkpoints.lock import locked
+from .protocols import Row
+
+ROWS, RESULT = "items.jsonl", "result.json"
+
+
+class KeptRows:
+    """Rows by the numbers of their items, in memory and, if there is a folder, on the disk.
+
+    Attributes
+    ----------
+    found : dict of int -> Row
+    """
+
+    def __init__(self, file: BinaryIO | None, found: dict[int, Row]) -> None:
+        self._file = file
+        self.found = found
+
+    def add(self, numbers: Sequence[int], rows: Sequence[Row]) -> None:
+        """Keep the rows of some items; a kill or a full disk can cost no others."""
+        self.found.update(zip(numbers, rows, strict=True))
+        if self._file is not None:
+            self._file.write(b"".join(_line({"item": n, **self.found[n]}) for n in numbers))
+            self._file.flush()
+
+
+@contextmanager
+def kept_rows(folder: str | os.PathLike[str] | None, identity: Mapping[str, Any]) -> Iterator[KeptRows]:
+    """The rows that an earlier try left in a folder, which is made if need be, and a place for the others.
+
+    Raises
+    ------
+    ValueError
+        If the folder has another evaluation, or another process is at it.
+    OSError
+        If it cannot be written to.
+    """
+    if folder is None:
+        yield KeptRows(None, {})
+        return
+    folder = Path(folder)
+
+    def refuse() -> NoReturn:
+        raise ValueError(f"another process evaluates in {folder}")
+
+    with locked(folder / ".lock", refuse):
+        found = _read(folder / ROWS, json.loads(json.dumps(identity)))
+        with written_together(folder, [ROWS]) as (file,):  # without a line that a kill has cut
+            file.write(_line(identity))
+            file.writelines(_line({"item": number, **row}) for number, row in found.items())
+        with open(folder / ROWS, "ab") as file:
+            yield KeptRows(file, found)
+
+
+def write_result(folder: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
+    """Write a folder's result.json."""
+    with written_together(folder, [RESULT]) as (file,):
+        file.write(json.dumps(result, indent=2).encode() + b"\n")
+
+
+def _read(path: Path, identity: dict[str, Any]) -> dict[int, Row]:
+    """The rows of a file, up to the first line that is not whole; none if there is no file."""
+    if not path.exists():
+        return {}
+    first, *lines = path.read_bytes().split(b"\n")
+    if _parsed([first]) != [identity]:
+        there = next(iter(_parsed([first])), {})
+        other = [part for part in identity if there.get(part) != identity[part]]
+        raise ValueError(f"{path} is of another evaluation (other: {', '.join(other)}): give another folder")
+    return {row.pop("item"): row for row in _parsed(lines)}
+
+
+def _parsed(lines: Iterable[bytes]) -> list[dict[str, Any]]:
+    found = []
+    for line in lines:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(value, dict):
+            break
+        found.append(value)
+    return found
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value).encode() + b"\n"

@@ -1,0 +1,62 @@
+"""Which program, which model and which files a number is from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..checkpoints import locate
+from ..checkpoints.cache import Record
+from ..generation import LanguageModel
+from ..parameters import digest_of
+from .data_files import Content
+
+
+def of_library() -> dict[str, Any]:
+    """The version, and, where it runs from a repository, the commit, "+" behind it if files have been changed since."""
+    root = Path(__file__).parents[2]
+    commit = _git(root, "rev-parse", "HEAD") if (root / ".git").exists() else None
+    if commit and _git(root, "status", "--porcelain", "--untracked-files=no"):
+        commit += "+"
+    return {"version": __version__, "commit": commit or None}
+
+
+def _git(root: Path, *command: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *command], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def of_model(lm: LanguageModel, name: str | None, source: str) -> dict[str, Any]:
+    """The name that it was loaded by, if it was, with the commit of the repository that it was published in."""
+    return {
+        "name": name,
+        "commit": None if name is None else _commit(locate(name, source=source)),
+        "config": lm.config.to_dict(),
+        "dtype": lm.model.dtype.name,
+        "sha256": digest_of(lm.model.parameters()),
+    }
+
+
+def _commit(folder: Path) -> str | None:
+    """Of a folder of our cache, or of Hugging Face's, where it is the folder's name."""
+    if folder.parent.name == "snapshots":
+        return folder.name
+    record = Record.read(folder)
+    return None if record is None else record.commit
+
+
+def of_data(contents: Sequence[Content]) -> list[dict[str, str]]:
+    return [
+        {"file": os.path.basename(content.name), "sha256": hashlib.sha256(content.content).hexdigest()}
+        for content in contents
+    ]

@@ -1,0 +1,168 @@
+"""What an evaluation has found, beside what is published of other models, as text and as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..presets import Result, canonical_name, published
+from ..presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
+from .metrics import Metric
+from .protocols import Row
+from .tasks import Settings, Task
+
+BESIDE = ("gpt2", "gpt3-small")  # beside a model of which nothing is published
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a model is at a task.
+
+    Attributes
+    ----------
+    task : Task
+    settings : Settings
+    metrics : tuple of Metric
+    rows : list of dict
+        Of each item in the order of the file, what was found of it, such as its log-probabilities.
+    model : dict
+        Its name, if it has one; the commit of its repository, if that is known; its configuration; and the SHA-256 of
+        its parameters.
+    data : list of dict
+        The task's files, each with its SHA-256.
+    library : dict
+        The version of gptcompare, and the commit if it runs from a repository.
+    """
+
+    task: Task
+    settings: Settings
+    metrics: tuple[Metric, ...]
+    rows: list[Row]
+    model: dict[str, Any]
+    data: list[dict[str, str]]
+    library: dict[str, Any]
+
+    def __getitem__(self, metric: str) -> Metric:
+        """The metric of a name."""
+        for one in self.metrics:
+            if one.name == metric:
+                return one
+        raise KeyError(f"{metric!r}: there are {', '.join(one.name for one in self.metrics)}")
+
+    @property
+    def shots(self) -> str:
+        """ "zero-shot", "one-shot" or "few-shot"."""
+        n = self.settings.shots or 0
+        return (ZERO_SHOT, ONE_SHOT)[n] if n < 2 else FEW_SHOT
+
+    @property
+    def n_cut(self) -> int:
+        """How many items were longer than the model's context, so that the beginning was not read."""
+        return sum(row.get("n_cut", 0) > 0 for row in self.rows)
+
+    def published(self, names: Sequence[str] | None = None) -> list[tuple[str, Result]]:
+        """What is published about the task.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Models of `gptcompare.presets()`; the model itself if not given, or two others if there is nothing of it.
+
+        Returns
+        -------
+        list of (name, Result)
+            Those that were scored in the same way first.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model.
+        """
+        found = [
+            (name, result)
+            for name in (self._beside() if names is None else map(canonical_name, names))
+            for result in published(name).results
+            if result.task == self.task.title
+        ]
+        return sorted(found, key=lambda pair: not self._is_comparable(pair[1]))
+
+    def to_dict(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """Plain values that JSON can hold, but for the rows; the names are those of `published`."""
+        return {
+            "task": self.task.name,
+            "source": self.task.source,
+            "settings": asdict(self.settings),
+            "model": self.model,
+            "data": self.data,
+            "gptcompare": self.library,
+            "n_items": len(self.rows),
+            "n_cut": self.n_cut,
+            "metrics": [asdict(metric) for metric in self.metrics],
+            "published": [{"model": name, **asdict(result)} for name, result in self.published(names)],
+        }
+
+    def to_text(self, names: Sequence[str] | None = None) -> str:
+        """A table for a terminal: what was measured, and beside it what is published of the models of these names."""
+        there = self.published(names)
+        models = list(dict.fromkeys(name for name, result in there if self._is_comparable(result)))
+        rows = [("", "measured", "95% interval", *models)]
+        for metric in self.metrics:
+            cells = [self._cell(metric.name, name, there) for name in models]
+            rows.append(
+                (metric.name, _number(metric.value), f"{_number(metric.low)} to {_number(metric.high)}", *cells)
+            )
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = [
+            f"{row[0]:<{widths[0]}}"
+            + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+            for row in rows
+        ]
+        return "\n".join([self._title(), "", *(line.rstrip() for line in lines), *self._sources(there)])
+
+    __str__ = to_text
+
+    def _beside(self) -> tuple[str, ...]:
+        try:
+            own = canonical_name(self.model["name"])
+        except (TypeError, ValueError):
+            return BESIDE
+        has_some = any(result.task == self.task.title for result in published(own).results)
+        return (own,) if has_some else BESIDE
+
+    def _is_comparable(self, result: Result) -> bool:
+        return result.shots == self.shots and any(result.metric == metric.name for metric in self.metrics)
+
+    def _cell(self, metric: str, name: str, there: Sequence[tuple[str, Result]]) -> str:
+        return next(
+            (
+                f"{result.value:g}"
+                for model, result in there
+                if (model, result.metric, result.shots) == (name, metric, self.shots)
+            ),
+            "–",
+        )
+
+    def _title(self) -> str:
+        parts = [f"{self.task.name} of {self.model['name'] or 'a model'}"]
+        if self.settings.stride is None:
+            parts.append(self.shots + (f" ({self.settings.shots})" if self.shots == FEW_SHOT else ""))
+            parts.append(f"{len(self.rows):,} items")
+        else:
+            parts.append(f"stride {self.settings.stride}, {len(self.rows):,} windows")
+        if self.n_cut:
+            parts.append(f"{self.n_cut:,} of them longer than the context and cut at their beginning")
+        return ", ".join(parts)
+
+    def _sources(self, there: Sequence[tuple[str, Result]]) -> list[str]:
+        """A line for each number that is published with as many shots, scored in another way too."""
+        lines = [
+            f"  {name}: {result.metric} {result.value:g} ({'; '.join(filter(None, [result.source, result.note]))})"
+            for name, result in there
+            if result.shots == self.shots
+        ]
+        return ["", f"published, {self.shots}:", *lines] if lines else []
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value < 1000 else f"{value:.4g}"

@@ -1,0 +1,140 @@
+"""Who scores the items: the threads of this process, or the processes of a Dask cluster.
+
+Both score the same chunks of items, each chunk on one thread. So every row is the same to the last bit, whoever found
+it, on processors of the same kind.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from ..generation import LanguageModel, load
+from ..parameters import digest_of
+from ..threads import alone, in_parallel
+from .protocols import Protocol, Row
+
+ITEMS = 8  # that are scored together: what a kill, or a worker's death, can cost
+
+Chunk: TypeAlias = list[int]  # the numbers of some items
+Keep: TypeAlias = Callable[[Chunk, list[Row]], None]
+
+
+class Workers(ABC):
+    """What scores chunks of items."""
+
+    @abstractmethod
+    def score(self, protocol: Protocol, items: Sequence[Any], chunks: Sequence[Chunk], keep: Keep) -> None:
+        """Score all chunks; `keep` gets the rows of one after the other, in any order."""
+
+
+class Threads(Workers):
+    """The threads of this process, as many as a matrix product would use."""
+
+    def __init__(self, lm: LanguageModel) -> None:
+        self._lm = lm
+        self._keeping = threading.Lock()
+
+    def score(self, protocol: Protocol, items: Sequence[Any], chunks: Sequence[Chunk], keep: Keep) -> None:
+        def work(chunk: Chunk) -> None:
+            rows = _rows(self._lm, protocol, [items[number] for number in chunk])
+            with self._keeping:
+                keep(chunk, rows)
+
+        in_parallel(work, chunks)
+
+
+class Dask(Workers):
+    """The workers of a Dask cluster, each of which loads the model once.
+
+    What a worker has in hand when it dies is given to another.
+
+    Parameters
+    ----------
+    name, source : str
+        Of the model, which every worker loads by them: of a folder, it must be there on all machines.
+    digest : str
+        Of the model's parameters, which must be the same everywhere.
+    address : str, optional
+        Of the cluster's scheduler, such as "tcp://10.0.0.1:8786". If not given, a cluster of this machine is started,
+        and closed in the end.
+    n_workers : int, optional
+        Of the cluster of this machine: one for each core if not given.
+
+    Raises
+    ------
+    ImportError
+        If Dask is not installed.
+    """
+
+    def __init__(
+        self, name: str, source: str, digest: str, address: str | None = None, n_workers: int | None = None
+    ) -> None:
+        try:
+            self._distributed: Any = import_module("distributed")
+        except ImportError:
+            raise ImportError('this needs Dask: pip install "gptcompare[dask]"') from None
+        self._model = (os.path.abspath(name) if os.path.isdir(name) else name, source, digest)
+        self._address = address
+        self._n_workers = n_workers
+
+    def score(self, protocol: Protocol, items: Sequence[Any], chunks: Sequence[Chunk], keep: Keep) -> None:
+        with self._cluster() as address, self._client(address) as client:
+            chunk_of = {
+                client.submit(_score, self._model, protocol, [items[number] for number in chunk], pure=False): chunk
+                for chunk in chunks
+            }
+            done = self._distributed.as_completed(list(chunk_of), with_results=True, raise_errors=True)
+            try:
+                for future, rows in done:
+                    keep(chunk_of.pop(future), rows)
+            except self._distributed.KilledWorker as error:
+                raise OSError(f"Dask has given up: {error}") from None
+
+    def _cluster(self) -> AbstractContextManager[Any]:
+        """The address of the cluster, or one of this machine while a `with` block runs."""
+        if self._address is not None:
+            return nullcontext(self._address)
+        cluster: AbstractContextManager[Any] = self._distributed.LocalCluster(
+            n_workers=self._n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=None,
+            silence_logs=logging.ERROR,
+        )  # fmt: skip
+        return cluster
+
+    def _client(self, address: Any) -> AbstractContextManager[Any]:
+        try:
+            client: AbstractContextManager[Any] = self._distributed.Client(address)
+        except (OSError, ValueError) as error:
+            raise OSError(f"there is no Dask scheduler at {address}: {error}") from None
+        return client
+
+
+def _rows(lm: LanguageModel, protocol: Protocol, items: Sequence[Any]) -> list[Row]:
+    with alone():
+        return protocol.rows(lm, items)
+
+
+def _score(model: tuple[str, str, str], protocol: Protocol, items: Sequence[Any]) -> list[Row]:
+    """What a Dask worker does."""
+    with _loading:
+        lm = _loaded(*model)
+    return _rows(lm, protocol, items)
+
+
+_loading = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str, source: str, digest: str) -> LanguageModel:
+    """The model, which a worker loads for the first chunk that it gets."""
+    lm = load(name, source=source)
+    if digest_of(lm.model.parameters()) != digest:
+        raise ValueError(f"{name!r} is another model on this worker than where the evaluation was started")
+    return lm

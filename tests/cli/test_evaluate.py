@@ -1,0 +1,140 @@
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import STORY_FOLDER
+
+from gptcompare import evaluation
+from gptcompare.cli import main
+
+from .command import start
+
+STORY = ["--model", str(STORY_FOLDER)]
+WORDS = ["king", "queen", "castle", "forest", "daughter", "brother", "garden"]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def lambada(n):
+    text = "Once upon a time there was a king who had three daughters, and he lived in a"
+    lines = [json.dumps({"text": f"{text} {WORDS[k % 5]} near a {WORDS[k % 7]}"}) for k in range(n)]
+    Path("lambada_test.jsonl").write_text("\n".join(lines))
+    return "lambada_test.jsonl"
+
+
+def test_it_prints_a_table_and_keeps_everything_in_a_folder_of_model_and_task(story, capsys):
+    file = lambada(12)
+    command = ["evaluate", "--task", "lambada", "--data", file, *STORY]
+    found = evaluation.evaluate(STORY_FOLDER, "lambada", file)
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{found.to_text()}\n"
+    assert "[evaluations/story-gpt2/lambada/result.json]" in err
+    folder = Path("evaluations/story-gpt2/lambada")
+    assert json.loads((folder / "result.json").read_text()) == found.to_dict()
+    assert main([*command, "--json", "--beside", "gpt3-175b,gpt2"]) == 0
+    assert json.loads(capsys.readouterr().out) == found.to_dict(["gpt3-175b", "gpt2"])
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["--shots", "2", "--limit", "3"], "lambada-shots-2-limit-3"),
+        (["--seed", "7"], "lambada-seed-7"),
+        (["--shots", "0", "--seed", "0"], "lambada"),
+    ],
+)
+def test_other_settings_have_other_folders(options, name):
+    file = lambada(6)
+    assert main(["evaluate", "--task", "lambada", "--data", file, *STORY, *options, "--out", "found"]) == 0
+    assert [path.name for path in Path("found/story-gpt2").iterdir()] == [name]
+
+
+def test_several_tasks_come_one_after_the_other(capsys):
+    file = lambada(6)
+    assert main(["evaluate", "--task", "lambada,lambada-cloze", "--data", file, *STORY]) == 0
+    out = capsys.readouterr().out
+    assert out.index(f"lambada of {STORY_FOLDER}") < out.index(f"lambada-cloze of {STORY_FOLDER}")
+
+
+def test_a_text_is_read_with_the_stride_that_is_wanted(story, capsys):
+    Path("text.txt").write_text("Once upon a time there was a king. " * 60)
+    assert main(["evaluate", "--task", "text", "--data", "text.txt", "--stride", "64", *STORY, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["settings"]["stride"] == 64
+    assert found["metrics"][1]["name"] == "bits per byte"
+    assert found["metrics"][1]["value"] == pytest.approx(
+        story.score("<" + Path("text.txt").read_text(), stride=64).bits_per_byte, rel=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--task", "lambda"], "unknown task 'lambda': did you mean lambada"),
+        (["--task", "lambada,piqqa"], "unknown task 'piqqa'"),
+        (["--task", "lambada", "--beside", "gpt5"], "unknown model 'gpt5'"),
+        (["--task", "lambada", "--stride", "5"], "lambada has no stride"),
+        (["--task", "lambada", "--limit", "0"], "limit must be at least 1, got 0"),
+        (["--task", "lambada", "--data", "nowhere.jsonl"], "there is no nowhere.jsonl"),
+        (["--task", "lambada"], "GPTCOMPARE_OFFLINE is set"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_leaves_nothing(options, message, capsys):
+    lambada(3)
+    if "--data" not in options and options[1:] != ["lambada"]:
+        options = [*options, "--data", "lambada_test.jsonl"]
+    assert main(["evaluate", *STORY, *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+    assert not Path("evaluations").exists()
+
+
+def test_ctrl_c_says_how_it_goes_on_and_costs_no_more_than_was_in_hand(capsys):
+    file = lambada(3000)
+    command = ["evaluate", "--task", "lambada", "--data", file, *STORY]
+    process = start(*command)
+    rows = Path("evaluations/story-gpt2/lambada/items.jsonl")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (not rows.exists() or rows.read_bytes().count(b"\n") < 20):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    assert b"stopped: the same command goes on from evaluations/story-gpt2/lambada" in err
+    n_kept = rows.read_bytes().count(b"\n") - 1
+    assert 20 <= n_kept + 1 < 3000
+    kept = rows.read_bytes()
+    assert main(command) == 0
+    assert rows.read_bytes().startswith(kept)
+    assert rows.read_bytes().count(b"\n") == 3001
+
+
+@pytest.mark.reference
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dask", [["--dask", "2"], ["--dask"]])
+def test_with_dask_it_prints_the_same(dask, capsys):
+    pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
+    file = lambada(30)
+    command = ["evaluate", "--task", "lambada", "--data", file, *STORY]
+    assert main(command) == 0
+    alone = capsys.readouterr().out
+    assert main([*command, "--out", "by-dask", *dask]) == 0
+    assert capsys.readouterr().out == alone
+
+
+def test_tasks_are_listed_with_their_sizes_and_papers(capsys):
+    assert main(["tasks"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [*evaluation.TASKS]
+    assert "hellaswag                 10,042  Zellers et al. 2019 (arXiv:1905.07830), validation set" in lines
+    assert main(["tasks", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == [*evaluation.TASKS]

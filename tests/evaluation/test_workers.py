@@ -1,0 +1,148 @@
+import itertools
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+import gptcompare as gc
+from gptcompare.evaluation import workers
+from gptcompare.evaluation.evaluate import in_chunks
+from gptcompare.evaluation.items import Item
+from gptcompare.evaluation.protocols import LastWord
+from gptcompare.evaluation.workers import ITEMS, Dask, Threads
+from gptcompare.parameters import digest_of
+
+NAME = "nano-gpt2"
+TEXT = (
+    "the king had three daughters and the youngest was so fair that the sun himself who had seen so much "
+    "wondered each time when he shone on her face"
+)
+WORDS = TEXT.split()
+
+
+def items(n):
+    """Of different lengths."""
+    texts = [" ".join(WORDS[k % 7 : k % 7 + 3 + k % 19]) for k in range(n)]
+    return [Item(((text, f" {WORDS[k % len(WORDS)]}"),)) for k, text in enumerate(texts)]
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return gc.load(NAME)
+
+
+@pytest.fixture(scope="module")
+def digest(lm):
+    return digest_of(lm.model.parameters())
+
+
+def rows_by(of, n=50, protocol=None):
+    """The row of each item, in order."""
+    found = {}
+
+    def keep(chunk, rows):
+        assert not set(chunk) & set(found)
+        found.update(zip(chunk, rows, strict=True))
+
+    of.score(protocol or LastWord(), items(n), in_chunks(items(n)), keep)
+    return [found[number] for number in range(n)]
+
+
+class TestChunks:
+    def test_every_item_is_in_one_of_them(self):
+        chunks = in_chunks(items(50))
+        assert sorted(number for chunk in chunks for number in chunk) == [*range(50)]
+        assert [len(chunk) for chunk in chunks] == [ITEMS] * 6 + [2]
+
+    def test_the_longest_come_first_and_the_like_together(self):
+        lengths = [[len(items(50)[number].context) for number in chunk] for chunk in in_chunks(items(50))]
+        assert all(min(longer) >= max(shorter) - 8 for longer, shorter in itertools.pairwise(lengths))
+
+
+class TestThreads:
+    def test_rows_are_the_same_to_the_last_bit_however_many_threads_there_are(self, lm, four_threads):
+        several = rows_by(Threads(lm))
+        with workers.alone():
+            assert rows_by(Threads(lm)) == several
+
+    def test_a_failure_is_the_callers(self, lm):
+        class Failing(LastWord):
+            def rows(self, lm, items):
+                raise MemoryError("no room")
+
+        with pytest.raises(MemoryError, match="no room"):
+            rows_by(Threads(lm), protocol=Failing())
+
+
+class Slow(LastWord):
+    """Leaves time for a worker to be killed."""
+
+    def rows(self, lm, items):
+        time.sleep(0.3)
+        return super().rows(lm, items)
+
+
+@pytest.mark.reference
+@pytest.mark.filterwarnings("ignore")
+class TestDask:
+    @pytest.fixture(scope="class")
+    def distributed(self):
+        return pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
+
+    @pytest.mark.parametrize("n_workers", [1, 2, 4])
+    def test_rows_are_those_of_one_process_whatever_the_number_of_workers(self, distributed, lm, digest, n_workers):
+        assert rows_by(Dask(NAME, "huggingface", digest, n_workers=n_workers)) == rows_by(Threads(lm))
+
+    def test_a_cluster_that_runs_already_is_used_and_left_running(self, distributed, lm, digest):
+        with distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
+            address = cluster.scheduler_address
+            for _ in range(2):
+                assert rows_by(Dask(NAME, "huggingface", digest, address=address)) == rows_by(Threads(lm))
+
+    def test_a_killed_worker_costs_only_what_it_had_in_hand(self, distributed, lm, digest):
+        expected = rows_by(Threads(lm), n=100)
+        n_kept = []
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as cluster:
+
+            def kill_one():
+                while len(n_kept) < 3:
+                    time.sleep(0.01)
+                os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+
+            killer = threading.Thread(target=kill_one)
+            killer.start()
+            found = {}
+
+            def keep(chunk, rows):
+                assert not set(chunk) & set(found)  # no chunk comes twice
+                found.update(zip(chunk, rows, strict=True))
+                n_kept.append(len(chunk))
+
+            Dask(NAME, "huggingface", digest, address=cluster.scheduler_address).score(
+                Slow(), items(100), in_chunks(items(100)), keep
+            )
+            killer.join()
+        assert [found[number] for number in range(100)] == expected
+
+    def test_a_worker_with_another_model_is_found_out(self, distributed):
+        with pytest.raises(ValueError, match="'nano-gpt2' is another model on this worker"):
+            rows_by(Dask(NAME, "huggingface", "0" * 64, n_workers=1), n=8)
+
+    def test_an_address_without_a_scheduler_is_one_clear_error(self, distributed, digest):
+        dask = pytest.importorskip("dask")
+        with (
+            dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+            pytest.raises(OSError, match=r"there is no Dask scheduler at tcp://127\.0\.0\.1:9"),
+        ):
+            rows_by(Dask(NAME, "huggingface", digest, address="tcp://127.0.0.1:9"), n=8)
+
+
+def test_without_dask_there_is_a_word_about_how_to_get_it(monkeypatch, digest):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match=r"pip install \"gptcompare\[dask\]\""):
+        Dask(NAME, "huggingface", digest)
