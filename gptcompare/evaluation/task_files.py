@@ -1,5 +1,6 @@
 """Published files of tasks as questions: for each format a reader, `list of Content -> list of Item`.
 
+A reader takes what `TaskData.contents` gives: one file, or, for PIQA, the questions and their labels.
 What the model reads is, to the letter, what EleutherAI's lm-evaluation-harness 0.4 gives it (lm_eval/tasks/, the
 folder of each task), but for the Children's Book Test, which it does not have. A file that is damaged, or another one,
 is a ValueError that names the line.
@@ -219,6 +220,6 @@ def _is_text(value: object) -> bool:
 
 def _label(place: str, value: object, allowed: Sequence[str], name: str = "label") -> int:
     """Which answer is right, written as one of some numbers or strings."""
-    if isinstance(value, bool) or str(value) not in allowed:
+    if str(value) not in allowed:
         raise ValueError(f"{place}: expected is a {name} that is one of {', '.join(allowed)}")
     return allowed.index(str(value))

@@ -3,6 +3,7 @@ import hashlib
 import io
 import re
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -154,8 +155,27 @@ class TestArchivesOfOtherKinds:
     def test_a_small_file_that_unpacks_to_a_large_one_costs_no_more_than_the_limit(self, tmp_path, monkeypatch):
         monkeypatch.setattr(data_files, "LIMIT", 10**6)
         path = put(tmp_path / "words.jsonl.gz", gzip.compress(bytes(10**8)))
+        tracemalloc.start()
         with pytest.raises(ValueError, match="has more than 1,000,000 bytes"):
             task("words.jsonl.gz", b"").contents(path)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+        tracemalloc.stop()
+
+    @pytest.mark.parametrize(
+        ("where", "value"),
+        [("flags", b"\x01\x00"), ("method", b"\x63\x00"), ("offset of all", b"\xf0\xff\xff\x7f")],
+    )
+    def test_one_that_cannot_be_unpacked_here_is_refused(self, tmp_path, where, value):
+        content = bytearray(ARCHIVES["task.zip"])
+        for entry in re.finditer(b"PK\x01\x02", ARCHIVES["task.zip"]):  # the list of files at the end
+            if where != "offset of all":
+                begin = entry.start() + {"flags": 8, "method": 10}[where]
+                content[begin : begin + 2] = value
+        if where == "offset of all":  # files would begin before the archive
+            begin = content.rindex(b"PK\x05\x06") + 16
+            content[begin : begin + 4] = value
+        with pytest.raises(ValueError, match=r"task\.zip is damaged, or another file \(.*\): expected is"):
+            of_archive().contents(put(tmp_path / "task.zip", bytes(content)))
 
 
 class TestFolders:

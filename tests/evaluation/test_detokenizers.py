@@ -75,3 +75,9 @@ class TestPennTreebank:
 def test_wikitext_loses_the_spaces_of_its_tokens():
     page = ' = A = \n \n He paid 1 @,@ 000 " coins " ( old ) ; it was Tom \'s well @-@ known idea . \n'
     assert detokenized_wikitext(page) == ' = A =\n\nHe paid 1,000 "coins" (old); it was Tom\'s well-known idea.\n'
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_wikitext_s_headings_have_their_marks_together(n):
+    marks = " ".join("=" * n)
+    assert detokenized_wikitext(f" {marks} A {marks} \n") == f" {'=' * n} A {'=' * n}\n"
