@@ -137,10 +137,13 @@ def log_likelihoods_of_ids(
 
 
 def _found(lm: LanguageModel, requests: Sequence[_Request]) -> list[LogLikelihood]:
+    """Equal ones get equal numbers: in two places of a batch the last bits would differ, and decide between them."""
     if not requests:
         return []
-    predicted = _predict(lm.model, _streams(lm.model, requests), requests)
-    return [request.found(*of_one) for request, of_one in zip(requests, predicted, strict=True)]
+    distinct = list(dict.fromkeys(requests))
+    predicted = _predict(lm.model, _streams(lm.model, distinct), distinct)
+    found = {request: request.found(*of_one) for request, of_one in zip(distinct, predicted, strict=True)}
+    return [found[request] for request in requests]
 
 
 def _request(lm: LanguageModel, context: str, continuation: str) -> _Request:

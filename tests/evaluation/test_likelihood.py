@@ -90,6 +90,14 @@ class TestLogLikelihoods:
             [one.logprob for one in whole], rel=1e-5
         )
 
+    @pytest.mark.parametrize("seed", range(4))
+    def test_equal_pairs_have_equal_numbers_to_the_last_bit(self, story, seed):
+        lm = random_model(story, seed=seed, n_ctx=600)
+        texts = [" a", " nothing, she said", " the end of it all", " so", " that was", " three of them", " it"]
+        pairs = [("Once upon a time there was a king who had", text) for text in (*texts, *texts[::-1], *texts)]
+        found = dict(zip(pairs, log_likelihoods(lm, pairs), strict=True))
+        assert log_likelihoods(lm, pairs) == [found[pair] for pair in pairs]
+
     def test_what_contexts_begin_with_is_read_once(self, story, monkeypatch):
         n_read = []
         forward = gc.GPT._forward
