@@ -35,6 +35,7 @@ Array = npt.NDArray[np.floating[Any]]
 Change: TypeAlias = Callable[[Array], Array]
 
 EVERYTHING = ("*",)
+LAST_PLACE = "ln_final.hook_normalized"
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,19 @@ def changing(changes: Mapping[str, Change]) -> Hook:
     Returns
     -------
     function of a name and an array
-        For `model(ids, hook=...)`. A name that is that of no place is never called.
+        For `model(ids, hook=...)`.
 
     Raises
     ------
     ValueError
-        When the model is called: if a function gives an array of another shape.
+        When the model is called: if a function gives an array of another shape, or no place has one of the names.
     """
+    seen: set[str] = set()
 
     def hook(name: str, array: Array) -> Array:
+        seen.add(name)
+        if name == LAST_PLACE and (unknown := [place for place in changes if place not in seen]):
+            raise ValueError(f"no place is called {unknown[0]!r}: `trace` gives a dict of all places")
         change = changes.get(name)
         if change is None:
             return array

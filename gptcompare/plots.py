@@ -16,6 +16,7 @@ from .config import GPTConfig
 from .patterns import Pattern
 from .presets import published
 from .table import table
+from .text_width import printable
 from .training import Metrics
 from .units import in_letters
 
@@ -211,8 +212,8 @@ def size_ladder(names: Sequence[str] | None = None, ax: Any = None) -> Any:
 
 
 def _label(token: str) -> str:
-    """A token as a label: its spaces and ends of line visible, and nothing in it read as a formula."""
-    return token.replace(" ", "␣").replace("\n", "⏎").replace("$", r"\$")
+    """A token as a label: its spaces and control characters visible, and nothing in it read as a formula."""
+    return printable(token.replace(" ", "␣").replace("\n", "⏎")).replace("$", r"\$")
 
 
 def _running_mean(values: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:

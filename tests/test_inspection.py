@@ -254,6 +254,11 @@ class TestChanges:
         with pytest.raises(ValueError, match="without a cache"):
             model(IDS, model.new_cache(), hook=changing({}))
 
+    @pytest.mark.parametrize("name", ["blocks.0.attn.hook_zz", "blocks.99.attn.hook_z", "hook_pos"])
+    def test_a_place_that_there_is_not_is_refused(self, model, name):
+        with pytest.raises(ValueError, match=f"no place is called '{name}'"):
+            model(IDS, hook=changing({"hook_embed": lambda array: array, name: lambda array: array}))
+
 
 def test_trace_is_also_a_function():
     model = random_model()

@@ -425,3 +425,40 @@ def test_a_dtype_that_a_model_cannot_compute_in_is_refused(dtype):
 def test_a_dtype_that_a_model_cannot_compute_in_is_refused_before_a_file_is_read():
     with pytest.raises(ValueError, match="dtype must be float32 or float64, got int64"):
         gc.GPT.from_pretrained(DATA / "logits" / "gpt-neo", dtype=np.int64)
+
+
+class TestResidualStream:
+    @pytest.fixture
+    def model(self):
+        config = gc.GPTConfig(
+            n_layer=3, n_head=2, d_model=16, n_ctx=40, n_vocab=64, attention=("dense", "banded"), band_width=5
+        )
+        return gc.GPT(config, random_parameters(config, seed=0), dtype=np.float64)
+
+    @pytest.mark.parametrize("shape", [(13,), (2, 13)])
+    def test_behind_each_block_it_is_what_a_trace_finds(self, model, shape):
+        ids = np.random.default_rng(0).integers(64, size=shape)
+        traced = model.trace(ids).residual_stream()
+        for n_blocks in range(4):
+            found = model.residual_stream(ids, n_blocks=n_blocks)
+            assert found.shape == (*shape, 16)
+            np.testing.assert_allclose(found, traced[..., n_blocks, :, :], atol=1e-10)
+
+    def test_the_logits_are_made_of_it(self, model):
+        ids = np.random.default_rng(0).integers(64, size=(2, 13))
+        np.testing.assert_allclose(model.unembed(model.residual_stream(ids)), model(ids), rtol=1e-12)
+
+    def test_with_a_cache_it_goes_on(self, model):
+        ids = np.random.default_rng(0).integers(64, size=20)
+        cache = model.new_cache()
+        parts = [model.residual_stream(ids[:7], cache), model.residual_stream(ids[7:], cache)]
+        np.testing.assert_allclose(np.concatenate(parts), model.residual_stream(ids), atol=1e-10)
+
+    @pytest.mark.parametrize("n_blocks", [-1, 4])
+    def test_other_numbers_of_blocks_are_refused(self, model, n_blocks):
+        with pytest.raises(ValueError, match=f"n_blocks must be between 0 and 3.*got {n_blocks}"):
+            model.residual_stream([1, 2], n_blocks=n_blocks)
+
+    def test_a_cache_needs_all_blocks(self, model):
+        with pytest.raises(ValueError, match="and 3 with a cache, got 2"):
+            model.residual_stream([1, 2], model.new_cache(), n_blocks=2)

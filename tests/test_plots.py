@@ -94,6 +94,14 @@ def test_the_logit_lens_has_the_likeliest_token_of_each_layer_and_position(ax):
 
 
 @pytest.mark.plots
+def test_a_token_of_control_characters_is_a_label_that_can_be_seen(ax):
+    logprobs = np.log(np.full((1, 1, 2), 0.5))
+    plots.logit_lens(logprobs, ["\x00\x1b"], lambda ids: "\x07\t", ax)
+    assert [text.get_text() for text in ax.texts] == ["␇    "]
+    assert labels(ax.xaxis) == ["␀␛"]
+
+
+@pytest.mark.plots
 class TestSurprise:
     def test_it_is_in_bits_and_models_share_the_axes(self, ax):
         plots.surprise(TOKENS, np.log([0.5, 0.25, 0.125, 1.0]), ax, label="one")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gptcompare import threads
-from gptcompare.threads import Turn, in_parallel, in_turns, n_threads, products_on_one_thread, shares
+from gptcompare.threads import Turn, alone, in_parallel, in_turns, n_threads, products_on_one_thread, shares
 
 needs_several = pytest.mark.skipif(n_threads() < 2, reason="products use one thread here")
 
@@ -122,6 +122,42 @@ def test_the_number_of_threads_is_restored_by_the_last_of_several_at_once_and_af
             raise KeyError
         assert number_in_blas() == 1
     assert (outer, inner, number_in_blas()) == (before, before, before)
+
+
+class TestAlone:
+    def test_nothing_is_shared_out_inside_and_all_is_as_before_behind_it(self, four_threads):
+        who = []
+        with alone():
+            assert n_threads() == 1
+            in_parallel(lambda item: who.append(threading.get_ident()), range(5))
+        with pytest.raises(KeyError), alone():
+            raise KeyError
+        assert who == [threading.get_ident()] * 5
+        assert n_threads() == 4
+
+    def test_it_holds_for_the_thread_that_is_in_it(self, four_threads):
+        meeting, found = threading.Barrier(2), {}
+
+        def look(item):
+            meeting.wait()
+            if item:
+                with alone():
+                    meeting.wait()
+                    found[item] = n_threads()
+                    meeting.wait()
+            else:
+                meeting.wait()
+                found[item] = n_threads()
+                meeting.wait()
+
+        in_parallel(look, range(2))
+        assert found == {0: 4, 1: 1}
+
+    @needs_several
+    def test_products_stay_on_the_thread(self):
+        with alone():
+            assert number_in_blas() == 1
+        assert number_in_blas() == n_threads()
 
 
 def test_a_blas_that_does_not_tell_is_left_alone(monkeypatch):

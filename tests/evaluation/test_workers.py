@@ -88,7 +88,7 @@ class Slow(LastWord):
 @pytest.mark.reference
 @pytest.mark.filterwarnings("ignore")
 class TestDask:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def distributed(self):
         return pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
 
