@@ -25,10 +25,10 @@ from gptcompare.evaluation.workers import Dask, Threads, Workers
 from gptcompare.parameters import digest_of
 from gptcompare.threads import n_threads
 
-REPETITIONS = 3
+REPETITIONS = 2
 BATCHES = (1, 8)  # items that the harness is told to read at once
 # Task -> number of items, words of a context, number of answers, words of an answer.
-SHAPES = {"LAMBADA": (32, 60, 1, 1), "HellaSwag": (16, 50, 4, 20), "PIQA": (32, 12, 2, 18), "CBT": (4, 400, 10, 12)}
+SHAPES = {"LAMBADA": (32, 60, 1, 1), "HellaSwag": (8, 50, 4, 20), "PIQA": (16, 12, 2, 18), "CBT": (2, 400, 10, 12)}
 
 
 def items(n: int, n_context: int, n_answers: int, n_words: int) -> list[Item]:
@@ -78,7 +78,7 @@ def beside_the_harness(folder: Path, lm: gc.LanguageModel) -> None:
 
 
 def by_workers(folder: Path, lm: gc.LanguageModel) -> None:
-    of, digest = items(128, *SHAPES["LAMBADA"][1:]), digest_of(lm.model.parameters())
+    of, digest = items(96, *SHAPES["LAMBADA"][1:]), digest_of(lm.model.parameters())
     sides: dict[str, Callable[[], float]] = {f"{n_threads()} threads of one process": scoring(Threads(lm), of)}
     for n in range(1, n_threads() + 1):
         sides[f"{n} worker{'s' * (n > 1)}, with their start"] = scoring(

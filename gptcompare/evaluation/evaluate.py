@@ -73,6 +73,7 @@ def evaluate(
     """
     chosen = task if isinstance(task, Task) else task_named(task)
     wanted = Settings(limit, seed, shots, stride, beams)
+    chosen.check(wanted)
     contents = _contents(chosen, data)
     name = None if isinstance(model, LanguageModel) else os.fspath(model)
     lm = model if isinstance(model, LanguageModel) else load(model, source=source)
@@ -95,7 +96,8 @@ def evaluate(
 
         missing = [chunk for chunk in in_chunks(prepared.items) if not all(number in kept.found for number in chunk)]
         bar.update(n - sum(map(len, missing)))
-        workers.score(prepared.protocol, prepared.items, missing, keep)
+        if missing:
+            workers.score(prepared.protocol, prepared.items, missing, keep)
         rows = [kept.found[number] for number in range(n)]
     metrics = tuple(prepared.protocol.metrics(rows, settings.seed))
     result = Evaluation(chosen, settings, metrics, rows, about_model, about_data, provenance.of_library())

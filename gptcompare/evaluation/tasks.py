@@ -107,14 +107,16 @@ class Task(ABC):
             If a file is damaged, or the settings do not suit it.
         """
 
-    def decided(self, settings: Settings, lm: LanguageModel) -> Settings:
-        """The settings with the task's own where none was chosen; ValueError if one was that the task does not have."""
-        own = {"shots": 0, "stride": lm.config.n_ctx, "beams": WIDTH}
-        for name in own:
+    def check(self, settings: Settings) -> None:
+        """ValueError if a choice is made that the task does not have."""
+        for name in ("shots", "stride", "beams"):
             if name not in self.choices and getattr(settings, name) is not None:
                 raise ValueError(f"{self.name} has no {name}: leave it out")
-        chosen = {name: own[name] for name in self.choices if getattr(settings, name) is None}
-        return replace(settings, **chosen)
+
+    def decided(self, settings: Settings, lm: LanguageModel) -> Settings:
+        """The settings with the task's own where none was chosen."""
+        own = {"shots": 0, "stride": lm.config.n_ctx, "beams": WIDTH}
+        return replace(settings, **{name: own[name] for name in self.choices if getattr(settings, name) is None})
 
 
 @dataclass(frozen=True, kw_only=True)

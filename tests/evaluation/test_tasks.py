@@ -46,9 +46,9 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("task", "choice"), [("lambada", "stride"), ("lambada", "beams"), ("text", "shots"), ("wikitext-2", "beams")]
     )
-    def test_a_choice_that_a_task_does_not_have_is_refused(self, story, task, choice):
+    def test_a_choice_that_a_task_does_not_have_is_refused(self, task, choice):
         with pytest.raises(ValueError, match=f"{task} has no {choice}: leave it out"):
-            task_named(task).decided(Settings(**{choice: 2}), story)
+            task_named(task).check(Settings(**{choice: 2}))
 
     def test_what_is_not_chosen_is_the_tasks_own(self, story):
         assert task_named("lambada").decided(Settings(), story) == Settings(shots=0)
