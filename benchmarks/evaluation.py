@@ -18,11 +18,9 @@ from peers import installed
 from run import TEXT, machine, seconds, shape, take_turns
 
 import gptcompare as gc
-from gptcompare.evaluation import Item
-from gptcompare.evaluation.evaluate import in_chunks
+from gptcompare.evaluation import Item, provenance
 from gptcompare.evaluation.protocols import Choosing
-from gptcompare.evaluation.workers import Dask, Threads, Workers
-from gptcompare.parameters import digest_of
+from gptcompare.evaluation.workers import Dask, Threads, Workers, in_chunks
 from gptcompare.threads import n_threads
 
 REPETITIONS = 2
@@ -78,7 +76,7 @@ def beside_the_harness(folder: Path, lm: gc.LanguageModel) -> None:
 
 
 def by_workers(folder: Path, lm: gc.LanguageModel) -> None:
-    of, digest = items(96, *SHAPES["LAMBADA"][1:]), digest_of(lm.model.parameters())
+    of, digest = items(96, *SHAPES["LAMBADA"][1:]), provenance.of_content(lm)
     sides: dict[str, Callable[[], float]] = {f"{n_threads()} threads of one process": scoring(Threads(lm), of)}
     for n in range(1, n_threads() + 1):
         sides[f"{n} worker{'s' * (n > 1)}, with their start"] = scoring(

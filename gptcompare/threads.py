@@ -175,7 +175,8 @@ def n_threads() -> int:
 def alone() -> Iterator[None]:
     """Everything that the block computes is computed on the thread that runs it, and nothing is shared out.
 
-    What is computed so is the same to the last bit however many threads there are, and whatever others do.
+    What is computed so is the same to the last bit however many threads there are, and whatever others do; but a
+    BLAS library whose number of threads cannot be set (`_Blas`) goes on sharing products out.
     """
     token = _is_alone.set(True)
     try:

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 from .. import evaluation
-from ..evaluation import TASKS
+from ..evaluation import TASKS, Settings
 from ..presets import canonical_name
 from .models import Commands
 from .text import add_model
 
 FOLDER = "evaluations"
+SETTINGS = ("shots", "limit", "stride", "beams", "seed")
 
 
 def add_commands(commands: Commands) -> None:
@@ -33,7 +34,8 @@ def _add_evaluate(commands: Commands) -> None:
     add_model(parser, "which needs no network")
     parser.add_argument(
         "--data", metavar="PATH",
-        help="the task's file as it is published, or the archive or folder that it is in (default: it is fetched once)",
+        help="the task's file as it is published, or the archive or folder that it is in, which may be that of several "
+        "tasks (default: it is fetched once)",
     )  # fmt: skip
     parser.add_argument("--shots", type=int, metavar="N", help="solved items in front of each (default: 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N items, or texts")
@@ -55,9 +57,9 @@ def _add_evaluate(commands: Commands) -> None:
         f"after it was stopped (default: {FOLDER})",
     )  # fmt: skip
     parser.add_argument(
-        "--dask", nargs="?", const="0", metavar="ADDRESS_OR_N",
+        "--dask", nargs="?", const=0, type=_address_or_number, metavar="ADDRESS_OR_N",
         help="share the work among the workers of the Dask cluster whose scheduler has this address, or among N of "
-        "this machine (default: one for each core)",
+        'this machine (default: one for each core); needs Dask: pip install "gptcompare[dask]"',
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=_evaluate)
@@ -65,16 +67,15 @@ def _add_evaluate(commands: Commands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     names = options.task.split(",")
+    settings = {name: getattr(options, name) for name in SETTINGS}
     for name in names:  # before the first takes an hour
-        evaluation.task_named(name)
+        evaluation.task_named(name).check(Settings(**settings))
     beside = None if options.beside is None else [canonical_name(name) for name in options.beside.split(",")]
     for name in names:
         folder = _folder(options, name)
         try:
             result = evaluation.evaluate(
-                options.model, name, options.data, limit=options.limit, seed=options.seed, shots=options.shots,
-                stride=options.stride, beams=options.beams, folder=folder, source=options.source,
-                dask=int(options.dask) if options.dask and options.dask.isdecimal() else options.dask,
+                options.model, name, options.data, **settings, folder=folder, source=options.source, dask=options.dask
             )  # fmt: skip
         except KeyboardInterrupt:
             print(f"stopped: the same command goes on from {folder}", file=sys.stderr)
@@ -84,11 +85,18 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _folder(options: argparse.Namespace, task: str) -> Path:
-    """One for each model and task, and for settings that are not the task's own."""
+    """One for each model and task, for a text of one's own, and for settings that are not the task's own."""
     model = options.model if not os.path.isdir(options.model) else Path(options.model).resolve().name
-    given = {name: getattr(options, name) for name in ("shots", "limit", "stride", "beams", "seed")}
-    chosen = [f"{name}-{value}" for name, value in given.items() if value]
-    return Path(options.out, model.replace("/", "--"), "-".join([task, *chosen]))
+    own = [Path(options.data).name] if TASKS[task].data is None and options.data else []
+    chosen = [f"{name}-{getattr(options, name)}" for name in SETTINGS if getattr(options, name)]
+    return Path(options.out, model.replace("/", "--"), "-".join([task, *own, *chosen]))
+
+
+def _address_or_number(text: str) -> str | int:
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 def _add_tasks(commands: Commands) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,10 @@ from ..generation import LanguageModel, load
 from ..progress import progress_bar
 from . import provenance
 from .data_files import Content
-from .items import Item
 from .kept_rows import kept_rows, write_result
-from .protocols import Ids
 from .result import Evaluation
 from .tasks import Settings, Task, task_named
-from .workers import ITEMS, Chunk, Dask, Threads, Workers
+from .workers import Chunk, Dask, Threads, Workers, in_chunks
 
 
 def evaluate(
@@ -49,13 +46,14 @@ def evaluate(
     limit, seed, shots, stride, beams
         See `Settings`.
     folder : path, optional
-        Where a row for each item is kept as soon as it is found, and the result in the end. The same call goes on from
-        there after it was stopped.
+        Where a row for each item is kept, a few at a time as they are found, and the result in the end. The same call
+        goes on from there after it was stopped.
     source : "huggingface" or "openai"
         Of a model's name.
     dask : str or int, optional
         The address of a Dask cluster's scheduler, whose workers share the work, or how many workers a cluster of this
-        machine is to have; 0 is one for each core. The model must then be given by its name or folder.
+        machine is to have; 0 is one for each core. The model must then be given by its name or folder. Workers of this
+        machine import the program that starts them, which therefore calls this below `if __name__ == "__main__":`.
 
     Returns
     -------
@@ -74,6 +72,7 @@ def evaluate(
     chosen = task if isinstance(task, Task) else task_named(task)
     wanted = Settings(limit, seed, shots, stride, beams)
     chosen.check(wanted)
+    _check(dask, model)
     contents = _contents(chosen, data)
     name = None if isinstance(model, LanguageModel) else os.fspath(model)
     lm = model if isinstance(model, LanguageModel) else load(model, source=source)
@@ -86,6 +85,7 @@ def evaluate(
     identity = {
         "task": chosen.name, "settings": asdict(settings), "model": about_model["sha256"],
         "data": [file["sha256"] for file in about_data],
+        "items": provenance.of_values([prepared.protocol, *prepared.items]),
     }  # fmt: skip
     n = len(prepared.items)
     with kept_rows(folder, identity) as kept, progress_bar(total=n, desc=chosen.name, unit="item") as bar:
@@ -115,26 +115,19 @@ def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
     return [Content(os.fspath(data), Path(data).read_bytes())]
 
 
+def _check(dask: str | int | None, model: object) -> None:
+    """ValueError if there can be no such workers, before anything is loaded."""
+    if dask is not None and isinstance(model, LanguageModel):
+        raise ValueError("with Dask the model must be given by its name or folder: every worker loads it")
+    is_number = isinstance(dask, int) and not isinstance(dask, bool) and dask >= 0
+    if dask is not None and not is_number and not (isinstance(dask, str) and ":" in dask):
+        raise ValueError(f'dask must be an address such as "tcp://host:8786", or a number of workers, got {dask!r}')
+
+
 def _workers(lm: LanguageModel, about_model: dict[str, Any], source: str, dask: str | int | None) -> Workers:
     if dask is None:
         return Threads(lm)
     name, digest = about_model["name"], about_model["sha256"]
-    if name is None:
-        raise ValueError("with Dask the model must be given by its name or folder: every worker loads it")
     if isinstance(dask, str):
         return Dask(name, source, digest, address=dask)
-    if isinstance(dask, bool) or dask < 0:
-        raise ValueError(f"dask must be an address or a number of workers, got {dask!r}")
     return Dask(name, source, digest, n_workers=dask or None)
-
-
-def in_chunks(items: Sequence[Item | Ids]) -> list[Chunk]:
-    """The numbers of all items, those of like length together; the longest, which need most memory, come first."""
-    order = sorted(range(len(items)), key=lambda number: _length(items[number]), reverse=True)
-    return [order[start : start + ITEMS] for start in range(0, len(order), ITEMS)]
-
-
-def _length(item: Item | Ids) -> int:
-    if isinstance(item, Ids):
-        return len(item.context) + len(item.predicted)
-    return sum(len(context) + len(answer) for context, answer in item.pairs)

@@ -82,8 +82,14 @@ def _read(path: Path, identity: dict[str, Any]) -> dict[int, Row]:
     if _parsed([first]) != [identity]:
         there = next(iter(_parsed([first])), {})
         other = [part for part in identity if there.get(part) != identity[part]]
-        raise ValueError(f"{path} is of another evaluation (other: {', '.join(other)}): give another folder")
-    return {row.pop("item"): row for row in _parsed(lines)}
+        raise ValueError(f"{path} is of another evaluation (other: {', '.join(other)}): give another folder (--out)")
+    found = {}
+    for row in _parsed(lines):
+        number = row.pop("item", None)
+        if type(number) is not int:
+            break
+        found[number] = row
+    return found
 
 
 def _parsed(lines: Iterable[bytes]) -> list[dict[str, Any]]:

@@ -25,14 +25,15 @@ class Metric:
     name : str
         As the published results name it (`gptcompare.presets`), unit included.
     value : float
-    low, high : float
-        The ends of the 95% confidence interval.
+    low, high : float, optional
+        The ends of the 95% confidence interval; None if there is only one item to draw from. Of a handful of items it
+        is too narrow.
     """
 
     name: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def percentage(name: str, is_right: Sequence[bool]) -> Metric:
@@ -64,13 +65,16 @@ def ratio(
     Efron 1979, "Bootstrap methods: another look at the jackknife": the percentile interval.
     """
     above, below = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
+    value = then(float(above.sum() / below.sum()))
+    if len(above) < 2:
+        return Metric(name, value, None, None)
     rng = np.random.default_rng(seed)
     drawn = np.empty(RESAMPLES)
     for number in range(RESAMPLES):
         items = rng.integers(len(above), size=len(above))
         drawn[number] = above[items].sum() / below[items].sum()
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Metric(name, then(above.sum() / below.sum()), then(float(low)), then(float(high)))
+    return Metric(name, value, then(float(low)), then(float(high)))
 
 
 def exponential(value: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -83,7 +83,7 @@ class Choosing(Protocol):
 
 def _is_right(row: Row, lengths: str) -> bool:
     """Whether the right answer has the highest log-probability, over its length if one is named."""
-    ratings = np.array(row["logprobs"]) / (np.array(row[lengths]) if lengths else 1)
+    ratings = np.array(row["logprobs"]) / (np.maximum(row[lengths], 1) if lengths else 1)
     return bool(ratings.argmax() == row["right"])
 
 
@@ -98,7 +98,7 @@ class LastWord(Protocol):
 
     def rows(self, lm: LanguageModel, items: Sequence[Item]) -> list[Row]:
         found = log_likelihoods(lm, [(item.context, item.answer) for item in items])
-        return [{**asdict(one), "is_greedy": one.is_greedy} for one in found]
+        return [asdict(one) for one in found]
 
     def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
         losses = [-row["logprob"] for row in rows]
@@ -137,8 +137,9 @@ class Writing(Protocol):
 
 @dataclass(frozen=True)
 class Ids:
-    """What the model reads of a document at once: n tokens behind those before them."""
+    """What the model reads of a document, by its number, at once: n tokens behind those before them."""
 
+    document: int
     context: tuple[int, ...]
     predicted: tuple[int, ...]
 
@@ -149,9 +150,9 @@ class Reading(Protocol):
 
     Parameters
     ----------
-    n_bytes : int
-        Of the documents as they are published.
-    n_words : int, optional
+    n_bytes : tuple of int
+        Of each document as it is published.
+    n_words : tuple of int, optional
         The same; there is then a perplexity of a word, too.
 
     References
@@ -160,31 +161,54 @@ class Reading(Protocol):
     model's tokens are. EleutherAI's lm-evaluation-harness 0.4.13, wikitext, with a stride of the context's length.
     """
 
-    n_bytes: int
-    n_words: int | None = None
+    n_bytes: tuple[int, ...]
+    n_words: tuple[int, ...] | None = None
 
     def rows(self, lm: LanguageModel, items: Sequence[Ids]) -> list[Row]:
         found = log_likelihoods_of_ids(lm, [(item.context, item.predicted) for item in items])
-        return [{"logprob": one.logprob, "n_tokens": one.n_tokens, "n_cut": one.n_cut} for one in found]
+        return [
+            {"document": item.document, "logprob": one.logprob, "n_tokens": one.n_tokens, "n_bytes": one.n_bytes}
+            for item, one in zip(items, found, strict=True)
+        ]
 
     def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
-        losses, n_tokens = [-row["logprob"] for row in rows], [row["n_tokens"] for row in rows]
-        per_byte = sum(n_tokens) / self.n_bytes
+        losses, n_tokens, n_bytes, n_words = zip(*self._parts(rows), strict=True)
         metrics = [
             ratio(TOKEN_PERPLEXITY, losses, n_tokens, seed, exponential),
-            ratio(BITS_PER_BYTE, losses, n_tokens, seed, lambda loss: loss * per_byte / math.log(2)),
+            ratio(BITS_PER_BYTE, losses, n_bytes, seed, lambda loss: loss / math.log(2)),
         ]
-        if self.n_words is not None:
-            per_word = sum(n_tokens) / self.n_words
-            metrics.insert(0, ratio(PERPLEXITY, losses, n_tokens, seed, lambda loss: exponential(loss * per_word)))
-        return metrics
+        return metrics if self.n_words is None else [ratio(PERPLEXITY, losses, n_words, seed, exponential), *metrics]
+
+    def _parts(self, rows: Sequence[Row]) -> Iterator[tuple[float, float, float, float]]:
+        """Loss, tokens, bytes and words of what the bootstrap draws: documents, or the windows of a single one."""
+        of_document: dict[int, list[Row]] = {}
+        for row in rows:
+            of_document.setdefault(row["document"], []).append(row)
+        for document, windows_of_it in of_document.items():
+            sizes = self.n_bytes[document], self.n_words[document] if self.n_words else 0
+            n_read = sum(row["n_bytes"] for row in windows_of_it)
+            together = [windows_of_it] if len(of_document) > 1 else [[row] for row in windows_of_it]
+            for some in together:
+                share = sum(row["n_bytes"] for row in some) / n_read
+                loss, n_tokens = -sum(row["logprob"] for row in some), sum(row["n_tokens"] for row in some)
+                yield loss, n_tokens, sizes[0] * share, sizes[1] * share
 
 
 def in_windows(lm: LanguageModel, documents: Sequence[Document], stride: int) -> list[Ids]:
-    """What the model reads of each document, behind the token that begins or separates texts."""
+    """What the model reads of each document, behind the token that begins or separates texts.
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer has no such token: the first one of a text could not be predicted.
+    """
+    if lm.tokenizer.bos_id is None and lm.tokenizer.eot_id is None:
+        raise ValueError(
+            "the tokenizer has no token that begins or ends a text, so a text's first one is not predicted"
+        )
     found = []
-    for document in documents:
+    for number, document in enumerate(documents):
         ids = [*lm.prompt_ids(""), *lm.tokenizer.encode(document.text)]
         for start, first, end in windows(len(ids), lm.config.n_ctx, stride):
-            found.append(Ids(tuple(ids[start:first]), tuple(ids[first:end])))
+            found.append(Ids(number, tuple(ids[start:first]), tuple(ids[first:end])))
     return found

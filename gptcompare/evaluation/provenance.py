@@ -43,8 +43,27 @@ def of_model(lm: LanguageModel, name: str | None, source: str) -> dict[str, Any]
         "commit": None if name is None else _commit(locate(name, source=source)),
         "config": lm.config.to_dict(),
         "dtype": lm.model.dtype.name,
-        "sha256": digest_of(lm.model.parameters()),
+        "sha256": of_content(lm),
     }
+
+
+def of_content(lm: LanguageModel) -> str:
+    """SHA-256 of all that a model's numbers depend on: parameters, configuration and vocabulary."""
+    vocabulary = lm.tokenizer.vocabulary
+    parts = [
+        digest_of(lm.model.parameters()), lm.model.dtype.name, sorted(lm.config.to_dict().items()), vocabulary.merges,
+        sorted(vocabulary.ids.items()), sorted(vocabulary.special_tokens.items()), vocabulary.eot, vocabulary.bos,
+    ]  # fmt: skip
+    return of_values(parts)
+
+
+def of_values(values: Sequence[Any]) -> str:
+    """SHA-256 of how values are written in Python."""
+    hasher = hashlib.sha256()
+    for value in values:
+        hasher.update(repr(value).encode("utf-8", errors="surrogatepass"))
+        hasher.update(b"\n")
+    return hasher.hexdigest()
 
 
 def _commit(folder: Path) -> str | None:

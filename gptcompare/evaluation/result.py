@@ -12,6 +12,7 @@ from .metrics import Metric
 from .protocols import Row
 from .tasks import Settings, Task
 
+DASH = "–"
 BESIDE = ("gpt2", "gpt3-small")  # beside a model of which nothing is published
 
 
@@ -25,10 +26,11 @@ class Evaluation:
     settings : Settings
     metrics : tuple of Metric
     rows : list of dict
-        Of each item in the order of the file, what was found of it, such as its log-probabilities.
+        Of each item in the order of the file, or of each window of the texts, what was found of it, such as its
+        log-probabilities.
     model : dict
         Its name, if it has one; the commit of its repository, if that is known; its configuration; and the SHA-256 of
-        its parameters.
+        its parameters, configuration and vocabulary.
     data : list of dict
         The task's files, each with its SHA-256.
     library : dict
@@ -51,7 +53,7 @@ class Evaluation:
         raise KeyError(f"{metric!r}: there are {', '.join(one.name for one in self.metrics)}")
 
     @property
-    def shots(self) -> str:
+    def kind_of_shots(self) -> str:
         """ "zero-shot", "one-shot" or "few-shot"."""
         n = self.settings.shots or 0
         return (ZERO_SHOT, ONE_SHOT)[n] if n < 2 else FEW_SHOT
@@ -96,7 +98,7 @@ class Evaluation:
             "model": self.model,
             "data": self.data,
             "gptcompare": self.library,
-            "n_items": len(self.rows),
+            "n_rows": len(self.rows),
             "n_cut": self.n_cut,
             "metrics": [asdict(metric) for metric in self.metrics],
             "published": [{"model": name, **asdict(result)} for name, result in self.published(names)],
@@ -109,9 +111,7 @@ class Evaluation:
         rows = [("", "measured", "95% interval", *models)]
         for metric in self.metrics:
             cells = [self._cell(metric.name, name, there) for name in models]
-            rows.append(
-                (metric.name, _number(metric.value), f"{_number(metric.low)} to {_number(metric.high)}", *cells)
-            )
+            rows.append((metric.name, _number(metric.value), _interval(metric), *cells))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = [
             f"{row[0]:<{widths[0]}}"
@@ -131,25 +131,29 @@ class Evaluation:
         return (own,) if has_some else BESIDE
 
     def _is_comparable(self, result: Result) -> bool:
-        return result.shots == self.shots and any(result.metric == metric.name for metric in self.metrics)
+        return self._is_of_same_shots(result) and any(result.metric == metric.name for metric in self.metrics)
+
+    def _is_of_same_shots(self, result: Result) -> bool:
+        return result.shots == self.kind_of_shots and result.shots in self.task.published_as
 
     def _cell(self, metric: str, name: str, there: Sequence[tuple[str, Result]]) -> str:
         return next(
             (
                 f"{result.value:g}"
                 for model, result in there
-                if (model, result.metric, result.shots) == (name, metric, self.shots)
+                if (model, result.metric) == (name, metric) and self._is_of_same_shots(result)
             ),
-            "–",
+            DASH,
         )
 
     def _title(self) -> str:
         parts = [f"{self.task.name} of {self.model['name'] or 'a model'}"]
         if self.settings.stride is None:
-            parts.append(self.shots + (f" ({self.settings.shots})" if self.shots == FEW_SHOT else ""))
-            parts.append(f"{len(self.rows):,} items")
+            kind = self.kind_of_shots
+            parts.append(kind + (f" ({self.settings.shots})" if kind == FEW_SHOT else ""))
+            parts.append(_counted(len(self.rows), "item"))
         else:
-            parts.append(f"stride {self.settings.stride}, {len(self.rows):,} windows")
+            parts.append(f"stride {self.settings.stride}, {_counted(len(self.rows), 'window')}")
         if self.n_cut:
             parts.append(f"{self.n_cut:,} of them longer than the context and cut at their beginning")
         return ", ".join(parts)
@@ -159,9 +163,19 @@ class Evaluation:
         lines = [
             f"  {name}: {result.metric} {result.value:g} ({'; '.join(filter(None, [result.source, result.note]))})"
             for name, result in there
-            if result.shots == self.shots
+            if self._is_of_same_shots(result)
         ]
-        return ["", f"published, {self.shots}:", *lines] if lines else []
+        return ["", f"published, {self.kind_of_shots}:", *lines] if lines else []
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
+def _interval(metric: Metric) -> str:
+    if metric.low is None or metric.high is None:
+        return DASH
+    return f"{_number(metric.low)} to {_number(metric.high)}"
 
 
 def _number(value: float) -> str:

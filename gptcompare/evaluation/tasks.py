@@ -9,15 +9,18 @@ from __future__ import annotations
 import difflib
 import random
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ..generation import LanguageModel
+from ..presets.record import FEW_SHOT, ONE_SHOT, SHOTS, ZERO_SHOT
 from . import data_files, task_files
 from .beam import WIDTH
 from .data_files import Content, TaskData
 from .items import Document, Item
+from .json_lines import BYTE_ORDER_MARK
 from .protocols import Choosing, LastWord, Protocol, Reading, Writing, in_windows
 
 
@@ -33,9 +36,11 @@ class Settings:
         Of the items that stand in front of others, and of the confidence intervals.
     shots : int, optional
         How many solved items stand in front of each: 0 is zero-shot, the default; 1 is one-shot, more are few-shot.
-        They are drawn anew for each item, from the others of the same file.
+        They are drawn anew for each item, from the others of the same file; the papers draw them from training sets,
+        where there are any.
     stride : int, optional
-        Of the windows in which texts are read: the model's context by default, so that none overlap.
+        Of the windows in which texts are read: the model's context by default, so that none overlap, as in
+        lm-evaluation-harness. (`LanguageModel.score` takes half a context, and does not predict the first token.)
     beams : int, optional
         Width of the beam search where an answer is written: 4 by default, as in GPT-3's paper.
 
@@ -87,6 +92,9 @@ class Task(ABC):
         In the published file.
     source : str
         The paper.
+    published_as : tuple of str
+        Of "zero-shot", "one-shot" and "few-shot", those for which the results that are published under the title are
+        results of this very task.
     """
 
     name: str
@@ -94,6 +102,7 @@ class Task(ABC):
     data: TaskData | None
     n_items: int | None
     source: str
+    published_as: tuple[str, ...] = SHOTS
 
     choices: ClassVar[frozenset[str]]  # which of the settings it has
 
@@ -125,7 +134,7 @@ class Questions(Task):
 
     Parameters
     ----------
-    name, title, data, n_items, source
+    name, title, data, n_items, source, published_as
         As of every `Task`.
     read : function of the files' contents
         Gives the items.
@@ -146,22 +155,24 @@ class Questions(Task):
 
     def prepare(self, lm: LanguageModel, contents: list[Content], settings: Settings) -> Prepared:
         items, shots = self.read(contents), settings.shots or 0
-        if shots >= len(items):
-            raise ValueError(f"{shots} solved items cannot be drawn from the {len(items)} of {self.name} but the asked")
         n = len(items) if settings.limit is None else min(settings.limit, len(items))
-        asked = [self._asked(items, number, shots, settings.seed) for number in range(n)]
+        n_equal = Counter(item.pairs for item in items)
+        asked = []
+        for number, item in enumerate(items[:n]):
+            n_drawn = shots + n_equal[item.pairs]
+            if n_drawn > len(items):
+                raise ValueError(f"{self.name} has {len(items)} items: {shots} others than the asked cannot be drawn")
+            drawn = random.Random(f"{settings.seed} {number}").sample(items, n_drawn)
+            asked.append(self._behind([other for other in drawn if other.pairs != item.pairs][:shots], item))
         return Prepared(asked, self.protocol)
 
-    def _asked(self, items: Sequence[Item], number: int, shots: int, seed: int) -> Item:
-        """An item behind what the model reads before it."""
-        drawn = random.Random(f"{seed} {number}").sample(range(len(items) - 1), shots)
-        others = [items[other + (other >= number)] for other in drawn]  # each but the item itself
+    def _behind(self, solved: Sequence[Item], item: Item) -> Item:
+        """An item behind what the model reads before it: the instruction, and others with their answers."""
         before = [
             *([self.instruction] if self.instruction else []),
-            *(other.context + other.answer for other in others),
+            *(other.context + other.answer for other in solved),
         ]
         prefix = "".join(part + self.separator for part in before)
-        item = items[number]
         return replace(item, pairs=tuple((prefix + context, answer) for context, answer in item.pairs))
 
 
@@ -184,7 +195,7 @@ class Texts(Task):
 
     Parameters
     ----------
-    name, title, data, n_items, source
+    name, title, data, n_items, source, published_as
         As of every `Task`.
     read : function of the files' contents
         Gives the documents.
@@ -202,8 +213,8 @@ class Texts(Task):
         items = in_windows(lm, documents, settings.stride or lm.config.n_ctx)
         if not items:
             raise ValueError(f"there is no token to predict in {', '.join(content.name for content in contents)}")
-        n_words = sum(document.n_words for document in documents) if self.in_words else None
-        return Prepared(items, Reading(sum(document.n_bytes for document in documents), n_words))
+        n_words = tuple(document.n_words for document in documents) if self.in_words else None
+        return Prepared(items, Reading(tuple(document.n_bytes for document in documents), n_words))
 
 
 LAMBADA = "Paperno et al. 2016 (arXiv:1606.06031), in OpenAI's version (Radford et al. 2019, section 3.3)"
@@ -256,10 +267,10 @@ def read_text(contents: list[Content]) -> list[Document]:
     documents = []
     for content in contents:
         try:
-            text = content.content.decode("utf-8")
+            text = content.content.removeprefix(BYTE_ORDER_MARK).decode("utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(f"{content.name} is not UTF-8 text ({error.reason} at byte {error.start})") from None
-        documents.append(Document(text, len(text.split()), len(content.content)))
+        documents.append(Document(text, len(text.split()), len(text.encode())))
     return documents
 
 
@@ -270,12 +281,12 @@ def _file_name(stem: str) -> str:
 _ALL: list[Task] = [
     Questions(
         name="lambada", title="LAMBADA", data=data_files.LAMBADA, n_items=5153, source=LAMBADA,
-        read=task_files.read_lambada, protocol=LastWord(),
+        read=task_files.read_lambada, protocol=LastWord(), published_as=(ZERO_SHOT,),
     ),
     Questions(
         name="lambada-cloze", title="LAMBADA", data=data_files.LAMBADA, n_items=5153,
         source=f"{LAMBADA}; with a blank, as Brown et al. 2020, section 3.1.2", read=task_files.read_lambada_cloze,
-        protocol=LastWord(),
+        protocol=LastWord(), published_as=(ONE_SHOT, FEW_SHOT),
     ),
     Questions(
         name="hellaswag", title="HellaSwag", data=data_files.HELLASWAG, n_items=10042, source=HELLASWAG,

@@ -8,23 +8,37 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeAlias
 
 from ..generation import LanguageModel, load
-from ..parameters import digest_of
 from ..threads import alone, in_parallel
-from .protocols import Protocol, Row
+from . import provenance
+from .items import Item
+from .protocols import Ids, Protocol, Row
 
 ITEMS = 8  # that are scored together: what a kill, or a worker's death, can cost
 
 Chunk: TypeAlias = list[int]  # the numbers of some items
 Keep: TypeAlias = Callable[[Chunk, list[Row]], None]
+
+
+def in_chunks(items: Sequence[Item | Ids]) -> list[Chunk]:
+    """The numbers of all items, those of like length together; the longest, which need most memory, come first."""
+    order = sorted(range(len(items)), key=lambda number: _length(items[number]), reverse=True)
+    return [order[start : start + ITEMS] for start in range(0, len(order), ITEMS)]
+
+
+def _length(item: Item | Ids) -> int:
+    if isinstance(item, Ids):
+        return len(item.context) + len(item.predicted)
+    return sum(len(context) + len(answer) for context, answer in item.pairs)
 
 
 class Workers(ABC):
@@ -91,21 +105,29 @@ class Dask(Workers):
                 client.submit(_score, self._model, protocol, [items[number] for number in chunk], pure=False): chunk
                 for chunk in chunks
             }
-            done = self._distributed.as_completed(list(chunk_of), with_results=True, raise_errors=True)
-            try:
-                for future, rows in done:
-                    keep(chunk_of.pop(future), rows)
-            except self._distributed.KilledWorker as error:
-                raise OSError(f"Dask has given up: {error}") from None
+            for future in self._distributed.as_completed(list(chunk_of)):
+                keep(chunk_of.pop(future), self._rows_of(future))
+
+    def _rows_of(self, future: Any) -> list[Row]:
+        """What a worker has found, or the exception that it met."""
+        if future.status == "cancelled":
+            raise OSError("the Dask scheduler is gone; what was found is kept, and the same call goes on")
+        if future.status == "error":
+            raise OSError(f"Dask has given up: {future.exception()}")
+        found = future.result()
+        if isinstance(found, Exception):
+            raise found
+        return found  # type: ignore[no-any-return]  # Dask has no types
 
     def _cluster(self) -> AbstractContextManager[Any]:
         """The address of the cluster, or one of this machine while a `with` block runs."""
         if self._address is not None:
             return nullcontext(self._address)
-        cluster: AbstractContextManager[Any] = self._distributed.LocalCluster(
-            n_workers=self._n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=None,
-            silence_logs=logging.ERROR,
-        )  # fmt: skip
+        with _deaf_to_interrupts():
+            cluster: AbstractContextManager[Any] = self._distributed.LocalCluster(
+                n_workers=self._n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )  # fmt: skip
         return cluster
 
     def _client(self, address: Any) -> AbstractContextManager[Any]:
@@ -116,16 +138,32 @@ class Dask(Workers):
         return client
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started in the block never hear Ctrl-C, which a terminal sends to all; this one not in it."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _rows(lm: LanguageModel, protocol: Protocol, items: Sequence[Any]) -> list[Row]:
     with alone():
         return protocol.rows(lm, items)
 
 
-def _score(model: tuple[str, str, str], protocol: Protocol, items: Sequence[Any]) -> list[Row]:
-    """What a Dask worker does."""
-    with _loading:
-        lm = _loaded(*model)
-    return _rows(lm, protocol, items)
+def _score(model: tuple[str, str, str], protocol: Protocol, items: Sequence[Any]) -> list[Row] | Exception:
+    """What a Dask worker does. An exception is a result, too: one that is raised would fill its log."""
+    try:
+        with _loading:
+            lm = _loaded(*model)
+        return _rows(lm, protocol, items)
+    except Exception as error:
+        return error
 
 
 _loading = threading.Lock()
@@ -135,6 +173,6 @@ _loading = threading.Lock()
 def _loaded(name: str, source: str, digest: str) -> LanguageModel:
     """The model, which a worker loads for the first chunk that it gets."""
     lm = load(name, source=source)
-    if digest_of(lm.model.parameters()) != digest:
+    if provenance.of_content(lm) != digest:
         raise ValueError(f"{name!r} is another model on this worker than where the evaluation was started")
     return lm

@@ -1,6 +1,7 @@
 import json
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -62,15 +63,24 @@ def test_several_tasks_come_one_after_the_other(capsys):
     assert out.index(f"lambada of {STORY_FOLDER}") < out.index(f"lambada-cloze of {STORY_FOLDER}")
 
 
-def test_a_text_is_read_with_the_stride_that_is_wanted(story, capsys):
+def test_a_text_is_read_with_the_stride_that_is_wanted(capsys):
     Path("text.txt").write_text("Once upon a time there was a king. " * 60)
-    assert main(["evaluate", "--task", "text", "--data", "text.txt", "--stride", "64", *STORY, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["settings"]["stride"] == 64
-    assert found["metrics"][1]["name"] == "bits per byte"
-    assert found["metrics"][1]["value"] == pytest.approx(
-        story.score("<" + Path("text.txt").read_text(), stride=64).bits_per_byte, rel=0.1
-    )
+    found = {}
+    for stride in (64, 256):
+        command = ["evaluate", "--task", "text", "--data", "text.txt", "--stride", str(stride), *STORY, "--json"]
+        assert main(command) == 0
+        found[stride] = json.loads(capsys.readouterr().out)["metrics"]
+        expected = evaluation.evaluate(STORY_FOLDER, "text", "text.txt", stride=stride)
+        assert found[stride] == [asdict(metric) for metric in expected.metrics]
+    assert found[64] != found[256]
+
+
+def test_each_text_has_a_folder_of_its_own(capsys):
+    for name in ("a.txt", "b.txt"):
+        Path(name).write_text(f"Once upon a time there was a king, and {name} is of him.")
+        assert main(["evaluate", "--task", "text", "--data", name, *STORY]) == 0
+    assert {path.name for path in Path("evaluations/story-gpt2").iterdir()} == {"text-a.txt", "text-b.txt"}
+    assert "stride 256, 1 window\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -83,6 +93,9 @@ def test_a_text_is_read_with_the_stride_that_is_wanted(story, capsys):
         (["--task", "lambada", "--limit", "0"], "limit must be at least 1, got 0"),
         (["--task", "lambada", "--data", "nowhere.jsonl"], "there is no nowhere.jsonl"),
         (["--task", "lambada"], "GPTCOMPARE_OFFLINE is set"),
+        (["--task", "text,lambada", "--stride", "5"], "lambada has no stride"),
+        (["--task", "lambada", "--dask", "-3"], "or a number of workers, got -3"),
+        (["--task", "lambada", "--dask", "foo"], "or a number of workers, got 'foo'"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_leaves_nothing(options, message, capsys):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -67,7 +68,6 @@ class TestFolder:
         monkeypatch.setattr(gc.GPT, "__call__", None)
         monkeypatch.setattr(gc.GPT, "residual_stream", None)
         assert same(evaluate(story, *task_and_file, folder=tmp_path / "out"), first)
-        assert same(first, first)
 
     @pytest.mark.parametrize("n_chunks", [0, 1, 2])
     def test_after_a_stop_it_goes_on_and_finds_the_same(self, story, tmp_path, monkeypatch, n_chunks):
@@ -102,15 +102,26 @@ class TestFolder:
         assert [file["file"] for file in result["data"]] == ["lambada_test.jsonl"]
         assert {metric["name"] for metric in result["metrics"]} == {"accuracy, %", "perplexity (lm-eval)"}
 
-    @pytest.mark.parametrize("other", ["data", "seed", "model"])
+    @pytest.mark.parametrize("other", ["data", "settings", "model", "configuration", "vocabulary", "items"])
     def test_another_evaluation_has_a_folder_of_its_own(self, story, tmp_path, other):
         path = lambada(tmp_path)
         evaluate(story, "lambada", path, folder=tmp_path / "out")
-        lm = gc.load("nano-gpt2") if other == "model" else story
+        lm, task = story, TASKS["lambada"]
         if other == "data":
             lambada(tmp_path, n=19)
-        with pytest.raises(ValueError, match="is of another evaluation"):
-            evaluate(lm, "lambada", path, seed=int(other == "seed"), folder=tmp_path / "out")
+        elif other == "model":
+            lm = gc.load("nano-gpt2")
+        elif other == "configuration":
+            config = dataclasses.replace(story.config, layer_norm_eps=1e-3)
+            lm = gc.LanguageModel(gc.GPT(config, story.model.parameters()), story.tokenizer)
+        elif other == "vocabulary":
+            vocabulary = dataclasses.replace(story.tokenizer.vocabulary, bos="<|endoftext|>")
+            lm = gc.LanguageModel(story.model, gc.Tokenizer(vocabulary))
+        elif other == "items":
+            task = dataclasses.replace(task, instruction="Complete:")
+        part = "model" if other in ("configuration", "vocabulary") else other
+        with pytest.raises(ValueError, match=rf"is of another evaluation \(other: .*{part}.*\): give another folder"):
+            evaluate(lm, task, path, seed=int(other == "settings"), folder=tmp_path / "out")
 
     def test_a_file_with_another_name_is_the_same_evaluation(self, story, tmp_path):
         path = lambada(tmp_path)
@@ -137,8 +148,9 @@ class TestWhatCannotBe:
             evaluate(story, "lambada", lambada(tmp_path), dask=1)
 
     def test_a_number_of_workers_is_not_negative(self, tmp_path):
-        with pytest.raises(ValueError, match="dask must be an address or a number of workers, got -1"):
-            evaluate(STORY_FOLDER, "lambada", lambada(tmp_path), dask=-1)
+        for wrong in (-1, True, "foo"):
+            with pytest.raises(ValueError, match=f"or a number of workers, got {wrong!r}"):
+                evaluate(STORY_FOLDER, "lambada", lambada(tmp_path), dask=wrong)
 
 
 @pytest.mark.reference

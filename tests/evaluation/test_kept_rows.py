@@ -62,6 +62,16 @@ def test_another_evaluation_is_not_mixed_with_it(tmp_path, changed, named):
     assert (tmp_path / ROWS).read_bytes() == before
 
 
+@pytest.mark.parametrize("line", [{"logprob": 1.0}, {"item": "1"}, {"item": None}, {"item": 1.0}, {"item": True}])
+def test_a_line_without_the_number_of_an_item_ends_what_is_known(tmp_path, line):
+    with kept_rows(tmp_path, IDENTITY) as kept:
+        kept.add([0], [ROW])
+    with open(tmp_path / ROWS, "a") as file:
+        file.write(json.dumps(line) + "\n" + json.dumps({"item": 2, **ROW}) + "\n")
+    with kept_rows(tmp_path, IDENTITY) as kept:
+        assert kept.found == {0: ROW}
+
+
 @pytest.mark.parametrize("content", [b"", b"\n", b"{", b"[1]\n", b"\xff\n"])
 def test_a_file_of_something_else_is_not_written_over(tmp_path, content):
     (tmp_path / ROWS).write_bytes(content)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcompare.evaluation.metrics import exponential, percentage, ratio
+from gptcompare.evaluation.metrics import Metric, exponential, percentage, ratio
 
 
 class TestPercentage:
@@ -47,6 +47,10 @@ class TestRatio:
             inside += metric.low <= 3.0 <= metric.high
         assert 180 <= inside <= 198
 
+    def test_a_single_item_has_no_interval(self):
+        metric = ratio("", [4.0], [2], seed=0)
+        assert (metric.value, metric.low, metric.high) == (2.0, None, None)
+
     def test_the_same_seed_draws_the_same_items(self):
         values, ones = [math.sqrt(n) for n in range(1, 50)], [1] * 49
         assert ratio("", values, ones, seed=3) == ratio("", values, ones, seed=3)
@@ -58,4 +62,4 @@ class TestRatio:
         assert (exp.value, exp.low, exp.high) == tuple(map(math.exp, (plain.value, plain.low, plain.high)))
 
     def test_a_perplexity_beyond_a_float_is_infinite(self):
-        assert ratio("", [1000.0], [1], 0, exponential).value == math.inf
+        assert ratio("", [1000.0, 2000.0], [1, 1], 0, exponential) == Metric("", math.inf, math.inf, math.inf)

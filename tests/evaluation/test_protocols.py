@@ -1,9 +1,12 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import gptcompare as gc
 from gptcompare.evaluation import Document, Item, answer, encode_pair
+from gptcompare.evaluation.metrics import ratio
 from gptcompare.evaluation.protocols import Choosing, Ids, LastWord, Reading, Writing, in_windows
 from gptcompare.evaluation.templates import COMPLETION
 
@@ -47,6 +50,10 @@ class TestChoosing:
         rows = [{"right": right, "logprobs": [-1.0, -1.0]} for right in (0, 1)]
         assert values(Choosing(normalised=False).metrics(rows, seed=0)) == {"accuracy, %": 50.0}
 
+    def test_an_answer_without_a_character_is_compared_all_the_same(self):
+        rows = [{"right": 0, "logprobs": [-2.0, -1.5], "n_tokens": [1, 2], "n_characters": [0, 1]}]
+        assert values(Choosing(normalised=True).metrics(rows, seed=0))["accuracy (per character), %"] == 0.0
+
 
 class TestLastWord:
     def test_it_is_right_if_the_model_would_write_it(self, story):
@@ -81,11 +88,28 @@ class TestReading:
             logits = lm.model([*item.context, *item.predicted][:-1])
             logprobs = log_softmax64(logits)[-len(item.predicted) :]
             total += logprobs[np.arange(len(item.predicted)), item.predicted].sum()
-        found = values(Reading(n_bytes=50, n_words=5).metrics(Reading(50, 5).rows(lm, items), seed=0))
+        reading = Reading(n_bytes=(50,), n_words=(5,))
+        found = values(reading.metrics(reading.rows(lm, items), seed=0))
         assert found["perplexity (per token)"] == pytest.approx(math.exp(-total / (len(ids) - 1)), rel=1e-5)
         assert found["perplexity"] == pytest.approx(math.exp(-total / 5), rel=1e-4)
         assert found["bits per byte"] == pytest.approx(-total / 50 / math.log(2), rel=1e-5)
 
     def test_a_text_without_words_of_its_own_has_no_perplexity_of_a_word(self, story):
-        rows = Reading(10).rows(story, [Ids((story.tokenizer.eot_id,), (5, 6))])
-        assert [*values(Reading(10).metrics(rows, seed=0))] == ["perplexity (per token)", "bits per byte"]
+        rows = Reading((10,)).rows(story, [Ids(0, (story.tokenizer.eot_id,), (5, 6))])
+        assert [*values(Reading((10,)).metrics(rows, seed=0))] == ["perplexity (per token)", "bits per byte"]
+
+    def test_what_is_drawn_for_an_interval_are_documents_or_the_windows_of_a_single_one(self):
+        def row(document, loss):
+            return {"document": document, "logprob": -loss, "n_tokens": 2, "n_bytes": 5}
+
+        windows = [row(0, 10.0), row(0, 14.0), row(1, 30.0), row(1, 34.0)]
+        documents = ratio("", [24.0, 64.0], [20, 30], 0, lambda loss: loss / math.log(2))
+        assert Reading((20, 30)).metrics(windows, seed=0)[1] == replace(documents, name="bits per byte")
+        single = ratio("", [10.0, 14.0], [10, 10], 0, lambda loss: loss / math.log(2))
+        assert Reading((20,)).metrics(windows[:2], seed=0)[1] == replace(single, name="bits per byte")
+
+    def test_without_a_token_to_begin_with_a_text_cannot_be_read(self, story):
+        vocabulary = replace(story.tokenizer.vocabulary, eot=None, bos=None)
+        lm = gc.LanguageModel(story.model, gc.Tokenizer(vocabulary))
+        with pytest.raises(ValueError, match="no token that begins or ends a text"):
+            in_windows(lm, [Document("The king", 2, 8)], 16)

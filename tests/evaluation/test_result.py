@@ -33,8 +33,13 @@ class TestWhatIsPublished:
     def test_few_shot_results_stand_beside_few_shot_results(self):
         few = evaluation("lambada-cloze", shots=15).published(["gpt3-175b"])
         assert few[0][1].value == 86.4
-        assert evaluation(shots=1).published(["gpt3-175b"])[0][1].value == 72.5
+        assert evaluation("lambada-cloze", shots=1).published(["gpt3-175b"])[0][1].value == 72.5
         assert evaluation().published(["gpt3-175b"])[0][1].value == 76.2
+
+    @pytest.mark.parametrize(("task", "shots"), [("lambada", 1), ("lambada", 15), ("lambada-cloze", 0)])
+    def test_what_was_asked_otherwise_does_not_stand_beside_it(self, task, shots):
+        text = evaluation(task, shots=shots).to_text(["gpt3-175b"])
+        assert "gpt3-175b" not in text
 
 
 class TestText:
@@ -63,6 +68,11 @@ class TestText:
         assert "published" not in text
 
 
+def test_without_an_interval_there_is_a_dash():
+    text = str(evaluation(metrics=(Metric("accuracy, %", 32.5, None, None),)))
+    assert "accuracy, %     32.50             –  " in text
+
+
 def test_a_metric_is_found_by_its_name():
     assert evaluation()["accuracy, %"] == METRICS[0]
     with pytest.raises(KeyError, match="there are accuracy, %, perplexity"):
@@ -72,6 +82,6 @@ def test_a_metric_is_found_by_its_name():
 def test_as_plain_values_it_is_json_with_all_that_is_known():
     found = json.loads(json.dumps(evaluation(shots=0, seed=4).to_dict(["gpt3-175b"])))
     assert found["metrics"][0] == {"name": "accuracy, %", "value": 32.5, "low": 31.2, "high": 33.9}
-    assert (found["task"], found["n_items"], found["settings"]["seed"]) == ("lambada", 1234, 4)
+    assert (found["task"], found["n_rows"], found["settings"]["seed"]) == ("lambada", 1234, 4)
     assert {one["shots"] for one in found["published"]} == {"zero-shot", "one-shot", "few-shot"}
     assert all(one["model"] == "gpt3-175b" and one["source"] for one in found["published"])

@@ -1,6 +1,6 @@
 import pytest
 
-from gptcompare.evaluation import TASKS, Content, Item, Settings, task_named
+from gptcompare.evaluation import TASKS, Content, Document, Item, Settings, task_named
 from gptcompare.evaluation.protocols import Writing
 from gptcompare.evaluation.tasks import ARITHMETIC, SCRAMBLED, UNSCRAMBLE, read_scrambled, read_text
 from gptcompare.presets import presets, published
@@ -84,6 +84,16 @@ class TestQuestions:
         drawn = {prepared(story, "lambada", path, shots=1, seed=seed).items[2].context for seed in range(60)}
         assert {context.split("\n\n")[0] for context in drawn} == {solved[0], solved[1], solved[3]}
 
+    def test_an_equal_item_does_not_give_the_answer_away(self, story, tmp_path):
+        pairs = [("Q: 1 + 1?\nA:", " 2"), ("Q: 1 + 2?\nA:", " 3"), ("Q: 1 + 1?\nA:", " 2"), ("Q: 2 + 2?\nA:", " 4")]
+        path = completions(tmp_path, "two_digit_addition.jsonl", pairs)
+        for seed in range(5):
+            for item in prepared(story, "two-digit-addition", path, shots=2, seed=seed).items:
+                question = item.context[item.context.rindex("Q:") :]
+                assert item.context.count(question) == 1
+        with pytest.raises(ValueError, match="3 others than the asked cannot be drawn"):
+            prepared(story, "two-digit-addition", path, shots=3)
+
     def test_all_answers_of_an_item_stand_behind_the_same_shots(self, story, tmp_path):
         for item in prepared(story, "winogrande", winogrande(tmp_path), shots=2).items:
             (first, _), (second, _) = item.pairs
@@ -91,7 +101,7 @@ class TestQuestions:
             assert first != second
 
     def test_there_must_be_enough_others(self, story, tmp_path):
-        with pytest.raises(ValueError, match="4 solved items cannot be drawn"):
+        with pytest.raises(ValueError, match="lambada has 4 items: 4 others than the asked cannot be drawn"):
             prepared(story, "lambada", lambada(tmp_path, n=4), shots=4)
 
 
@@ -133,14 +143,18 @@ class TestTexts:
         path = wikitext(tmp_path)
         found = prepared(story, "wikitext-2", path, limit=3)
         assert [item.context for item in found.items] == [(story.tokenizer.eot_id,)] * 3
-        assert found.protocol.n_bytes < path.stat().st_size / 2
-        whole = prepared(story, "wikitext-2", path)
-        assert whole.protocol.n_bytes == pytest.approx(path.stat().st_size, abs=10)
+        assert [item.document for item in found.items] == [0, 1, 2]
+        whole = prepared(story, "wikitext-2", path).protocol
+        assert found.protocol.n_bytes == whole.n_bytes[:3]
+        assert sum(whole.n_bytes) == pytest.approx(path.stat().st_size, abs=10)
 
     def test_an_empty_text_has_nothing_to_predict(self, story, tmp_path):
         (tmp_path / "empty.txt").write_bytes(b"")
         with pytest.raises(ValueError, match=r"no token to predict in .*empty\.txt"):
             prepared(story, "text", tmp_path / "empty.txt")
+
+    def test_a_byte_order_mark_is_not_of_the_text(self):
+        assert read_text([Content("text.txt", b"\xef\xbb\xbfna\xc3\xafve")]) == [Document("naïve", 1, 6)]
 
     def test_a_text_must_be_utf_8(self, tmp_path):
         with pytest.raises(ValueError, match=r"latin\.txt is not UTF-8 text \(.* at byte 1\)"):

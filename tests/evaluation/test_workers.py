@@ -8,12 +8,10 @@ import time
 import pytest
 
 import gptcompare as gc
-from gptcompare.evaluation import workers
-from gptcompare.evaluation.evaluate import in_chunks
+from gptcompare.evaluation import provenance, workers
 from gptcompare.evaluation.items import Item
 from gptcompare.evaluation.protocols import LastWord
-from gptcompare.evaluation.workers import ITEMS, Dask, Threads
-from gptcompare.parameters import digest_of
+from gptcompare.evaluation.workers import ITEMS, Dask, Threads, in_chunks
 
 NAME = "nano-gpt2"
 TEXT = (
@@ -36,7 +34,7 @@ def lm():
 
 @pytest.fixture(scope="module")
 def digest(lm):
-    return digest_of(lm.model.parameters())
+    return provenance.of_content(lm)
 
 
 def rows_by(of, n=50, protocol=None):
@@ -129,9 +127,25 @@ class TestDask:
             killer.join()
         assert [found[number] for number in range(100)] == expected
 
-    def test_a_worker_with_another_model_is_found_out(self, distributed):
+    def test_a_worker_with_another_model_is_found_out(self, distributed, capfd):
         with pytest.raises(ValueError, match="'nano-gpt2' is another model on this worker"):
             rows_by(Dask(NAME, "huggingface", "0" * 64, n_workers=1), n=8)
+        assert "Traceback" not in capfd.readouterr().err
+
+    def test_a_scheduler_that_dies_is_one_clear_error_and_what_was_found_is_kept(self, distributed, digest):
+        kept = []
+        cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+
+        def keep(chunk, rows):
+            kept.append(chunk)
+            if len(kept) == 1:
+                cluster.close()
+
+        with pytest.raises(OSError, match="the Dask scheduler is gone; what was found is kept"):
+            Dask(NAME, "huggingface", digest, address=cluster.scheduler_address).score(
+                Slow(), items(100), in_chunks(items(100)), keep
+            )
+        assert 1 <= len(kept) < 13
 
     def test_an_address_without_a_scheduler_is_one_clear_error(self, distributed, digest):
         dask = pytest.importorskip("dask")
