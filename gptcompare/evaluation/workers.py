@@ -12,7 +12,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -119,16 +119,20 @@ class Dask(Workers):
             raise found
         return found  # type: ignore[no-any-return]  # Dask has no types
 
-    def _cluster(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def _cluster(self) -> Iterator[Any]:
         """The address of the cluster, or one of this machine while a `with` block runs."""
         if self._address is not None:
-            return nullcontext(self._address)
-        with _deaf_to_interrupts():
-            cluster: AbstractContextManager[Any] = self._distributed.LocalCluster(
-                n_workers=self._n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )  # fmt: skip
-        return cluster
+            yield self._address
+            return
+        with ExitStack() as stack:
+            with _deaf_to_interrupts():
+                cluster = self._distributed.LocalCluster(
+                    n_workers=self._n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=None,
+                    silence_logs=logging.CRITICAL + 1,  # all of them: what matters is raised
+                )  # fmt: skip
+                stack.enter_context(cluster)
+            yield cluster
 
     def _client(self, address: Any) -> AbstractContextManager[Any]:
         try:
@@ -140,15 +144,18 @@ class Dask(Workers):
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started in the block never hear Ctrl-C, which a terminal sends to all; this one not in it."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may
+    """Processes that are started in the block never hear Ctrl-C, which a terminal sends to all; this one does later."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # by itself it would start in the block, and let the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _rows(lm: LanguageModel, protocol: Protocol, items: Sequence[Any]) -> list[Row]:
