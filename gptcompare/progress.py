@@ -14,8 +14,10 @@ REDRAWN, WRITTEN = 0.1, 10.0  # seconds between two looks of the bar, on a termi
 
 
 def progress_bar(**options: Any) -> Bar:
-    """A bar on the standard error stream; the options are tqdm's."""
+    """A bar on the standard error stream; the options are tqdm's, and TQDM_DISABLE=1 in the environment is no bar."""
     from tqdm import tqdm  # 20 ms that every program which uses the library would spend
 
+    if sys.stderr is None:
+        options["disable"] = True
     interval = REDRAWN if sys.stderr and sys.stderr.isatty() else WRITTEN
-    return tqdm(**options, mininterval=interval, file=sys.stderr, disable=sys.stderr is None)
+    return tqdm(**options, mininterval=interval, file=sys.stderr)

@@ -1,3 +1,5 @@
+import os
+import subprocess
 import sys
 
 import pytest
@@ -17,3 +19,12 @@ def test_without_a_stream_there_is_no_bar(monkeypatch):
     with progress_bar(total=3) as bar:
         bar.update()
         assert bar.disable
+
+
+def test_the_user_can_do_without_bars():
+    """In a process of its own: tqdm looks at the environment when it is imported."""
+    code = "from gptcompare.progress import progress_bar; progress_bar(total=3).update(3)"
+    for variable, shown in (("SOMETHING_ELSE", True), ("TQDM_DISABLE", False)):
+        environment = {**os.environ, variable: "1"}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+        assert bool(done.stderr) is shown

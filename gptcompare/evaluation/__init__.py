@@ -23,9 +23,10 @@ from .items import Document, Item
 from .likelihood import LogLikelihood, encode_pair, log_likelihoods
 from .metrics import Metric
 from .multiple_choice import NORMALISATIONS, Choice, choose
+from .protocols import Choosing, LastWord, Protocol, Writing
 from .result import Evaluation
 from .sklearn_features import Features
-from .tasks import TASKS, Settings, Task, task_named
+from .tasks import TASKS, Questions, Settings, Task, Texts, WrittenQuestions, task_named
 from .templates import (
     CLASSIFICATION,
     COMPLETION,
@@ -51,6 +52,7 @@ __all__ = [
     "TASKS",
     "WIDTH",
     "Choice",
+    "Choosing",
     "Classification",
     "Content",
     "Document",
@@ -59,14 +61,20 @@ __all__ = [
     "Example",
     "Features",
     "Item",
+    "LastWord",
     "LogLikelihood",
     "Metric",
+    "Protocol",
     "Query",
+    "Questions",
     "Settings",
     "Task",
     "TaskData",
     "Template",
+    "Texts",
     "TokenFeatures",
+    "Writing",
+    "WrittenQuestions",
     "answer",
     "beam_search",
     "choose",

@@ -63,6 +63,17 @@ class Evaluation:
         """How many items were longer than the model's context, so that the beginning was not read."""
         return sum(row.get("n_cut", 0) > 0 for row in self.rows)
 
+    @property
+    def is_of_published_file(self) -> bool | None:
+        """Whether the items are those of the file that was published, by its digest; None if that is not known.
+
+        It is not known of what was published in an archive or compressed.
+        """
+        data = self.task.data
+        if data is None or data.members or data.published.file.endswith(".gz"):
+            return None
+        return [file["sha256"] for file in self.data] == [data.published.digest.removeprefix("sha256:")]
+
     def published(self, names: Sequence[str] | None = None) -> list[tuple[str, Result]]:
         """What is published about the task.
 
@@ -165,7 +176,8 @@ class Evaluation:
             for name, result in there
             if self._is_of_same_shots(result)
         ]
-        return ["", f"published, {self.kind_of_shots}:", *lines] if lines else []
+        of_another = ", of another file than this one" if self.is_of_published_file is False else ""
+        return ["", f"published, {self.kind_of_shots}{of_another}:", *lines] if lines else []
 
 
 def _counted(n: int, what: str) -> str:

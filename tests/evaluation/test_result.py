@@ -7,9 +7,13 @@ from gptcompare.evaluation import Evaluation, Metric, Settings, task_named
 METRICS = (Metric("accuracy, %", 32.5, 31.2, 33.9), Metric("perplexity (lm-eval)", 40.1, 37.0, 4321.0))
 
 
-def evaluation(task="lambada", name="gpt2-xl", metrics=METRICS, n_cut=0, **settings):
+def evaluation(task="lambada", name="gpt2-xl", metrics=METRICS, n_cut=0, digest=None, **settings):
+    task = task_named(task)
     rows = [{"logprob": -1.0, "n_cut": n_cut}] * 1234
-    return Evaluation(task_named(task), Settings(**settings), metrics, rows, {"name": name}, [], {"version": "1"})
+    data = [
+        {"file": "a", "sha256": digest or (task.data.published.digest.removeprefix("sha256:") if task.data else "")}
+    ]
+    return Evaluation(task, Settings(**settings), metrics, rows, {"name": name}, data, {"version": "1"})
 
 
 class TestWhatIsPublished:
@@ -56,6 +60,14 @@ class TestText:
         lines = evaluation().to_text(["gpt2"]).splitlines()
         assert "published, zero-shot:" in lines
         assert "  gpt2: accuracy with a stop-word filter, % 45.99 (Radford et al. 2019, Table 3)" in lines
+
+    def test_of_another_file_it_says_so(self):
+        assert "published, zero-shot, of another file than this one:" in str(evaluation(digest="00")).splitlines()
+        assert (evaluation().is_of_published_file, evaluation(digest="00").is_of_published_file) == (True, False)
+
+    @pytest.mark.parametrize("task", ["piqa", "reversed-words", "text"])
+    def test_of_an_archive_it_cannot_know(self, task):
+        assert evaluation(task).is_of_published_file is None
 
     def test_what_was_cut_is_said(self):
         title = str(evaluation(n_cut=3)).splitlines()[0]
