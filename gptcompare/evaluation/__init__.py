@@ -5,10 +5,10 @@ several answers) and `classification` (which of several labels). `answers` and `
 by `beam` search. `features` hands on what the model makes of a text. `templates` and `examples` hold the prompts, as
 data.
 
-`evaluate` measures a model at a published task. `tasks` lists them: `data_files` has where their files are published,
-`task_files` reads those into `items`, `protocols` says how items are scored. `workers` shares the items out,
-`kept_rows` keeps what was found of them, `metrics` computes numbers with their intervals of it, and `result` prints
-them, beside the published ones, with their `provenance`.
+`evaluate` measures a model at a task. `published_tasks` lists those that are published: `data_files` has where their
+files are, `task_files` reads those into `items`, `tasks` makes them what a model gets, and `protocols` says how that is
+scored. `workers` shares the items out, `kept_rows` keeps what was found of them, `metrics` computes numbers with their
+intervals of it, and `result` prints them, beside the published ones, with their `provenance`.
 """
 
 from .answers import answer, exact_match, f1
@@ -24,9 +24,10 @@ from .likelihood import LogLikelihood, encode_pair, log_likelihoods
 from .metrics import Metric
 from .multiple_choice import NORMALISATIONS, Choice, choose
 from .protocols import Choosing, LastWord, Protocol, Writing
+from .published_tasks import TASKS, task_named
 from .result import Evaluation
 from .sklearn_features import Features
-from .tasks import TASKS, Questions, Settings, Task, Texts, WrittenQuestions, task_named
+from .tasks import Questions, Settings, Task, Texts, WrittenQuestions
 from .templates import (
     CLASSIFICATION,
     COMPLETION,

@@ -13,8 +13,9 @@ from ..progress import progress_bar
 from . import provenance
 from .data_files import Content
 from .kept_rows import kept_rows, write_result
+from .published_tasks import task_named
 from .result import Evaluation
-from .tasks import Settings, Task, task_named
+from .tasks import Settings, Task
 from .workers import Chunk, Dask, Threads, Workers, in_chunks
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+from gptcompare.evaluation import Content, Settings, task_named
+
 SENTENCES = [
     "The fox went into the wood and looked for the hen",
     "A king had three daughters, and the youngest was the fairest",
@@ -46,3 +48,12 @@ def wikitext(folder):
     path = folder / "wiki.test.raw"
     path.write_text("".join(pages), encoding="utf-8")
     return path
+
+
+def content(path):
+    return [Content(str(path), path.read_bytes())]
+
+
+def prepared(lm, name, path, **settings):
+    task = task_named(name)
+    return task.prepare(lm, content(path), task.decided(Settings(**settings), lm))

@@ -6,9 +6,8 @@ import pytest
 from conftest import STORY_FOLDER
 
 import gptcompare as gc
-from gptcompare.evaluation import TASKS, Item, evaluate, log_likelihoods
+from gptcompare.evaluation import TASKS, Item, Questions, evaluate, log_likelihoods
 from gptcompare.evaluation.protocols import Choosing, LastWord
-from gptcompare.evaluation.tasks import Questions
 
 from .published import additions, lambada, wikitext, winogrande
 
