@@ -26,7 +26,12 @@ from gptcompare.threads import n_threads
 REPETITIONS = 2
 BATCHES = (1, 8)  # items that the harness is told to read at once
 # Task -> number of items, words of a context, number of answers, words of an answer.
-SHAPES = {"LAMBADA": (32, 60, 1, 1), "HellaSwag": (8, 50, 4, 20), "PIQA": (16, 12, 2, 18), "CBT": (2, 400, 10, 12)}
+SHAPES = {
+    "LAMBADA": (32, 60, 1, 1),
+    "HellaSwag": (8, 50, 4, 20),
+    "PIQA": (16, 12, 2, 18),
+    "Children's Book Test": (2, 400, 10, 12),
+}
 
 
 def items(n: int, n_context: int, n_answers: int, n_words: int) -> list[Item]:
