@@ -30,7 +30,7 @@ SHAPES = {
     "LAMBADA": (32, 60, 1, 1),
     "HellaSwag": (8, 50, 4, 20),
     "PIQA": (16, 12, 2, 18),
-    "Children's Book Test": (2, 400, 10, 12),
+    "CBT": (2, 400, 10, 12),
 }
 
 
