@@ -74,7 +74,7 @@ def read_text(contents: list[Content]) -> list[Document]:
     return documents
 
 
-def _file_name(stem: str) -> str:
+def _task_name(stem: str) -> str:
     return stem.replace("_", "-")
 
 
@@ -116,14 +116,14 @@ _ALL: list[Task] = [
     ),
     *(
         WrittenQuestions(
-            name=_file_name(stem), title=title, data=data_files.GPT3[stem], n_items=2000, source=GPT3,
+            name=_task_name(stem), title=title, data=data_files.GPT3[stem], n_items=2000, source=GPT3,
             read=task_files.read_completions, separator="",
         )
         for stem, title in ARITHMETIC.items()
     ),
     *(
         WrittenQuestions(
-            name=_file_name(stem), title=title, data=data_files.GPT3[stem], n_items=10000, source=GPT3,
+            name=_task_name(stem), title=title, data=data_files.GPT3[stem], n_items=10000, source=GPT3,
             read=read_scrambled, instruction=UNSCRAMBLE, separator="\n",
         )
         for stem, title in SCRAMBLED.items()

@@ -108,6 +108,7 @@ class Evaluation:
             "settings": asdict(self.settings),
             "model": self.model,
             "data": self.data,
+            "is_of_published_file": self.is_of_published_file,
             "gptcompare": self.library,
             "n_rows": len(self.rows),
             "n_cut": self.n_cut,

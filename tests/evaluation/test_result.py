@@ -95,5 +95,6 @@ def test_as_plain_values_it_is_json_with_all_that_is_known():
     found = json.loads(json.dumps(evaluation(shots=0, seed=4).to_dict(["gpt3-175b"])))
     assert found["metrics"][0] == {"name": "accuracy, %", "value": 32.5, "low": 31.2, "high": 33.9}
     assert (found["task"], found["n_rows"], found["settings"]["seed"]) == ("lambada", 1234, 4)
+    assert found["is_of_published_file"] is True
     assert {one["shots"] for one in found["published"]} == {"zero-shot", "one-shot", "few-shot"}
     assert all(one["model"] == "gpt3-175b" and one["source"] for one in found["published"])
