@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-def perplexity(logprobs: Sequence[float]) -> float:
-    """exp of the mean negative log-probability of one token or more; infinite if that is beyond a float."""
+def exponential(value: float) -> float:
+    """exp, infinite if that is beyond a float."""
     try:
-        return math.exp(-sum(logprobs) / len(logprobs))
+        return math.exp(value)
     except OverflowError:
         return math.inf
+
+
+def perplexity(logprobs: Sequence[float]) -> float:
+    """exp of the mean negative log-probability of one token or more; infinite if that is beyond a float."""
+    return exponential(-sum(logprobs) / len(logprobs))
 
 
 @dataclass(frozen=True)

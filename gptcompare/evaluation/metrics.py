@@ -75,11 +75,3 @@ def ratio(
         drawn[number] = above[items].sum() / below[items].sum()
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Metric(name, value, then(float(low)), then(float(high)))
-
-
-def exponential(value: float) -> float:
-    """exp, infinite if that is beyond a float."""
-    try:
-        return math.exp(value)
-    except OverflowError:
-        return math.inf

@@ -16,11 +16,11 @@ import numpy as np
 
 from ..generation import LanguageModel
 from ..presets.record import ACCURACY, BITS_PER_BYTE, HARNESS_PERPLEXITY, PER_CHARACTER, PER_TOKEN, PERPLEXITY
-from ..scoring import windows
+from ..scoring import exponential, windows
 from .answers import answer
 from .items import Document, Item
 from .likelihood import LogLikelihood, log_likelihoods, log_likelihoods_of_ids
-from .metrics import Metric, exponential, percentage, ratio
+from .metrics import Metric, percentage, ratio
 from .templates import COMPLETION
 
 Row: TypeAlias = dict[str, Any]

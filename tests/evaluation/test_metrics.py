@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcompare.evaluation.metrics import Metric, exponential, percentage, ratio
+from gptcompare.evaluation.metrics import Metric, percentage, ratio
+from gptcompare.scoring import exponential
 
 
 class TestPercentage:
