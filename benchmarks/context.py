@@ -20,9 +20,9 @@ import numpy as np
 from run import machine, seconds, take_turns
 
 import gptcompare as gc
-from gptcompare.attention import causal_attention
-from gptcompare.kv_cache import LayerCache
-from gptcompare.model import CHUNK
+from gptcompare.model.attention import causal_attention
+from gptcompare.model.gpt import CHUNK
+from gptcompare.model.kv_cache import LayerCache
 
 CONTEXTS = (256, 512, 1024, 2048, 4096, 8192)
 REPETITIONS = 5

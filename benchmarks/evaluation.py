@@ -19,9 +19,9 @@ from run import TEXT, machine, seconds, shape, take_turns
 
 import gptcompare as gc
 from gptcompare.evaluation import Item, provenance
-from gptcompare.evaluation.protocols import Choosing
+from gptcompare.evaluation.tasks.protocols import Choosing
 from gptcompare.evaluation.workers import Dask, Threads, Workers, in_chunks
-from gptcompare.threads import n_threads
+from gptcompare.model.threads import n_threads
 
 REPETITIONS = 2
 BATCHES = (1, 8)  # items that the harness is told to read at once

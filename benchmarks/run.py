@@ -33,7 +33,7 @@ import numpy as np
 from peers import PEERS, Gptcompare, Transformers, installed
 
 import gptcompare as gc
-from gptcompare.threads import in_parallel, n_threads, shares
+from gptcompare.model.threads import in_parallel, n_threads, shares
 
 REPETITIONS = 5
 PAUSE = 0.2  # seconds, until the threads of the side before, which wait for more to do, have gone to sleep

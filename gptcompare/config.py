@@ -8,21 +8,15 @@ tables are in `presets`; the arrays that a configuration asks for are in `parame
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from numbers import Integral, Real
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from .patterns import Banded, Dense, Fixed, Pattern, Strided
+from .checks import integer, number
+from .patterns import PATTERNS, Pattern
+from .presets import hyperparameters
 
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
-# What `attention` may name: the pattern, and the fields that make it.
-PATTERNS: dict[str, tuple[Callable[..., Pattern], tuple[str, ...]]] = {
-    "dense": (Dense, ()),
-    "banded": (Banded, ("band_width",)),
-    "strided": (Strided, ("stride",)),
-    "fixed": (Fixed, ("stride", "summary_width", "summary_variants")),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +77,7 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for name in ("n_layer", "n_head", "d_model", "n_ctx", "n_vocab"):
-            object.__setattr__(self, name, _positive_int(name, getattr(self, name)))
+            object.__setattr__(self, name, integer(name, getattr(self, name), at_least=1))
         if self.d_head is None:
             if self.d_model % self.n_head:
                 raise ValueError(
@@ -93,12 +87,11 @@ class GPTConfig:
         if self.d_mlp is None:
             object.__setattr__(self, "d_mlp", 4 * self.d_model)
         for name in ("d_head", "d_mlp"):
-            object.__setattr__(self, name, _positive_int(name, getattr(self, name)))
+            object.__setattr__(self, name, integer(name, getattr(self, name), at_least=1))
         self._check_attention()
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation {self.activation!r} is not one of {', '.join(ACTIVATIONS)}")
-        if isinstance(self.layer_norm_eps, bool) or not isinstance(self.layer_norm_eps, Real):
-            raise TypeError(f"layer_norm_eps must be a number, got {self.layer_norm_eps!r}")
+        object.__setattr__(self, "layer_norm_eps", number("layer_norm_eps", self.layer_norm_eps))
         if not 0 < self.layer_norm_eps <= sys.float_info.max:
             raise ValueError(f"layer_norm_eps must be positive and finite, got {self.layer_norm_eps!r}")
         if not isinstance(self.tied_embeddings, bool):
@@ -113,20 +106,22 @@ class GPTConfig:
         for kind in self.attention:
             if not isinstance(kind, str) or kind not in PATTERNS:
                 raise ValueError(f"attention {kind!r} is not one of {', '.join(PATTERNS)}")
-        if "fixed" in self.attention and self.summary_variants is None:
-            object.__setattr__(self, "summary_variants", 1)
-        for name in ("band_width", "stride", "summary_width", "summary_variants"):
-            value = getattr(self, name)
-            kinds = [kind for kind, (_, names) in PATTERNS.items() if name in names]
-            needed = any(kind in self.attention for kind in kinds)
+        kinds_with: dict[str, list[str]] = {}  # field -> the patterns that have it
+        for kind, pattern in PATTERNS.items():
+            for field in pattern.parameters():
+                kinds_with.setdefault(field.name, []).append(kind)
+                if kind in self.attention and getattr(self, field.name) is None and field.default is not MISSING:
+                    object.__setattr__(self, field.name, field.default)
+        for name, kinds in kinds_with.items():
+            value, needed = getattr(self, name), not set(kinds).isdisjoint(self.attention)
             if value is not None:
-                object.__setattr__(self, name, _positive_int(name, value))
+                object.__setattr__(self, name, integer(name, value, at_least=1))
             if value is None and needed:
                 raise ValueError(f"a {' or '.join(kinds)} layer needs {name}")
             if value is not None and not needed:
                 raise ValueError(f"{name} {value} is given, but no layer of {self.attention} is {' or '.join(kinds)}")
-        if "fixed" in self.attention:
-            self.pattern_of(self.attention.index("fixed"))  # refuses summaries that are longer than the block
+        for layer in range(len(self.attention)):
+            self.pattern_of(layer)  # a pattern refuses parameters that contradict each other
 
     @classmethod
     def preset(cls, name: str) -> GPTConfig:
@@ -137,8 +132,6 @@ class GPTConfig:
         TypeError, ValueError
             If the name is not a string, or unknown; the message gives the nearest names.
         """
-        from .presets import hyperparameters
-
         return cls(**hyperparameters(name))
 
     @classmethod
@@ -157,8 +150,8 @@ class GPTConfig:
 
     def pattern_of(self, layer: int) -> Pattern:
         """Which keys the queries of a layer see."""
-        pattern, names = PATTERNS[self.attention[layer % len(self.attention)]]
-        return pattern(*(getattr(self, name) for name in names))
+        pattern = PATTERNS[self.attention[layer % len(self.attention)]]
+        return pattern(**{field.name: getattr(self, field.name) for field in pattern.parameters()})
 
     @property
     def d_attention(self) -> int:
@@ -221,14 +214,5 @@ class GPTConfig:
         return 2 * keys * self.d_attention * bytes_per_number
 
     def _check_n_tokens(self, name: str, value: int) -> None:
-        if _positive_int(name, value) > self.n_ctx:
+        if integer(name, value, at_least=1) > self.n_ctx:
             raise ValueError(f"{name} {value} is longer than the model's context of {self.n_ctx} tokens")
-
-
-def _positive_int(name: str, value: object) -> int:
-    """The value, NumPy's integers as Python's, which JSON can hold."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return int(value)

@@ -9,15 +9,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import AnyArray, Array
 from .config import GPTConfig
-from .threads import in_parallel, n_threads, shares
-
-Array = npt.NDArray[np.floating[Any]]
 
 
 def block_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
@@ -89,7 +86,7 @@ def check_parameters(parameters: Mapping[str, Array], config: GPTConfig) -> None
         check_array(name, parameters[name], shape)
 
 
-def check_array(name: str, array: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
+def check_array(name: str, array: AnyArray, shape: tuple[int, ...]) -> None:
     """ValueError if an array has another shape, or not floating-point numbers."""
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, the configuration asks for {shape}")
@@ -108,34 +105,3 @@ def digest_of(parameters: Mapping[str, Array]) -> str:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-
-
-COPIED_ROWS = 64
-LARGE = 2**20  # bytes, of which two threads make a copy faster than one
-
-
-def in_fast_order(weight: Array) -> Array:
-    """The same matrix with its longer axis contiguous in memory, copied only if it has to be.
-
-    Measured with OpenBLAS on x86-64 CPUs, a matrix-vector product, which is what decoding one token consists of,
-    reads memory fastest along the longer axis, and for a square matrix along the input axis.
-    """
-    if weight.ndim != 2:
-        return np.ascontiguousarray(weight)
-    d_in, d_out = weight.shape
-    if d_out > d_in:
-        return weight if weight.flags.c_contiguous else _copied(weight, "C")
-    return weight if weight.flags.f_contiguous else _copied(weight, "F")
-
-
-def _copied(matrix: Array, order: Literal["C", "F"]) -> Array:
-    """A copy in that memory order, a few rows at a time: they stay in the processor's cache while they are turned."""
-    copy: Array = np.empty(matrix.shape, matrix.dtype, order)
-
-    def copy_rows(share: slice) -> None:
-        for start in range(share.start, share.stop, COPIED_ROWS):
-            rows = slice(start, min(start + COPIED_ROWS, share.stop))
-            copy[rows] = matrix[rows]
-
-    in_parallel(copy_rows, shares(len(matrix), n_threads() if matrix.nbytes > LARGE else 1))
-    return copy

@@ -9,18 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from .attention import visible_keys
+from .arrays import Array
 from .config import GPTConfig
-from .patterns import Pattern
+from .display.text_width import printable
+from .display.units import in_letters
+from .patterns import Pattern, visible_keys
 from .presets import published
-from .table import table
-from .text_width import printable
+from .report.table import table
 from .training import Metrics
-from .units import in_letters
-
-Array = npt.NDArray[np.floating[Any]]
 
 # Okabe and Ito's, which eyes of every kind tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

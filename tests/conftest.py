@@ -1,15 +1,12 @@
-from pathlib import Path
-
 import pytest
+from support.fixtures import hub, story_hub  # noqa: F401  fixtures for all tests
+from support.places import REASON, STORY_FOLDER
 
 import gptcompare as gc
-from gptcompare import threads
-from gptcompare.checkpoints import cache
-from gptcompare.checkpoints.publishers import HuggingFace
+from gptcompare.checkpoints.download import cache
+from gptcompare.checkpoints.download.publishers import HuggingFace
+from gptcompare.model import threads
 
-STORY_FOLDER = Path(__file__).parent / "data" / "story-gpt2"
-ALICE = Path(__file__).parent / "data" / "alice.txt"
-WEIGHTS = Path(__file__).parents[1] / "weights"
 OF_THE_USER = (
     "HF_ENDPOINT", "HF_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "HUGGING_FACE_HUB_TOKEN",
     "HF_HUB_DISABLE_IMPLICIT_TOKEN", "GPTCOMPARE_OPENAI_ENDPOINT", "GPTCOMPARE_GITHUB_ENDPOINT", "XDG_CACHE_HOME",
@@ -49,7 +46,6 @@ def story():
 
 
 # The packages that tests compare with; a test that asks for one is skipped where it is not installed.
-REASON = "needs the `reference` extra"
 
 
 @pytest.fixture(scope="session")

@@ -3,19 +3,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-from references import gpt_neo_scores_in_float64
+from support.references import gpt_neo_scores_in_float64
 
 import gptcompare as gc
-from gptcompare.inspection import (
-    attention_entropy,
-    changing,
-    contributions,
-    logit_lens,
-    patched,
-    trace,
-    without_heads,
-)
-from gptcompare.ops import log_softmax, softmax
+from gptcompare.inspection import attention_entropy, changing, contributions, logit_lens, patched, trace, without_heads
+from gptcompare.model.ops import log_softmax, softmax
 
 CONFIGS = {
     "dense": {},

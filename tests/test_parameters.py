@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import gptcompare as gc
-from gptcompare.parameters import check_parameters, in_fast_order, initial_parameters, parameter_shapes
+from gptcompare.model.memory_order import in_fast_order
+from gptcompare.parameters import check_parameters, initial_parameters, parameter_shapes
 
 CONFIG = gc.GPTConfig(n_layer=8, n_head=4, d_model=64, n_ctx=300, n_vocab=500, tied_embeddings=False)
 

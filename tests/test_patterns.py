@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import PATTERNS
+from support.strategies import ANY_PATTERN
 
-from gptcompare.attention import visible_keys
-from gptcompare.patterns import DENSE, Banded, Fixed, Strided
+from gptcompare.patterns import DENSE, Banded, Fixed, Strided, visible_keys
 
 # The masks of github.com/openai/sparse_attention, attention.py, n positions long, each built as its definition there
 # says: get_attn_mask for three of them, the layout of blocks of get_blocksparse_obj for "fixed".
@@ -64,18 +63,18 @@ def test_fixed_is_the_mask_of_fixed(local_attn_ctx, blocksize, num_verts, vertsi
     assert np.array_equal(visible_keys(48, 48, pattern, head), expected)
 
 
-@given(pattern=PATTERNS, n=st.integers(1, 40))
+@given(pattern=ANY_PATTERN, n=st.integers(1, 40))
 def test_keys_seen_counts_what_the_last_of_n_tokens_sees(pattern, n):
     assert pattern.keys_seen(n) == visible_keys(n, n, pattern)[-1].sum()
 
 
-@given(pattern=PATTERNS, n=st.integers(1, 40), later=st.integers(0, 40))
+@given(pattern=ANY_PATTERN, n=st.integers(1, 40), later=st.integers(0, 40))
 def test_no_later_query_sees_a_key_that_is_not_kept(pattern, n, later):
     seen = np.flatnonzero(visible_keys(n + later, n + later, pattern)[n - 1 :].any(axis=0))
     assert seen.min() >= n - pattern.keys_kept(n)
 
 
-@given(pattern=PATTERNS, T=st.integers(1, 20), past=st.integers(0, 20), head=st.integers(0, 5))
+@given(pattern=ANY_PATTERN, T=st.integers(1, 20), past=st.integers(0, 20), head=st.integers(0, 5))
 def test_the_mask_of_a_chunk_is_the_end_of_the_whole_mask(pattern, T, past, head):
     S = past + T
     assert np.array_equal(visible_keys(T, S, pattern, head), visible_keys(S, S, pattern, head)[-T:])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from . import cache
-from .cache import Wanted
 from .catalogue import listing, origin_of
+from .download import cache
+from .download.cache import Wanted
+from .download.environment import offline_variable
+from .download.publishers import DEFAULT_SOURCE, Origin, check_source
 from .embedded import embedded_folder
 from .errors import DownloadError
-from .publishers import DEFAULT_SOURCE, Origin, check_source, offline_variable
 
 
 def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOURCE, wanted: Wanted = "model") -> Path:
@@ -107,8 +108,8 @@ def _fetch(given: str, origin: Origin, wanted: Wanted) -> Path:
         raise DownloadError(
             f"{given!r} is no folder and no model on this machine, and {variable} is set. {_works_offline()}"
         )
-    from .fetch import fetch_model  # what it needs of the network takes a tenth of a second to import
-    from .transfer import UnreachableError
+    from .download.fetch import fetch_model  # what it needs of the network takes a tenth of a second to import
+    from .download.transfer import UnreachableError
 
     try:
         return fetch_model(origin, wanted)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ..config import GPTConfig
 from ..presets import canonical_name, presets, published
-from . import cache
+from .download import cache
+from .download.publishers import DEFAULT_SOURCE, HuggingFace, OpenAI, Origin, check_source
 from .embedded import embedded_folder
 from .errors import DownloadError
 from .folder import read_config
-from .publishers import DEFAULT_SOURCE, HuggingFace, OpenAI, Origin, check_source
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..presets import canonical_name, published
 from .errors import DownloadError
-from .folder import has_weights
+from .layouts import has_weights
 
 PACKAGE = Path(__file__).parents[1]
 # Where an installation has them, and where a clone of the repository does.

@@ -11,22 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..atomic_files import written_together
+from ..arrays import AnyArray, Array
 from ..config import GPTConfig
-from . import names
+from ..files.atomic_files import written_together
+from . import families
 from .errors import CheckpointError
-from .safetensors import TYPE_NAMES, read_safetensors, write_safetensors
-from .tensorflow import read_tensorflow
-from .torch_zip import read_torch_zip
+from .formats.safetensors import TYPE_NAMES, read_safetensors, write_safetensors
+from .formats.tensorflow import read_tensorflow
+from .formats.torch_zip import read_torch_zip
+from .layouts import HF_WEIGHTS, read_object, weight_map_of
 
-Tensors = dict[str, npt.NDArray[Any]]
+Tensors = dict[str, AnyArray]
 
-# In the order of preference: the memory-mapped layout that nothing can hide in comes first.
-HF_WEIGHTS: dict[str, Callable[[Path], Tensors]] = {
-    "model.safetensors": read_safetensors,
-    "pytorch_model.bin": read_torch_zip,
-}
-MAX_JSON = 100_000_000  # bytes
+READERS: dict[str, Callable[[Path], Tensors]] = dict(zip(HF_WEIGHTS, (read_safetensors, read_torch_zip), strict=True))
 
 
 def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.float32) -> tuple[GPTConfig, Tensors]:
@@ -65,49 +62,20 @@ def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
     CheckpointError
         If the file is damaged, or describes a model that the library cannot represent.
     """
-    for name, family_of in (("config.json", names.family_of), ("hparams.json", lambda *_: names.OPENAI)):
+    for name, family_of in (("config.json", families.family_of), ("hparams.json", lambda *_: families.OPENAI)):
         path = Path(folder) / name
         if path.is_file():
-            values = _read_object(path)
+            values = read_object(path)
             return family_of(path, values).config(path, values)
     raise FileNotFoundError(f"{folder} has neither config.json nor hparams.json")
 
 
-def has_weights(folder: Path) -> bool:
-    """Whether a folder in Hugging Face's layout has its description and all files of its weights."""
-    if not (folder / "config.json").is_file():
-        return False
-    for name in HF_WEIGHTS:
-        index = folder / f"{name}.index.json"
-        if (folder / name).is_file():
-            return True
-        if index.is_file():
-            return all((folder / shard).is_file() for shard in shard_names(index))
-    return False
-
-
-def shard_names(index: Path) -> list[str]:
-    """The files that an index names. CheckpointError if one is not the name of a file beside it."""
-    return list(dict.fromkeys(_weight_map(index).values()))
-
-
-def _weight_map(index: Path) -> dict[str, str]:
-    """Tensor name -> file name."""
-    weight_map = _read_object(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
-        raise CheckpointError(index, "no weight_map from tensor names to file names")
-    for file in weight_map.values():
-        if Path(file).name != file or file in ("", ".", "..") or "\\" in file or "\0" in file:
-            raise CheckpointError(index, f"{file!r} is not the name of a file beside it")
-    return weight_map
-
-
 def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     path = folder / "config.json"
-    values = _read_object(path)
-    family = names.family_of(path, values)
+    values = read_object(path)
+    family = families.family_of(path, values)
     config = family.config(path, values)
-    for name, reader in HF_WEIGHTS.items():
+    for name, reader in READERS.items():
         if (folder / name).is_file():
             return family.parameters(folder / name, reader(folder / name), config, dtype)
         index = folder / f"{name}.index.json"
@@ -120,7 +88,7 @@ def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
 
 def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
     """The tensors of all files that an index names, each of which must hold what the index says of it."""
-    weight_map = _weight_map(index)
+    weight_map = weight_map_of(index)
     tensors: Tensors = {}
     for file in dict.fromkeys(weight_map.values()):
         if not os.path.isfile(index.parent / file):  # unlike Path.is_file, False for a name that is too long
@@ -135,29 +103,17 @@ def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
 
 def _read_openai(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     path = folder / "hparams.json"
-    config = names.OPENAI.config(path, _read_object(path))
+    config = families.OPENAI.config(path, read_object(path))
     index = folder / "model.ckpt.index"
     if not index.is_file():
         raise FileNotFoundError(f"{folder} has a hparams.json but no weights: {index.name} is missing")
-    return names.OPENAI.parameters(index, read_tensorflow(index), config, dtype)
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MAX_JSON:
-        raise CheckpointError(path, "too large for a description")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(path, f"not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(path, "not a JSON object")
-    return values
+    return families.OPENAI.parameters(index, read_tensorflow(index), config, dtype)
 
 
 def write_checkpoint(
     folder: str | os.PathLike[str],
     config: GPTConfig,
-    parameters: Mapping[str, npt.NDArray[np.floating[Any]]],
+    parameters: Mapping[str, Array],
     dtype: npt.DTypeLike | None = None,
 ) -> None:
     """Write config.json and model.safetensors: as Hugging Face's GPT-2 if it can represent the model, else as ours.
@@ -170,17 +126,17 @@ def write_checkpoint(
     """
     if dtype is not None:
         parameters = {name: _converted(name, value, np.dtype(dtype)) for name, value in parameters.items()}
-    values, tensors = names.to_files(config, dict(parameters))
+    values, tensors = families.to_files(config, dict(parameters))
     with written_together(folder, ["config.json", "model.safetensors"]) as (config_file, weights_file):
         config_file.write(json.dumps(values, indent=2).encode() + b"\n")
         write_safetensors(weights_file, tensors)
 
 
-def _converted(name: str, value: npt.NDArray[np.floating[Any]], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _converted(name: str, value: Array, dtype: np.dtype[Any]) -> AnyArray:
     if dtype.name not in TYPE_NAMES:
         raise ValueError(f"dtype must be one of {', '.join(TYPE_NAMES)}, got {dtype.name}")
     with np.errstate(over="ignore"):
-        converted: npt.NDArray[Any] = value.astype(dtype)
+        converted: AnyArray = value.astype(dtype)
     if not np.array_equal(np.isfinite(converted), np.isfinite(value)):
         raise ValueError(f"{name} has numbers beyond the {np.finfo(dtype).max:g} that {dtype.name} can hold")
     return converted

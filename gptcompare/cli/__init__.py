@@ -1,4 +1,7 @@
-"""The command `gptcompare`."""
+"""The command `gptcompare`: a function `add_NAME` for each command, in a module per family of them.
+
+`options` has what several commands take. A module is imported when one of its commands is asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,28 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from .. import __version__
-from ..training import DivergedError
-from . import compare, evaluate, models, text, train, uses
+from ..version import __version__
+
+# Name of a command -> the module of this room that has `add_NAME`, and what the help says of the command.
+COMMANDS = {
+    "compare": ("compare", "let models continue a prompt side by side"),
+    "generate": ("generate", "continue a prompt"),
+    "tokenize": ("generate", "show the tokens of a text"),
+    "classify": ("uses", "give texts one of several labels"),
+    "sentiment": ("uses", "say whether texts are positive or negative"),
+    "entities": ("uses", "find the names in texts"),
+    "choose": ("uses", "answer a question with one of several choices"),
+    "answer": ("uses", "answer a question freely"),
+    "evaluate": ("evaluate", "measure how good a model is at published tasks"),
+    "tasks": ("evaluate", "list the published tasks"),
+    "table": ("models", "show published models side by side"),
+    "models": ("models", "list what can be loaded by name, and what is on this machine"),
+    "download": ("models", "fetch a published model"),
+    "remove": ("models", "remove a downloaded model"),
+    "train": ("train", "train a model on text files"),
+}
 
 EXAMPLES = """\
 examples:
@@ -46,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  open until the process ends
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
-    options = _parser().parse_args(arguments)
+    options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
     try:
         options.run(options)
         sys.stdout.flush()
@@ -55,14 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the reader has had enough, as in `gptcompare ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, TypeError, OSError, MemoryError, ImportError, DivergedError) as error:
+    except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
         message = " ".join(str(error).split()) or type(error).__name__
         print(f"gptcompare: {message}", file=sys.stderr)
         return 2
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the commands. Only of those that are named in the arguments are the modules imported."""
     parser = argparse.ArgumentParser(
         prog="gptcompare",
         description="GPT-2 and GPT-3 as one readable NumPy program.",
@@ -71,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gptcompare {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (compare, text, uses, evaluate, models, train):
-        module.add_commands(commands)
+    for name, (module, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if name in arguments:
+            getattr(import_module(f"{__name__}.{module}"), f"add_{name}")(command)
     return parser

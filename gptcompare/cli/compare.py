@@ -10,37 +10,33 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..atomic_files import written_together
-from ..checkpoints.gpt3_samples import gpt3_samples
-from ..comparison import EMBEDDED_PAIR, Comparison, ComparisonStream, TextComparison, compare_text, named
-from ..generation import LanguageModel
-from ..pages import page
-from ..progress import progress_bar
-from ..report import report
-from ..side_by_side import (
-    LEAST_WIDTH,
-    LiveColumns,
-    describe,
-    fits,
-    rows,
-    speeds,
-    summary,
-    summary_of_texts,
-    text_summary,
+from ..comparison import (
+    EMBEDDED_PAIR,
+    Comparison,
+    ComparisonStream,
+    TextComparison,
+    compare_text,
+    load_models,
 )
-from ..text_width import printable
-from ..vocabulary import END_OF_TEXT
-from .models import Commands
-from .text import add_sampling, sampling_of, text_in, text_of
+from ..comparison.columns import LEAST_WIDTH, LiveColumns, fits, rows
+from ..comparison.gpt3_samples import gpt3_samples
+from ..comparison.sides import describe
+from ..comparison.summary import speeds, summary_of_texts
+from ..display.progress import progress_bar
+from ..display.text_width import printable
+from ..files.atomic_files import written_together
+from ..generation import LanguageModel
+from ..report import report
+from ..tokenizer.vocabulary import END_OF_TEXT
+from .options import add_generation_options, generation_options_of, text_in, text_of
 
 GPT3_SAMPLES = "gpt3-samples"
 
 
-def add_commands(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "compare", help="let models continue a prompt side by side",
-        description="Let two models or more continue a prompt, or read a text, side by side, and say how they differ.",
-    )  # fmt: skip
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Let two models or more continue a prompt, or read a text, side by side, and say how they differ."
+    )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("prompt", nargs="?", metavar="PROMPT", help='the text to continue; "-" reads standard input')
     what.add_argument(
@@ -59,7 +55,7 @@ def add_commands(commands: Commands) -> None:
         help=f"names or folders (without a comma in it), as --model of `gptcompare generate` takes them (default: "
         f"{','.join(EMBEDDED_PAIR)})",
     )  # fmt: skip
-    add_sampling(parser)
+    add_generation_options(parser)
     parser.add_argument(
         "--width",
         type=int,
@@ -88,7 +84,7 @@ def _compare(options: argparse.Namespace) -> None:
     if options.report:
         _report(options, names)
         return
-    models = named(names)
+    models = load_models(names)
     if options.text is not None:
         _read(options, models)
     else:
@@ -108,11 +104,11 @@ def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None
         _read_samples(options, models)
         return
     result = compare_text(text_in(options.text), models)
-    _save_page(options, result, str(options.text))
+    _save_page(options, result)
     if options.json:
         print(json.dumps(result.to_dict()))
     else:
-        print(text_summary(result, _width(options)))
+        print(result.to_text(_width(options)))
 
 
 def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
@@ -127,22 +123,22 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
     if options.json:
         print(json.dumps([result.to_dict() for result in results]))
     else:
-        print(summary_of_texts(results, _width(options)))
+        print(summary_of_texts(list(models), [result.reading for result in results], _width(options)))
 
 
 def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
-    stream = ComparisonStream(text_of(options.prompt), models, **sampling_of(options))
+    stream = ComparisonStream(text_of(options.prompt), models, generation_options_of(options))
     if options.json:
         for _ in stream:
             pass
     else:
         _show(stream, options.width)
     result = stream.comparison()
-    _save_page(options, result, result.prompt)
+    _save_page(options, result)
     if options.json:
         print(json.dumps(result.to_dict()))
     else:
-        print("\n" + summary(result, _width(options)), flush=True)
+        print("\n" + result.summary(_width(options)), flush=True)
     print("\n" + speeds(result.sides), file=sys.stderr)
 
 
@@ -215,9 +211,9 @@ def _show_one_after_the_other(stream: ComparisonStream, headers: Sequence[tuple[
         print(flush=True)
 
 
-def _save_page(options: argparse.Namespace, result: Comparison | TextComparison, title: str) -> None:
+def _save_page(options: argparse.Namespace, result: Comparison | TextComparison) -> None:
     if options.html is not None:
-        _save(options.html, page(result, title))
+        _save(options.html, result.to_html())
 
 
 def _save(name: str, html: str) -> None:

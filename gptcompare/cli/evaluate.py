@@ -11,23 +11,14 @@ from pathlib import Path
 from .. import evaluation
 from ..evaluation import TASKS, Settings
 from ..presets import canonical_name
-from .models import Commands
-from .text import add_model
+from .options import add_model
 
 FOLDER = "evaluations"
 SETTINGS = ("shots", "limit", "stride", "beams", "seed")
 
 
-def add_commands(commands: Commands) -> None:
-    _add_evaluate(commands)
-    _add_tasks(commands)
-
-
-def _add_evaluate(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "evaluate", help="measure how good a model is at published tasks",
-        description="Measure how good a model is at published tasks, beside what is published of others.",
-    )  # fmt: skip
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Measure how good a model is at published tasks, beside what is published of others."
     parser.add_argument(
         "--task", required=True, metavar="NAME[,NAME...]", help="what to measure: `gptcompare tasks` lists all"
     )
@@ -99,10 +90,8 @@ def _address_or_number(text: str) -> str | int:
         return text
 
 
-def _add_tasks(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "tasks", help="list the published tasks", description="The published tasks that `gptcompare evaluate` knows."
-    )
+def add_tasks(parser: argparse.ArgumentParser) -> None:
+    parser.description = "The published tasks that `gptcompare evaluate` knows."
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.set_defaults(run=_tasks)
 

@@ -6,43 +6,17 @@ import argparse
 import json
 import shutil
 from dataclasses import asdict
-from typing import TypeAlias
 
 from ..checkpoints import download, listing, remove
-from ..checkpoints.publishers import DEFAULT_SOURCE, SOURCES
-from ..presets import presets
-from ..table import table
-from ..units import in_bytes, in_letters
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-MODEL_HELP = (
-    "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout) or with hparams.json "
-    "and model.ckpt.* (OpenAI's); or the name of a published model (`gptcompare models` lists them) or owner/name of a "
-    "Hugging Face repository, perhaps with @revision, which is downloaded once"
-)
+from ..checkpoints.download.publishers import DEFAULT_SOURCE
+from ..display.units import in_bytes, in_letters
+from ..report.table import table
+from .options import add_source
 
 
-def add_commands(commands: Commands) -> None:
-    _add_table(commands)
-    _add_models(commands)
-    _add_download(commands)
-    _add_remove(commands)
-
-
-def add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--source", choices=SOURCES, default=DEFAULT_SOURCE,
-        help="whose files of a name: Hugging Face's (default), or, for GPT-2, OpenAI's own",
-    )  # fmt: skip
-
-
-def _add_table(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "table", help="show published models side by side",
-        description="Published models side by side: sizes, what follows from them, training and results.",
-        epilog=f"names: {', '.join(presets())}",
-    )  # fmt: skip
+def add_table(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Published models side by side: sizes, what follows from them, training and results."
+    parser.epilog = f"names: {', '.join(presets())}"
     parser.add_argument("names", nargs="*", metavar="NAME", help="models (default: all sizes of GPT-2 and GPT-3)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="everything that is known, with sources, as JSON")
@@ -60,11 +34,8 @@ def _table(options: argparse.Namespace) -> None:
         print(chosen.to_text(shutil.get_terminal_size((100, 24)).columns))
 
 
-def _add_models(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "models", help="list what can be loaded by name, and what is on this machine",
-        description="The models that can be loaded by name, and where those that are on this machine lie.",
-    )  # fmt: skip
+def add_models(parser: argparse.ArgumentParser) -> None:
+    parser.description = "The models that can be loaded by name, and where those that are on this machine lie."
     parser.add_argument("--json", action="store_true", help="the same as JSON, sizes in bytes")
     parser.set_defaults(run=_models)
 
@@ -85,20 +56,15 @@ def _models(options: argparse.Namespace) -> None:
         print(f"{name:<{widths[0]}}  {parameters:>{widths[1]}}  {size:>{widths[2]}}  {where}")
 
 
-def _add_download(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "download", help="fetch a published model",
-        description="Fetch a published model, or what is missing of it, and print its folder.",
-    )  # fmt: skip
+def add_download(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Fetch a published model, or what is missing of it, and print its folder."
     parser.add_argument("name", metavar="NAME", help="a name that `gptcompare models` lists, or owner/name[@revision]")
     add_source(parser)
     parser.set_defaults(run=lambda options: print(download(options.name, source=options.source)))
 
 
-def _add_remove(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "remove", help="remove a downloaded model", description="Remove a downloaded model, complete or not."
-    )
+def add_remove(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Remove a downloaded model, complete or not."
     parser.add_argument("name", metavar="NAME", help="as for `gptcompare download`")
     add_source(parser)
     parser.set_defaults(run=_remove)

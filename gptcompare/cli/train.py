@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 from pathlib import Path
 
 from ..checkpoints.folder import read_config
+from ..checkpoints.layouts import GPT2_SIZE, has_tokenizer
 from ..config import GPTConfig
+from ..files.texts import parse_object
 from ..generation import LanguageModel, load
 from ..model import GPT
 from ..tokenizer import Tokenizer
-from ..tokenizer_files import has_tokenizer
-from ..training import Metrics, Recipe, tokenize_files, train
+from ..training import DivergedError, Metrics, Recipe, tokenize_files, train
 from ..training.data import read_text
 from ..training.run_folder import DESCRIPTION, refuse_foreign
-from ..vocabulary import GPT2_SIZE
-from .models import MODEL_HELP, Commands
+from .options import MODEL_HELP
 
 DEFAULT_STEPS, DEFAULT_CONTEXT = 1000, 512
 HELP = """\
@@ -42,8 +41,8 @@ NUMBERS = {
 }
 
 
-def add_commands(commands: Commands) -> None:
-    parser = commands.add_parser("train", help="train a model on text files", description=HELP)
+def add_train(parser: argparse.ArgumentParser) -> None:
+    parser.description = HELP
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="text files, UTF-8")
     begin = parser.add_mutually_exclusive_group(required=True)
     begin.add_argument(
@@ -86,8 +85,10 @@ def _train(options: argparse.Namespace) -> None:
             validate_every=options.validate_every, save_every=options.save_every, threads=options.threads,
         )  # fmt: skip
     except KeyboardInterrupt:
-        print(f"\nstopped and saved: the same command goes on with {out}", end="", file=sys.stderr)
+        print(f"\nstopped and saved: the same command resumes {out}", end="", file=sys.stderr)
         raise
+    except DivergedError as error:
+        raise ValueError(str(error)) from None
     print(f"{recipe.n_steps} steps, {recipe.n_steps * recipe.tokens_per_step} tokens{_measured(metrics)}: see {out}")
 
 
@@ -133,12 +134,7 @@ def _is_file(name_or_file: str) -> bool:
 def _config(name_or_file: str) -> GPTConfig:
     if not _is_file(name_or_file):
         return GPTConfig.preset(name_or_file)
-    try:
-        values = json.loads(Path(name_or_file).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{name_or_file}: not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{name_or_file}: not a JSON object")
+    values = parse_object(Path(name_or_file).read_bytes(), name_or_file)
     if "model_type" in values and Path(name_or_file).name == "config.json":  # of a saved model
         return read_config(Path(name_or_file).parent)
     return GPTConfig.from_dict(values)

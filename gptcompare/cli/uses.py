@@ -7,29 +7,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from .. import evaluation
-from ..evaluation import Classification, Template
+from .. import uses
+from ..files.texts import parse_object
 from ..generation import LanguageModel, load
-from .models import Commands
-from .text import add_model, text_in, text_of
+from ..uses import Classification, Template
+from .options import add_model, text_in, text_of
 
 EXAMPLES_HELP = "examples with their answers, which make the prompt few-shot: a JSON object on each line, such as "
 QUESTIONS_HELP = EXAMPLES_HELP + '{"question": "...", "answer": "..."}'
 
 
-def add_commands(commands: Commands) -> None:
-    _add_classify(commands)
-    _add_sentiment(commands)
-    _add_entities(commands)
-    _add_choose(commands)
-    _add_answer(commands)
-
-
-def _add_classify(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "classify", help="give texts one of several labels",
-        description="Give each text the label that the model finds the most probable behind it.",
-    )  # fmt: skip
+def add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Give each text the label that the model finds the most probable behind it."
     parser.add_argument(
         "--labels", required=True, metavar="A,B",
         help='labels, with a comma between them; "LABEL=WORDS" lets other words stand for it in the prompt',
@@ -37,24 +26,19 @@ def _add_classify(commands: Commands) -> None:
     _add_texts(parser)
     _add_common(parser, EXAMPLES_HELP + '{"text": "...", "answer": "..."}')
     _add_normalisation(parser, "content_free")
-    parser.set_defaults(run=_classify, default_template=evaluation.CLASSIFICATION)
+    parser.set_defaults(run=_classify, default_template=uses.CLASSIFICATION)
 
 
-def _add_sentiment(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "sentiment", help="say whether texts are positive or negative",
-        description="Say of each text whether it is positive or negative.",
-    )  # fmt: skip
+def add_sentiment(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Say of each text whether it is positive or negative."
     _add_texts(parser)
     _add_common(parser, EXAMPLES_HELP + '{"text": "...", "answer": "..."}')
     _add_normalisation(parser, "content_free")
-    parser.set_defaults(run=_classify, labels=None, default_template=evaluation.SENTIMENT)
+    parser.set_defaults(run=_classify, labels=None, default_template=uses.SENTIMENT)
 
 
-def _add_entities(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "entities", help="find the names in texts", description="Find the names of persons, places ... in each text."
-    )
+def add_entities(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Find the names of persons, places ... in each text."
     parser.add_argument(
         "--types", default="person,place", metavar="A,B", help="what names there are (default: person,place)"
     )
@@ -63,34 +47,29 @@ def _add_entities(commands: Commands) -> None:
         parser,
         EXAMPLES_HELP + '{"text": "...", "person": ["..."], "place": []}; three are used if not given',
     )
-    parser.set_defaults(run=_entities, default_template=evaluation.ENTITIES)
+    parser.set_defaults(run=_entities, default_template=uses.ENTITIES)
 
 
-def _add_choose(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "choose", help="answer a question with one of several choices",
-        description="Answer a question with the choice that the model finds the most probable; it stands first.",
-    )  # fmt: skip
+def add_choose(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Answer a question with the choice that the model finds the most probable; it stands first."
     parser.add_argument("question", metavar="QUESTION", help='"-" reads standard input')
     parser.add_argument("choices", nargs="+", metavar="CHOICE", help="two or more")
     parser.add_argument("--complete", action="store_true", help="the choices go on from the text, which is no question")
     _add_common(parser, f'{QUESTIONS_HELP}, with --complete {{"text": "...", "answer": "..."}}')
     _add_normalisation(parser, "per_token")
-    parser.set_defaults(run=_choose, default_template=evaluation.QUESTION)
+    parser.set_defaults(run=_choose, default_template=uses.QUESTION)
 
 
-def _add_answer(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "answer", help="answer a question freely", description="Answer a question with what the model writes behind it."
-    )
+def add_answer(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Answer a question with what the model writes behind it."
     parser.add_argument("question", metavar="QUESTION", help='"-" reads standard input')
     parser.add_argument("--max-new-tokens", type=int, default=40, metavar="N", help="stop after N tokens (default: 40)")
     parser.add_argument(
-        "--beams", type=int, default=evaluation.WIDTH, metavar="N",
-        help=f"attempts at a time (default: {evaluation.WIDTH}, as in GPT-3's paper); 1 is greedy and faster",
+        "--beams", type=int, default=uses.WIDTH, metavar="N",
+        help=f"attempts at a time (default: {uses.WIDTH}, as in GPT-3's paper); 1 is greedy and faster",
     )  # fmt: skip
     _add_common(parser, QUESTIONS_HELP)
-    parser.set_defaults(run=_answer, default_template=evaluation.QUESTION)
+    parser.set_defaults(run=_answer, default_template=uses.QUESTION)
 
 
 def _add_texts(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +81,7 @@ def _add_common(parser: argparse.ArgumentParser, examples_help: str) -> None:
     parser.add_argument(
         "--template", metavar="FILE",
         help='another prompt: a JSON object with "query" and perhaps "answer", "instruction", "separator" and '
-        '"answer_context", as of gptcompare.evaluation.Template',
+        '"answer_context", as of gptcompare.uses.Template',
     )  # fmt: skip
     parser.add_argument("--show-prompt", action="store_true", help="print what the model would read, and do not ask it")
     add_model(parser, "which needs no network, but is too small to be right often")
@@ -111,19 +90,19 @@ def _add_common(parser: argparse.ArgumentParser, examples_help: str) -> None:
 
 def _add_normalisation(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "--normalisation", choices=[*evaluation.NORMALISATIONS], default=default,
-        help=f"what is compared (default: {default}); gptcompare/evaluation/multiple_choice.py defines them",
+        "--normalisation", choices=[*uses.NORMALISATIONS], default=default,
+        help=f"what is compared (default: {default}); gptcompare/uses/multiple_choice.py defines them",
     )  # fmt: skip
 
 
 def _classify(options: argparse.Namespace) -> None:
     texts, template = _texts(options), _template(options)
-    labels = evaluation.SENTIMENT_WORDS if options.labels is None else _labels(options.labels)
+    labels = uses.SENTIMENT_WORDS if options.labels is None else _labels(options.labels)
     examples = _examples(options)
     if options.show_prompt:
-        _print_prompts(evaluation.classification_prompts(texts, labels, examples, template))
+        _print_prompts(uses.classification_prompts(texts, labels, examples, template))
         return
-    result = evaluation.classify(
+    result = uses.classify(
         _model(options), texts, labels, examples, template=template, normalisation=options.normalisation
     )
     _print_labels(options, texts, result)
@@ -144,15 +123,15 @@ def _print_labels(options: argparse.Namespace, texts: Sequence[str], result: Cla
 
 def _entities(options: argparse.Namespace) -> None:
     texts, types, template = _texts(options), _separated(options.types, "--types"), _template(options)
-    examples = evaluation.ENTITY_EXAMPLES
+    examples = uses.ENTITY_EXAMPLES
     if options.examples:
-        examples = tuple(evaluation.read_entity_examples(options.examples))
+        examples = tuple(uses.read_entity_examples(options.examples))
     if options.show_prompt:
         _print_prompts(
-            [evaluation.entity_prompt(text, type_, examples, template) for text in texts for type_ in types]
+            [uses.entity_prompt(text, type_, examples, template) for text in texts for type_ in types]
         )  # fmt: skip
         return
-    found = evaluation.entities(_model(options), texts, types, examples, template=template)
+    found = uses.entities(_model(options), texts, types, examples, template=template)
     if options.json:
         rows = [
             {"text": text, "entities": [asdict(entity) for entity in of_text]}
@@ -168,11 +147,11 @@ def _entities(options: argparse.Namespace) -> None:
 
 def _choose(options: argparse.Namespace) -> None:
     question, examples = text_of(options.question), _examples(options)
-    template = evaluation.COMPLETION if options.complete and options.template is None else _template(options)
+    template = uses.COMPLETION if options.complete and options.template is None else _template(options)
     if options.show_prompt:
         _print_prompts([template.prompt(question, examples)])
         return
-    result = evaluation.choose(
+    result = uses.choose(
         _model(options), question, options.choices, examples, template=template, normalisation=options.normalisation
     )
     probabilities = dict(zip(result.choices, result.probabilities.tolist(), strict=True))
@@ -188,7 +167,7 @@ def _answer(options: argparse.Namespace) -> None:
     if options.show_prompt:
         _print_prompts([template.prompt(question, examples)])
         return
-    text = evaluation.answer(
+    text = uses.answer(
         _model(options), question, examples, template=template, max_new_tokens=options.max_new_tokens,
         beams=options.beams,
     )  # fmt: skip
@@ -212,13 +191,7 @@ def _template(options: argparse.Namespace) -> Template:
     """The one of the file, if there is one, else that of the command."""
     if options.template is None:
         return options.default_template  # type: ignore[no-any-return]  # argparse knows no types
-    content = text_in(options.template)
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{options.template}: not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{options.template}: not a JSON object")
+    value = parse_object(text_in(options.template), options.template)
     try:
         return Template(**value)
     except TypeError as error:
@@ -245,8 +218,8 @@ def _separated(text: str, option: str) -> list[str]:
     return parts
 
 
-def _examples(options: argparse.Namespace) -> list[evaluation.Example]:
-    return evaluation.read_examples(options.examples) if options.examples else []
+def _examples(options: argparse.Namespace) -> list[uses.Example]:
+    return uses.read_examples(options.examples) if options.examples else []
 
 
 def _print_prompts(prompts: Sequence[str]) -> None:

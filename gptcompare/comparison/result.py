@@ -1,85 +1,17 @@
-"""What comes of a comparison, as data: the sides, how each model finds each text, and where the texts part."""
+"""A comparison as one object: the sides, how each model finds each text, where the texts part, and how it is shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from ..completion import Completion
 from ..config import GPTConfig
-from ..reading import Reading
-
-
-@dataclass(frozen=True)
-class Side:
-    """What one of the models wrote.
-
-    Attributes
-    ----------
-    name : str
-    config : GPTConfig
-    completion : Completion
-    seconds_to_first_token, tokens_per_second : float, optional
-        By the clock; the speed is that of the tokens after the first one. None where there is no such token.
-    """
-
-    name: str
-    config: GPTConfig
-    completion: Completion
-    seconds_to_first_token: float | None = None
-    tokens_per_second: float | None = None
-
-    @property
-    def text(self) -> str:
-        """What was written, without the prompt."""
-        return self.completion.text
-
-    @property
-    def mean_logprob(self) -> float | None:
-        """Of the tokens written, in nats; None if there is none."""
-        logprobs = self.completion.logprobs
-        return sum(logprobs) / len(logprobs) if logprobs else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, without those of the clock."""
-        return {
-            "name": self.name,
-            "config": self.config.to_dict(),
-            "n_params": self.config.n_params,
-            "text": self.text,
-            "ids": self.completion.ids,
-            "logprobs": self.completion.logprobs,
-            "mean_logprob": self.mean_logprob,
-            "finish_reason": self.completion.finish_reason,
-        }
-
-
-@dataclass(frozen=True)
-class Parting:
-    """Where the tokens of models that share a vocabulary stop being the same.
-
-    Attributes
-    ----------
-    position : int
-        Tokens that are the same in all texts before that.
-    tokens : tuple of bytes
-        Of each model: what the next one stands for; of an end of text, nothing.
-    margins : tuple of float
-        Of each model: by how many nats its log-probability of its own token is above that of the likeliest of the
-        others' tokens, other than its own; negative where the dice chose what the model finds less likely.
-    """
-
-    position: int
-    tokens: tuple[bytes, ...]
-    margins: tuple[float, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold; U+FFFD stands for a part of a character."""
-        return {
-            "position": self.position,
-            "tokens": [token.decode(errors="replace") for token in self.tokens],
-            "margins": list(self.margins),
-        }
+from ..display.page import document
+from .columns import rows
+from .html import sides_as_html, text_as_html
+from .reading import Reading
+from .sides import Parting, Side, describe
+from .summary import summary, text_summary
 
 
 @dataclass(frozen=True)
@@ -90,13 +22,13 @@ class Comparison:
     ----------
     prompt : str
     options : dict
-        Of the generation: max_new_tokens, temperature, top_k, top_p, seed, stop.
+        Of the generation: the fields of `GenerationOptions`, as plain values.
     sides : tuple of Side
         In the order of the models.
     share_vocabulary : bool
         Whether every id is the same token to all models.
     readings : tuple of Reading
-        Of each side's text, behind the prompt, by all models: of its tokens up to the last whole character. What a
+        Of each side's text, after the prompt, by all models: of its tokens up to the last whole character. What a
         stop string has cut off, and the token that it begins in, is not read.
     parting : Parting, optional
         None if no token of these differs, or the models do not share a vocabulary.
@@ -120,10 +52,25 @@ class Comparison:
             "parting": None if self.parting is None else self.parting.to_dict(),
         }
 
-    def _repr_html_(self) -> str:
-        from ..pages import fragment
+    def summary(self, n_cells: int = 100) -> str:
+        """What the texts and the readings say about the models: numbers, and sentences of at most `n_cells` cells."""
+        return summary(self.sides, self.readings, self.parting, self.share_vocabulary, n_cells)
 
-        return fragment(self)
+    def to_text(self, n_cells: int = 100) -> str:
+        """The texts in columns that are `n_cells` wide together, and the summary below them."""
+        headers = [(side.name, describe(side.config)) for side in self.sides]
+        texts = rows(headers, [self.prompt + side.text for side in self.sides], n_cells)
+        return "\n".join([*texts, "", self.summary(n_cells)])
+
+    def to_html(self, title: str | None = None) -> str:
+        """A whole HTML document that loads nothing from elsewhere; its title is the prompt if not given."""
+        return document(self.prompt if title is None else title, self._repr_html_())
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return sides_as_html(self.prompt, self.sides, self.readings, self.summary())
 
 
 @dataclass(frozen=True)
@@ -151,7 +98,16 @@ class TextComparison:
             **self.reading.to_dict(),
         }
 
-    def _repr_html_(self) -> str:
-        from ..pages import fragment
+    def to_text(self, n_cells: int = 100) -> str:
+        """What the reading says about the models: numbers, and sentences of at most `n_cells` cells."""
+        return text_summary(self.names, self.reading, n_cells)
 
-        return fragment(self)
+    def to_html(self, title: str = "A text, read by several models") -> str:
+        """A whole HTML document that loads nothing from elsewhere."""
+        return document(title, self._repr_html_())
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return text_as_html(self.names, self.configs, self.reading, self.to_text())

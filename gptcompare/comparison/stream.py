@@ -6,15 +6,14 @@ import codecs
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
-from ..completion import Completion
-from ..generation import LanguageModel
-from ..ops import log_softmax
-from ..reading import Reading, read, share_vocabulary
-from .result import Comparison, Parting, Side
-
-DEFAULTS = {"max_new_tokens": 40, "temperature": 0.0, "top_k": None, "top_p": None, "stop": ()}
+from ..generation import GenerationOptions, LanguageModel
+from ..generation.completion import Completion
+from ..model.ops import log_softmax
+from .reading import Reading, read, share_vocabulary
+from .result import Comparison
+from .sides import Parting, Side
 
 
 class ComparisonStream:
@@ -22,9 +21,10 @@ class ComparisonStream:
 
     Parameters
     ----------
-    prompt, **options
-        As `compare` takes them.
+    prompt : str
     models : dict of name -> LanguageModel
+    options : GenerationOptions, optional
+        If tokens are drawn at random and there is no seed, one is chosen.
 
     Attributes
     ----------
@@ -33,15 +33,14 @@ class ComparisonStream:
     """
 
     def __init__(
-        self, prompt: str, models: Mapping[str, LanguageModel], *, seed: int | None = None, **options: Any
+        self, prompt: str, models: Mapping[str, LanguageModel], options: GenerationOptions | None = None
     ) -> None:
         self.models = dict(models)
         self.prompt = prompt
-        self.options = {**DEFAULTS, **options}
-        if seed is None and self.options["temperature"] != 0:
-            seed = secrets.randbelow(2**32)
-        self.options["seed"] = seed
-        self._streams = [lm.stream(prompt, **self.options) for lm in self.models.values()]
+        self.options = options or GenerationOptions()
+        if self.options.seed is None and self.options.temperature != 0:
+            self.options = replace(self.options, seed=secrets.randbelow(2**32))
+        self._streams = [lm.stream(prompt, **self.options.to_dict()) for lm in self.models.values()]
         self._clocks = [_Clock() for _ in self._streams]
         self.writing = list(range(len(self._streams)))
         self._pieces = self._in_turn()
@@ -79,18 +78,13 @@ class ComparisonStream:
         readings = tuple(self._reading(lms, number, ids, shared) for number, ids in enumerate(written))
         ended = [side.completion.finish_reason == "end_of_text" for side in sides]
         parting = _parting(lms, self.prompt, written, ended) if shared else None
-        options = {**self.options, "stop": _listed(self.options["stop"])}
-        return Comparison(self.prompt, options, sides, shared, readings, parting)
+        return Comparison(self.prompt, self.options.to_dict(), sides, shared, readings, parting)
 
     def _reading(self, lms: Sequence[LanguageModel], number: int, ids: list[int], shared: bool) -> Reading:
         """How all models find what one of them wrote: its tokens, or, with another vocabulary, the same text."""
         text = lms[number].tokenizer.decode(ids)
         by_model = [ids if shared or n == number else lm.tokenizer.encode(text) for n, lm in enumerate(lms)]
         return read(lms, text, [lm.prompt_ids(self.prompt) for lm in lms], by_model)
-
-
-def _listed(stop: str | Sequence[str] | None) -> list[str]:
-    return [stop] if isinstance(stop, str) else list(stop or ())
 
 
 def whole_tokens(lm: LanguageModel, completion: Completion) -> list[int]:

@@ -1,44 +1,57 @@
-"""What a language model can be used for, without training it or with a small classifier on top, and how good it is.
+"""How good a language model is: published tasks, and tasks of one's own, measured and with an interval.
 
-`likelihood` says how probable a continuation is, and everything that chooses stands on it: `multiple_choice` (which of
-several answers) and `classification` (which of several labels). `answers` and `entities` let the model write, the first
-by `beam` search. `features` hands on what the model makes of a text. `templates` and `examples` hold the prompts, as
-data.
+`run` measures a model at a task (`evaluate`). `tasks/` says what the items of a task are, how a model is asked, and how
+its answers are scored. `workers` shares the items out, `kept_rows` keeps what was found, `metrics` aggregates it with
+95% intervals, and `result` prints it beside the published numbers, with its `provenance`.
 
-`evaluate` measures a model at a task. `published_tasks` lists those that are published: `data_files` has where their
-files are, `task_files` reads those into `items`, `tasks` makes them what a model gets, and `protocols` says how that is
-scored. `workers` shares the items out, `kept_rows` keeps what was found of them, `metrics` computes numbers with their
-intervals of it, and `result` prints them, beside the published ones, with their `provenance`.
+What a model can be used for is in `gptcompare.uses`, whose names are names of this package, too.
 """
 
-from .answers import answer, exact_match, f1
-from .beam import WIDTH, beam_search
-from .classification import Classification, classification_prompts, classify, sentiment
-from .data_files import Content, TaskData
-from .entities import Entity, entities, entity_prompt
-from .evaluate import evaluate
-from .examples import ENTITY_EXAMPLES, SENTIMENT_EXAMPLES, read_entity_examples, read_examples
-from .features import TokenFeatures, features, token_features
-from .items import Document, Item
-from .likelihood import LogLikelihood, encode_pair, log_likelihoods
-from .metrics import Metric
-from .multiple_choice import NORMALISATIONS, Choice, choose
-from .protocols import Choosing, LastWord, Protocol, Writing
-from .published_tasks import TASKS, task_named
-from .result import Evaluation
-from .sklearn_features import Features
-from .tasks import Questions, Settings, Task, Texts, WrittenQuestions
-from .templates import (
+from ..uses import (
     CLASSIFICATION,
     COMPLETION,
     ENTITIES,
+    ENTITY_EXAMPLES,
+    NORMALISATIONS,
     QUESTION,
     SENTIMENT,
+    SENTIMENT_EXAMPLES,
     SENTIMENT_WORDS,
+    WIDTH,
+    Choice,
+    Classification,
+    Entity,
     Example,
+    Features,
+    LogLikelihood,
     Query,
     Template,
+    TokenFeatures,
+    answer,
+    beam_search,
+    choose,
+    classification_prompts,
+    classify,
+    encode_pair,
+    entities,
+    entity_prompt,
+    exact_match,
+    f1,
+    features,
+    log_likelihoods,
+    read_entity_examples,
+    read_examples,
+    sentiment,
+    token_features,
 )
+from .metrics import Metric
+from .result import Evaluation
+from .run import evaluate
+from .tasks.data_files import Content, TaskData
+from .tasks.items import Document, Item
+from .tasks.protocols import Choosing, LastWord, Protocol, Writing
+from .tasks.published import TASKS, task_named
+from .tasks.task import Questions, Settings, Task, Texts, WrittenQuestions
 
 __all__ = [
     "CLASSIFICATION",

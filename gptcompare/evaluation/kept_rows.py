@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from ..atomic_files import written_together
-from ..checkpoints.lock import locked
-from .protocols import Row
+from ..files.atomic_files import written_together
+from ..files.lock import locked
+from .tasks.protocols import Row
 
 ROWS, RESULT = "items.jsonl", "result.json"
 

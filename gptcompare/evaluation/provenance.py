@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..checkpoints import locate
-from ..checkpoints.cache import Record
+from ..checkpoints.download.cache import Record
 from ..generation import LanguageModel
 from ..parameters import digest_of
-from .data_files import Content
+from ..version import __version__
+from .tasks.data_files import Content
 
 
 def of_library() -> dict[str, Any]:

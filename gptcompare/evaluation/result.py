@@ -9,8 +9,8 @@ from typing import Any
 from ..presets import Result, canonical_name, published
 from ..presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
 from .metrics import Metric
-from .protocols import Row
-from .tasks import Settings, Task
+from .tasks.protocols import Row
+from .tasks.task import Settings, Task
 
 DASH = "–"
 BESIDE = ("gpt2", "gpt3-small")  # beside a model of which nothing is published

@@ -18,10 +18,10 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 from ..generation import LanguageModel, load
-from ..threads import alone, in_parallel
+from ..model.threads import in_parallel, single_threaded
 from . import provenance
-from .items import Item
-from .protocols import Ids, Protocol, Row
+from .tasks.items import Item
+from .tasks.protocols import Ids, Protocol, Row
 
 ITEMS = 8  # that are scored together: what a kill, or a worker's death, can cost
 
@@ -159,7 +159,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def _rows(lm: LanguageModel, protocol: Protocol, items: Sequence[Any]) -> list[Row]:
-    with alone():
+    with single_threaded():
         return protocol.rows(lm, items)
 
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from typing import Any
 
+from ..callable_module import CallableModule
 from . import cerebras_gpt, gpt2, gpt3, gpt_neo, nano, opt
 from .record import DataSource, Published, Result, Training
 
-__all__ = ["DataSource", "Published", "Result", "Training", "canonical_name", "hyperparameters", "presets", "published"]
+__all__ = [
+    "EMBEDDED_PAIR",
+    "DataSource",
+    "Published",
+    "Result",
+    "Training",
+    "canonical_name",
+    "hyperparameters",
+    "presets",
+    "published",
+]
 
 MODELS = gpt2.MODELS | gpt3.MODELS | nano.MODELS | gpt_neo.MODELS | cerebras_gpt.MODELS | opt.MODELS
 ALIASES = gpt2.ALIASES | gpt3.ALIASES
+EMBEDDED_PAIR = tuple(name for name, model in MODELS.items() if model.embedded)  # their weights are in the package
 SPELLINGS = {name.lower(): name for name in (*MODELS, *ALIASES)}
 
 
@@ -58,3 +71,6 @@ def published(name: str) -> Published:
         If the name is not a string, or unknown; the message gives the nearest names.
     """
     return MODELS[canonical_name(name)]
+
+
+sys.modules[__name__].__class__ = CallableModule  # gptcompare.presets() is presets.presets()

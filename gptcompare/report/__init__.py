@@ -1,93 +1,15 @@
-"""The four questions about published models, answered in one document: structure, training data, performance, uses.
+"""What is published about GPT-2, GPT-3 and their relatives, side by side, with sources.
 
-Every number is computed from a configuration or quoted from `presets` with its source. A module answers each question
-with blocks of a document, and `document.py` writes them.
+`table` puts the numbers of several models beside each other (`gptcompare.table`). `document` answers four questions in
+one report (`report`), a module each: `structure`, `training_data`, `performance` and `applications`; `blocks` writes it
+as Markdown and as HTML.
 """
 
-from __future__ import annotations
+import sys
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from .. import pages
-from ..config import GPTConfig
-from ..presets import published
-from ..table import NOT_PUBLISHED, table
-from . import document
-from .applications import applications
-from .document import Block, Heading, Items, Sources, merged, together
-from .performance import performance
-from .structure import Model, structure
-from .training_data import training_data
+from ..callable_module import CallableModule
+from .document import Report, report
 
 __all__ = ["Report", "report"]
 
-GPT2_AND_GPT3 = ("gpt2-xl", "gpt3-175b")
-
-
-@dataclass(frozen=True)
-class Report:
-    """Structure, training data, performance and applications of models, in the order of their names.
-
-    Attributes
-    ----------
-    names : tuple of str
-        As `gptcompare.presets()` has them.
-    """
-
-    names: tuple[str, ...]
-
-    def to_markdown(self) -> str:
-        """The whole report; the pictures are made of characters."""
-        return "\n\n".join(document.to_markdown(block) for block in self._blocks()) + "\n"
-
-    def to_html(self) -> str:
-        """A whole page, without scripts, that loads nothing."""
-        return pages.document(together(self.names), self._repr_html_())
-
-    def _repr_html_(self) -> str:
-        body = "\n".join(document.to_html(block) for block in self._blocks())
-        return f'<div class="gptcompare report">\n<style>\n{pages.STYLE}{document.STYLE}</style>\n{body}\n</div>'
-
-    def _blocks(self) -> list[Block]:
-        models = [Model(name, GPTConfig.preset(name), published(name)) for name in self.names]
-        sources = Sources()
-        return [
-            Heading(1, together(self.names)),
-            f"Numbers in brackets are the sources, listed at the end; {NOT_PUBLISHED} is what they do not say. What "
-            "has no source is computed from the configurations.",
-            *structure(models, sources),
-            *training_data(models, sources),
-            *performance(models, sources),
-            *applications(models),
-            *_notes(models),
-            Heading(2, "Sources"),
-            Items(sources.texts, numbered=True),
-        ]
-
-
-def _notes(models: Sequence[Model]) -> list[Block]:
-    notes = merged((model.name, note) for model in models for note in model.published.notes)
-    return [Heading(2, "Notes on the sources"), Items(notes)] if notes else []
-
-
-def report(names: Sequence[str] = GPT2_AND_GPT3) -> Report:
-    """What GPT-2 and GPT-3, or other published models, are, learned from, achieve and can be used for.
-
-    Parameters
-    ----------
-    names : sequence of str
-        As `gptcompare.presets()` has them, or aliases; repetitions count once.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    TypeError
-        If a single string is given.
-    ValueError
-        If a name is unknown; the message gives the nearest names. If there are none.
-    """
-    return Report(table(names).names)
+sys.modules[__name__].__class__ = CallableModule  # gptcompare.report(...) is report.report(...)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..checkpoints.catalogue import nearest_in_size
-from ..comparison import EMBEDDED_PAIR
+from ..checkpoints.layouts import GPT2_SIZE
 from ..config import GPTConfig
-from ..presets import Published, published
+from ..display.units import in_bytes
+from ..presets import EMBEDDED_PAIR, Published, published
 from ..presets.record import SHOTS
-from ..table import FLOAT32
-from ..units import in_bytes
-from ..vocabulary import GPT2_SIZE
-from .document import Block, Grid, Heading, together
+from .blocks import Block, Grid, Heading, together
 from .structure import Model
+from .table import FLOAT32
 
 TRAINED_ARRAYS = 4  # of each parameter's shape: itself, its gradient and AdamW's two moments
 PROMPT = '"Once upon a time"'

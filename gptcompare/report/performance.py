@@ -16,9 +16,9 @@ from ..presets.record import (
     SHOTS,
     ZERO_SHOT,
 )
-from ..table import NOT_PUBLISHED
-from .document import Block, Grid, Heading, Sources, merged
+from .blocks import Block, Grid, Heading, Sources, merged
 from .structure import Model
+from .table import NOT_PUBLISHED
 
 LOWER_IS_BETTER = {PERPLEXITY, HARNESS_PERPLEXITY, LOSS, BITS_PER_BYTE, BITS_PER_CHARACTER}
 MANY = 60  # results of a model; of more, its zero-shot ones are shown

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
 
-from ..config import PATTERNS, GPTConfig
-from ..patterns import Pattern
+from ..config import GPTConfig
+from ..display.units import in_bytes, in_letters, scaled, three_digits
+from ..patterns import PATTERNS, Pattern
 from ..presets import Published
-from ..table import FLOAT32
-from ..units import in_bytes, in_letters, scaled, three_digits
-from .document import POSITIONS, Block, Grid, Heading, Items, Picture, Sources, merged, together
+from .blocks import POSITIONS, Block, Grid, Heading, Items, Picture, Sources, merged, together
+from .table import FLOAT32
 
-FIELDS = {
+# What a field of the configuration is called; one that is not here, by its name.
+LABELS = {
     "n_layer": "layers",
     "n_head": "heads of a layer",
     "d_model": "width of the residual stream",
@@ -26,16 +27,10 @@ FIELDS = {
     "stride": "stride of strided and fixed layers",
     "summary_width": "summary of a block in fixed layers",
     "summary_variants": "different summaries in fixed layers",
-    "activation": "activation",
     "layer_norm_eps": "epsilon of the layer norms",
     "tied_embeddings": "output matrix is the token embedding",
 }
-DEFINITIONS = {
-    "dense": "a query sees every position up to its own",
-    "banded": "a query sees the latest positions, its own among them",
-    "strided": "a query sees every stride-th position, backwards from its own",
-    "fixed": "a query sees its own block, and the summary of each block before it",
-}
+FIELDS = {field.name: LABELS.get(field.name, field.name.replace("_", " ")) for field in fields(GPTConfig)}
 CONSEQUENCES: dict[str, tuple[Callable[[GPTConfig], int], Callable[[int], str]]] = {
     "parameters": (lambda config: config.n_params, in_letters),
     "FLOPs a token, full context": (lambda config: config.flops_per_token(config.n_ctx), lambda n: scaled(n, " kMGT")),
@@ -133,9 +128,8 @@ def _saved_by_patterns(models: Sequence[Model]) -> list[Block]:
 
 
 def _saved(config: GPTConfig) -> str:
-    dense = replace(
-        config, attention=("dense",), band_width=None, stride=None, summary_width=None, summary_variants=None
-    )
+    no_sizes: dict[str, Any] = {field.name: None for kind in PATTERNS.values() for field in kind.parameters()}
+    dense = replace(config, attention=("dense",), **no_sizes)
     flops, all_flops = (c.flops_per_token(c.n_ctx) for c in (config, dense))
     cache, all_cache = (c.kv_cache_bytes(c.n_ctx) for c in (config, dense))
     return (
@@ -144,38 +138,26 @@ def _saved(config: GPTConfig) -> str:
     )
 
 
-def reduced(config: GPTConfig) -> dict[str, int]:
-    """The sizes of a configuration's patterns as drawn: to `POSITIONS` as the true ones are to the context."""
-    variants = config.summary_variants or 1
-
-    def shrunk(n: int | None, least: int) -> int:
-        return max(least, round((n or 0) * POSITIONS / config.n_ctx))
-
-    stride = shrunk(config.stride, max(2, variants))
-    return {
-        "band_width": shrunk(config.band_width, 2),
-        "stride": stride,
-        "summary_width": min(shrunk(config.summary_width, 1), stride // variants),
-        "summary_variants": variants,
-    }
-
-
 def pictures(models: Sequence[Model]) -> list[Picture]:
-    """One for each pattern that looks different, with the layers that have it."""
+    """One for each pattern that looks different, with the layers that have it.
+
+    The sizes of a pattern are to the `POSITIONS` of the picture as the true ones are to the context.
+    """
     where: dict[tuple[str, Pattern], list[str]] = {}
     for name, config, _ in models:
-        drawn = reduced(config)
         kinds = [config.attention[layer % len(config.attention)] for layer in range(config.n_layer)]
         for kind in dict.fromkeys(kinds):
-            pattern, fields = PATTERNS[kind]
+            pattern = config.pattern_of(kinds.index(kind))
+            drawn = pattern.shrunk(POSITIONS / config.n_ctx)
             sizes = [
-                f", `{field}` {getattr(config, field)} of {config.n_ctx} drawn as {drawn[field]} of {POSITIONS}"
-                for field in fields
-                if field != "summary_variants"
+                f", `{field.name}` {getattr(pattern, field.name)} of {config.n_ctx} drawn as "
+                f"{getattr(drawn, field.name)} of {POSITIONS}"
+                for field in pattern.parameters()
+                if getattr(pattern, field.name) != getattr(drawn, field.name)
             ]
             layers = f"{name}, {kinds.count(kind)} of {config.n_layer} layers{''.join(sizes)}"
-            where.setdefault((kind, pattern(*(drawn[field] for field in fields))), []).append(layers)
+            where.setdefault((kind, drawn), []).append(layers)
     return [
-        Picture(pattern, f"{kind}: {DEFINITIONS[kind]}. {'; '.join(layers)}.")
+        Picture(pattern, f"{kind}: a query sees {pattern.in_words}. {'; '.join(layers)}.")
         for (kind, pattern), layers in where.items()
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..config import GPTConfig
+from ..display.units import three_digits
 from ..presets import DataSource, Published
-from ..table import CELLS, NOT_PUBLISHED, count, number
-from ..units import three_digits
-from .document import Block, Grid, Heading, Items, Sources, merged
+from .blocks import Block, Grid, Heading, Items, Sources, merged
 from .structure import Model
+from .table import CELLS, NOT_PUBLISHED, count, number
 
 
 def _betas(model: Published) -> str:

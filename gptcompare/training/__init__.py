@@ -1,12 +1,12 @@
 """How a model learns.
 
-`gradients` goes through the forward pass backwards, with the ops of `ops`, `attention` and `block`; `optimizer` takes a
-step down the gradient, as `recipe` says; `data` cuts batches from texts, and `loop` does this over and over, keeping
-in its folder (`run_folder`) what a stop must not cost.
+`backward/` computes the exact gradient of every parameter. Read `loop` first (`train`): `recipe` holds its numbers,
+`data` cuts batches from texts, `optimizer` takes a step down the gradient, and `run_folder` keeps what a stop must not
+cost.
 """
 
+from .backward.gradients import loss_and_grads
 from .data import Batches, tokenize_files
-from .gradients import loss_and_grads
 from .loop import DivergedError, train
 from .optimizer import AdamW
 from .recipe import Recipe

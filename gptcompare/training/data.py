@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..atomic_files import written_together
+from ..arrays import Ids, Integers
+from ..files import texts
+from ..files.atomic_files import written_together
 from ..tokenizer import Tokenizer
-
-Tokens = npt.NDArray[np.integer[Any]]
-Ids = npt.NDArray[np.intp]
 
 BLOCK = 1 << 20  # characters that are tokenized, or tokens that are hashed, together
 BLOCK_END = re.compile(r"(?<=\S)\s")
@@ -25,10 +23,7 @@ BLOCK_END = re.compile(r"(?<=\S)\s")
 
 def read_text(path: str | os.PathLike[str]) -> str:
     """A text file. ValueError if it is not UTF-8 or has no text, FileNotFoundError if there is none."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{os.fspath(path)}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    text = texts.read_text(path)
     if not text.strip():
         raise ValueError(f"{os.fspath(path)}: there is no text in it")
     return text
@@ -36,7 +31,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 def tokenize_files(
     paths: Sequence[str | os.PathLike[str]], tokenizer: Tokenizer, target: str | os.PathLike[str]
-) -> Tokens:
+) -> Integers:
     """The tokens of all texts, an end-of-text token behind each, memory-mapped from a file that is made once.
 
     `target` is a `.npy` file of uint16, or of uint32 for a larger vocabulary; beside it, `.json` says which texts and
@@ -69,17 +64,17 @@ def tokenize_files(
     return made
 
 
-def _read_tokens(path: Path, made_from: dict[str, Any]) -> Tokens | None:
+def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:
     """The tokens of a file; None if it is not there, was made from something else, or is not what was written."""
     try:
-        note = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        tokens: Tokens = np.load(path, mmap_mode="r")
+        note = texts.parse_json(path.with_suffix(".json").read_bytes(), str(path))
+        tokens: Integers = np.load(path, mmap_mode="r")
         return tokens if note == {**made_from, "tokens": digest_of_tokens(tokens)} else None
     except (OSError, ValueError, EOFError):
         return None
 
 
-def _tokens_of(text: str, tokenizer: Tokenizer) -> Iterator[Tokens]:
+def _tokens_of(text: str, tokenizer: Tokenizer) -> Iterator[Integers]:
     """In blocks, since a list of ids takes twenty times the memory of an array.
 
     A block ends between a character and white space, where one of the tokenizer's pieces ends too.
@@ -94,7 +89,7 @@ def _tokens_of(text: str, tokenizer: Tokenizer) -> Iterator[Tokens]:
     yield np.array([tokenizer.eot_id], dtype)
 
 
-def digest_of_tokens(tokens: Tokens) -> str:
+def digest_of_tokens(tokens: Integers) -> str:
     """SHA-256 of the tokens, the same for every dtype."""
     hasher = hashlib.sha256()
     for start in range(0, len(tokens), BLOCK):
@@ -112,7 +107,7 @@ def _digest_of_vocabulary(tokenizer: Tokenizer) -> str:
     return _digest(json.dumps(parts))
 
 
-def check_row(name: str, tokens: Tokens) -> None:
+def check_row(name: str, tokens: Integers) -> None:
     """ValueError if they are not one row of integers."""
     kind = getattr(tokens, "dtype", type(tokens).__name__)
     if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer):
@@ -143,7 +138,7 @@ class Batches:
         If the tokens are not one row of integers, or fewer than twice the context.
     """
 
-    def __init__(self, tokens: Tokens, batch: int, context: int, seed: int) -> None:
+    def __init__(self, tokens: Integers, batch: int, context: int, seed: int) -> None:
         check_row("tokens", tokens)
         if len(tokens) < 2 * context:
             raise ValueError(f"{len(tokens)} tokens are too few: sequences of {context} need at least {2 * context}")
@@ -156,7 +151,7 @@ class Batches:
         self._starts: Ids = np.empty(0, np.intp)
 
     def __getitem__(self, step: int) -> tuple[Ids, Ids]:
-        """Tokens and, for each, the one that follows: (B, T) and (B, T)."""
+        """Integers and, for each, the one that follows: (B, T) and (B, T)."""
         numbers = range(step * self.batch, (step + 1) * self.batch)
         sequences = np.stack([self._sequence(*divmod(number, self.sequences_per_epoch)) for number in numbers])
         return sequences[:, :-1], sequences[:, 1:]

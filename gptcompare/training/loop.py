@@ -14,14 +14,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..arrays import Ids, Integers
+from ..checks import integer
+from ..display.progress import Bar, progress_bar
 from ..generation import LanguageModel
 from ..model import GPT
-from ..ops import cross_entropy
-from ..progress import Bar, progress_bar
-from ..threads import products_on_one_thread
+from ..model.ops import cross_entropy
+from ..model.threads import products_on_one_thread
 from ..tokenizer import Tokenizer
-from .data import Batches, Ids, Tokens, check_row
-from .gradients import Parameters, loss_and_grads
+from .backward.gradients import Parameters, loss_and_grads
+from .data import Batches, check_row
 from .optimizer import AdamW, clip_, global_norm
 from .recipe import Recipe
 from .run_folder import Metrics, RunFolder
@@ -35,10 +37,10 @@ class DivergedError(ArithmeticError):
 
 def train(
     model: GPT,
-    tokens: Tokens,
+    tokens: Integers,
     recipe: Recipe,
     *,
-    validation: Tokens | None = None,
+    validation: Integers | None = None,
     out: str | os.PathLike[str] | None = None,
     tokenizer: Tokenizer | None = None,
     validate_every: int = 250,
@@ -176,7 +178,7 @@ def accumulated(
     return loss / n, total
 
 
-def validation_loss(model: GPT, tokens: Tokens, recipe: Recipe) -> float:
+def validation_loss(model: GPT, tokens: Integers, recipe: Recipe) -> float:
     """Mean loss, nats per token, of sequences that are spread evenly over the tokens."""
     context = recipe.context
     n = min(VALIDATION_SEQUENCES, (len(tokens) - 1) // context)
@@ -188,7 +190,7 @@ def validation_loss(model: GPT, tokens: Tokens, recipe: Recipe) -> float:
     return sum(losses) / len(losses)
 
 
-def _check(model: GPT, tokens: Tokens, validation: Tokens | None, recipe: Recipe) -> None:
+def _check(model: GPT, tokens: Integers, validation: Integers | None, recipe: Recipe) -> None:
     if recipe.context > model.config.n_ctx:
         raise ValueError(f"sequences of {recipe.context} tokens are longer than the model's {model.config.n_ctx}")
     for name, row in (("tokens", tokens), ("validation", validation)):
@@ -204,8 +206,7 @@ def _check(model: GPT, tokens: Tokens, validation: Tokens | None, recipe: Recipe
 
 def _check_intervals(recipe: Recipe, **numbers: int) -> None:
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{name} must be an integer from 1, got {number!r}")
+        integer(name, number, at_least=1)
     if numbers["threads"] > recipe.accumulation:
         raise ValueError(
             f"{numbers['threads']} threads need as many parts of a batch, and accumulation is {recipe.accumulation}"

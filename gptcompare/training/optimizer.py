@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Array
 from .recipe import Recipe
-
-Array = npt.NDArray[np.floating[Any]]
 
 BLOCK = 1 << 15  # numbers that are updated together: five arrays of them fit into a core's cache
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
 from typing import Any
 
+from ..checks import integer, number
 from ..presets import published
 
 
@@ -69,12 +69,7 @@ class Recipe:
             "accumulation": 1,
             "seed": 0,
         }.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral):
-                raise TypeError(f"{name} must be an integer, got {value!r}")
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}, got {value}")
-            object.__setattr__(self, name, int(value))  # NumPy's are not JSON's
+            object.__setattr__(self, name, integer(name, getattr(self, name), at_least=least))
         for name in ("learning_rate", "final_learning_rate", "eps", "weight_decay", "gradient_clip", "dropout"):
             self._check_number(name, getattr(self, name))
             object.__setattr__(self, name, float(getattr(self, name)))
@@ -89,9 +84,7 @@ class Recipe:
 
     @staticmethod
     def _check_number(name: str, value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise TypeError(f"{name} must be a number, got {value!r}")
-        if not 0 <= float(value) < math.inf:
+        if not 0 <= number(name, value) < math.inf:
             raise ValueError(f"{name} must be finite and not negative, got {value}")
 
     @classmethod

@@ -22,14 +22,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..atomic_files import written_together
+from ..arrays import Integers
 from ..checkpoints import CheckpointError
-from ..checkpoints.lock import locked
-from ..checkpoints.safetensors import read_safetensors, write_safetensors
+from ..checkpoints.formats.safetensors import read_safetensors, write_safetensors
+from ..files.atomic_files import written_together
+from ..files.lock import locked
+from ..files.texts import parse_json
 from ..model import GPT
 from ..parameters import digest_of
 from ..tokenizer import Tokenizer
-from .data import Tokens, digest_of_tokens
+from .data import digest_of_tokens
 from .optimizer import AdamW
 from .recipe import Recipe
 
@@ -127,8 +129,8 @@ class RunFolder:
         folder: str | os.PathLike[str],
         model: GPT,
         recipe: Recipe,
-        tokens: Tokens,
-        validation: Tokens | None = None,
+        tokens: Integers,
+        validation: Integers | None = None,
     ) -> None:
         self.folder = Path(folder)
         refuse_foreign(self.folder)
@@ -210,7 +212,7 @@ def _csv_line(values: Any) -> bytes:
 def _check_same_run(path: Path, identity: dict[str, Any]) -> None:
     there = None
     with contextlib.suppress(ValueError):
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = parse_json(path.read_bytes(), str(path))
     if not isinstance(there, dict) or there.keys() != identity.keys():
         raise ValueError(f"{path}: damaged; give another folder")
     different = [

@@ -5,15 +5,15 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from conftest import STORY_FOLDER
+from support.hub import COMMIT
+from support.places import STORY_FOLDER
+from support.published_gpt2 import NAME, STORY, contents, on_this_machine
 
 import gptcompare as gc
-from gptcompare.checkpoints import cache, locate
-from gptcompare.checkpoints.publishers import HuggingFace
+from gptcompare.checkpoints import locate
+from gptcompare.checkpoints.download import cache
+from gptcompare.checkpoints.download.publishers import HuggingFace
 from gptcompare.presets import published
-
-from .hub import COMMIT
-from .published import NAME, STORY, contents, on_this_machine
 
 REPOSITORIES = {name: published(name).repository for name in gc.presets() if published(name).repository}
 CACHE_VARIABLES = ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")

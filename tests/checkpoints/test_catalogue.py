@@ -1,12 +1,11 @@
 import json
 
 import pytest
+from support.published_gpt2 import NAME, TENSORFLOW, on_this_machine
 
 import gptcompare as gc
-from gptcompare.checkpoints import cache
-from gptcompare.checkpoints.publishers import HuggingFace
-
-from .published import NAME, TENSORFLOW, on_this_machine
+from gptcompare.checkpoints.download import cache
+from gptcompare.checkpoints.download.publishers import HuggingFace
 
 
 class TestNames:

@@ -3,11 +3,11 @@ import re
 
 import numpy as np
 import pytest
-from conftest import ALICE, WEIGHTS
+from support.places import ALICE, WEIGHTS
 
 import gptcompare as gc
 from gptcompare.checkpoints import embedded, locate, remove
-from gptcompare.checkpoints.safetensors import read_safetensors
+from gptcompare.checkpoints.formats.safetensors import read_safetensors
 from gptcompare.presets import nano
 
 NAMES = list(nano.MODELS)

@@ -5,19 +5,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import gptcompare as gc
-from gptcompare.checkpoints import CheckpointError, folder, read_checkpoint, write_checkpoint
-from gptcompare.checkpoints.names import gpt2
-from gptcompare.checkpoints.safetensors import write_safetensors
-
-from .forge import (
+from support.forge import (
     GPT_NEO_FIELDS,
     OPT_FIELDS,
     assert_same_arrays,
@@ -27,8 +20,13 @@ from .forge import (
     random_parameters,
     small_config,
 )
+from support.places import DATA
 
-DATA = Path(__file__).parents[1] / "data"
+import gptcompare as gc
+from gptcompare.checkpoints import CheckpointError, folder, read_checkpoint, write_checkpoint
+from gptcompare.checkpoints.families import gpt2
+from gptcompare.checkpoints.formats.safetensors import write_safetensors
+
 CONFIG = small_config()
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-10}  # of the largest logit
 LOST = OSError(errno.ENOSPC, "No space left on device")

@@ -4,12 +4,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import STORY_FOLDER
+from support.command import start
+from support.places import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import EXAMPLES, _parser, main
-
-from .command import start
 
 STORY = ["--model", str(STORY_FOLDER)]
 

@@ -15,11 +15,13 @@ from unittest.mock import Mock
 
 import pyte
 import pytest
-from conftest import STORY_FOLDER
+from support.places import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import main
-from gptcompare.side_by_side import describe, rows, speeds, summary, text_summary
+from gptcompare.comparison.columns import rows
+from gptcompare.comparison.sides import describe
+from gptcompare.comparison.summary import speeds
 
 HEADERS = [(name, describe(gc.GPTConfig.preset(name))) for name in ("nano-gpt2", "nano-gpt3")]
 PROMPT = "Once upon a time"
@@ -28,7 +30,7 @@ PROMPT = "Once upon a time"
 def expected_rows(prompt, width, **options):
     comparison = gc.compare(prompt, **options)
     columns = rows(HEADERS, [prompt + side.text for side in comparison.sides], width)
-    return [*columns, "", *summary(comparison, width).splitlines()]
+    return [*columns, "", *comparison.summary(width).splitlines()]
 
 
 class Terminal:
@@ -134,7 +136,7 @@ class TestPiped:
             f"{name}: {text}\n\n{PROMPT}{side.text}\n"
             for (name, text), side in zip(HEADERS, comparison.sides, strict=True)
         ]
-        assert out == "\n".join(texts) + "\n" + summary(comparison) + "\n"
+        assert out == "\n".join(texts) + "\n" + comparison.summary() + "\n"
         assert err.split()[:2] == ["nano-gpt2", "nano-gpt3"]
 
     @pytest.mark.parametrize("width", [60, 130])
@@ -201,7 +203,7 @@ class TestJson:
 def test_a_text_is_read_by_all_models(tmp_path, capsys):
     (tmp_path / "text").write_text("The king had three daughters.", encoding="utf-8")
     assert main(["compare", "--text", str(tmp_path / "text"), "--models", f"nano-gpt2,{STORY_FOLDER}"]) == 0
-    expected = text_summary(gc.compare_text("The king had three daughters.", ["nano-gpt2", STORY_FOLDER]))
+    expected = gc.compare_text("The king had three daughters.", ["nano-gpt2", STORY_FOLDER]).to_text()
     assert capsys.readouterr().out == expected + "\n"
 
 

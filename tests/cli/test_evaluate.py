@@ -6,12 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from conftest import STORY_FOLDER
+from support.command import start
+from support.places import STORY_FOLDER
 
 from gptcompare import evaluation
 from gptcompare.cli import main
-
-from .command import start
 
 STORY = ["--model", str(STORY_FOLDER)]
 WORDS = ["king", "queen", "castle", "forest", "daughter", "brother", "garden"]

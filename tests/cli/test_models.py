@@ -1,12 +1,12 @@
 import json
 from pathlib import Path
 
-from checkpoints.hub import Hub, Repository
-from conftest import STORY_FOLDER
+from support.hub import Hub, Repository
+from support.places import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import main
-from gptcompare.units import in_bytes, in_letters
+from gptcompare.display.units import in_bytes, in_letters
 
 STORY = ["--model", str(STORY_FOLDER)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ALICE, STORY_FOLDER
+from support.places import ALICE, STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import main

@@ -4,7 +4,7 @@ import sys
 from dataclasses import asdict
 
 import pytest
-from conftest import STORY_FOLDER
+from support.places import STORY_FOLDER
 
 from gptcompare import evaluation
 from gptcompare.cli import main

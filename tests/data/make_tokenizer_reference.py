@@ -21,7 +21,7 @@ from pathlib import Path
 from unittest import mock
 
 from gptcompare import Tokenizer
-from gptcompare import tokenizer as tokenizer_module
+from gptcompare.tokenizer import bpe as tokenizer_module
 
 DATA = Path(__file__).parent
 ALICE = (DATA / "alice.txt").read_text(encoding="utf-8")

@@ -11,15 +11,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import REASON
+from support.harness_files import write_files
+from support.models import random_model
+from support.places import REASON
 
 import gptcompare as gc
-from gptcompare.evaluation import TASKS, Settings, evaluate
+from gptcompare.evaluation import TASKS, Settings
+from gptcompare.evaluation import run as evaluate
+from gptcompare.generation.scoring import windows
 from gptcompare.presets.record import ACCURACY, BITS_PER_BYTE, HARNESS_PERPLEXITY, PER_CHARACTER, PERPLEXITY
-from gptcompare.scoring import windows
-
-from .harness_files import write_files
-from .models import random_model
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcompare.evaluation.metrics import Metric, percentage, ratio
-from gptcompare.scoring import exponential
+from gptcompare.generation.scoring import exponential
 
 
 class TestPercentage:

@@ -3,8 +3,8 @@ import json
 import subprocess
 
 import gptcompare as gc
-from gptcompare.checkpoints.cache import Record, folder_of
-from gptcompare.checkpoints.publishers import HuggingFace
+from gptcompare.checkpoints.download.cache import Record, folder_of
+from gptcompare.checkpoints.download.publishers import HuggingFace
 from gptcompare.evaluation import Content, provenance
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import gptcompare as gc
 from gptcompare.evaluation import provenance, workers
-from gptcompare.evaluation.items import Item
-from gptcompare.evaluation.protocols import LastWord
+from gptcompare.evaluation.tasks.items import Item
+from gptcompare.evaluation.tasks.protocols import LastWord
 from gptcompare.evaluation.workers import ITEMS, Dask, Threads, in_chunks
 
 NAME = "nano-gpt2"
@@ -63,7 +63,7 @@ class TestChunks:
 class TestThreads:
     def test_rows_are_the_same_to_the_last_bit_however_many_threads_there_are(self, lm, four_threads):
         several = rows_by(Threads(lm))
-        with workers.alone():
+        with workers.single_threaded():
             assert rows_by(Threads(lm)) == several
 
     def test_a_failure_is_the_callers(self, lm):

@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import STORY_FOLDER
+from support.places import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.training import data

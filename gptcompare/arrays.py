@@ -1,0 +1,28 @@
+"""The kinds of arrays that functions take and return, and the letters that stand for their axes.
+
+One legend for the whole library. Shapes in docstrings and comments use these letters:
+
+    B  batch: sequences that are read together
+    T  new tokens: the positions whose queries are computed
+    S  keys: the positions that are looked at, the T new ones last
+    N  B x T: all tokens of a batch, in one row
+    L  layers (blocks)
+    H  attention heads
+    K  d_head: width of a head's queries, keys and values
+    D  d_model: width of the residual stream
+    M  d_mlp: width inside the feed-forward layer
+    V  n_vocab: size of the vocabulary
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]  # float32 or float64, as the model's
+Float32: TypeAlias = npt.NDArray[np.float32]
+Float64: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.integer[Any]]
+Ids: TypeAlias = npt.NDArray[np.intp]  # of tokens, known to be in the vocabulary; and positions
+Mask: TypeAlias = npt.NDArray[np.bool_]
+AnyArray: TypeAlias = npt.NDArray[Any]  # of a file, before anything is known of it

@@ -1,0 +1,332 @@
+"""One file over HTTP: what a server says of it, then its bytes, however often the connection is cut.
+
+A file arrives under a name of its own, `NAME.TAG.part`, where the tag stands for the version that the server announced,
+so that a later try, or another process, goes on from its end and never mixes two versions. It takes its final name
+when its size and every known digest are right.
+
+X-Error-Code in an answer of the Hugging Face Hub is the reason of a refusal (huggingface_hub 2.4, utils/_http.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+from urllib.parse import unquote, urljoin, urlsplit
+
+import requests
+import urllib3
+
+from ...display.progress import Bar, progress_bar
+from ...display.units import in_bytes
+from ...version import __version__
+from ..errors import DownloadError
+from .environment import host
+from .publishers import Place
+from .remote_file import BLOCK, RemoteFile, etag, size_of
+
+T = TypeVar("T")
+
+TIMEOUT = (10, 30)  # seconds to connect, and to wait for any byte
+STALL = 30.0  # seconds in which less than ...
+STALL_BYTES = 30_000  # ... bytes count as a cut connection
+RETRIES = 6  # in a row that brought nothing: with their waits, half a minute
+FIRST_WAIT = 0.5  # seconds; doubles from retry to retry
+LONGEST_WAIT = 120.0  # seconds that a server may ask for
+MAX_REDIRECTS = 10
+ANNOUNCING = {"X-Linked-Etag", "X-Linked-Size"}  # headers of a redirect that says what is behind it
+
+
+class UnreachableError(DownloadError):
+    """No connection to the server at all."""
+
+
+class _TemporaryError(Exception):
+    """What another try may mend. `wait`: the seconds that the server asks for. `stalled`: its bytes do not count."""
+
+    def __init__(self, reason: str, *, wait: float | None = None, stalled: bool = False) -> None:
+        super().__init__(reason)
+        self.wait = wait
+        self.stalled = stalled
+
+
+class _RangeError(_TemporaryError):
+    """The server does not give the range that it was asked for, and can only be asked for the whole file."""
+
+
+class Transfer:
+    """A connection to where a model is published; closes at the end of a `with` block."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._token = place.token
+        self._reached = False  # the server has answered at least once
+        self._use_ranges = True  # until a server answers with something else than the range that it was asked for
+        self._session = requests.Session()
+        self._session.get_redirect_target = lambda response: None  # type: ignore[method-assign, assignment]  # see `_request`
+        self._session.headers["User-Agent"] = f"gptcompare/{__version__}"
+        self._session.headers["Accept-Encoding"] = "identity"  # sizes and digests are those of the file itself
+
+    def __enter__(self) -> Transfer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def announced(self, url: str, known_digest: str | None = None) -> RemoteFile | None:
+        """What the server says of a file; None if there is no such file.
+
+        Raises
+        ------
+        DownloadError
+            If the server refuses or cannot be reached, does not say how large the file is, or has another file than
+            the one with the known digest.
+        """
+        response = self._persist(url, lambda: self._ask(url))
+        if response is None:
+            return None
+        remote = RemoteFile.from_headers(url, response.headers, known_digest)
+        if remote is None:
+            raise DownloadError(f"{host(url)} does not say how large {_name(url)} is: is it a server for models?")
+        if sum(digest.startswith("sha256:") for digest in remote.digests) > 1:
+            raise DownloadError(f"{host(url)} has another {_name(url)} than the one that was published: do not use it")
+        return remote
+
+    def fetch(self, remote: RemoteFile, path: Path) -> None:
+        """Fetch a file and give it its name, showing a bar on the standard error stream.
+
+        Raises
+        ------
+        DownloadError
+            If it cannot be fetched, or is not what the server announced. What has arrived is kept, but for a file
+            that is complete and wrong.
+        OSError
+            If it cannot be written, such as on a full disk.
+        """
+        part = remote.part(path)
+        with progress_bar(total=remote.size, desc=path.name, unit="B", unit_scale=True) as bar:
+            for last_try in (False, True):
+                resumed = part.exists()
+                self._use_ranges = remote.can_go_on
+                self._persist(remote.url, lambda: self._append(remote, part, bar), lambda: size_of(part) or 0)
+                problem = remote.problem(part)
+                if problem is None:
+                    break
+                part.unlink()
+                if last_try or not resumed:  # an old beginning may have been damaged; a whole file is what is served
+                    raise DownloadError(
+                        f"{path.name} from {host(remote.url)} arrived damaged: {problem}. It was thrown away; try "
+                        "again, and if it happens again, do not trust that server"
+                    )
+        os.replace(part, path)
+
+    def _persist(self, url: str, attempt: Callable[[], T], n_bytes: Callable[[], int] = lambda: 0) -> T:
+        """Attempt until it succeeds, waiting longer from failure to failure; one that brought bytes starts anew."""
+        failures, most = 0, n_bytes()
+        while True:
+            try:
+                return attempt()
+            except _TemporaryError as error:
+                progress = n_bytes() > most and not error.stalled
+                failures, most = 1 if progress else failures + 1, max(most, n_bytes())
+                if failures > RETRIES:
+                    raise DownloadError(
+                        f"{_name(url)} from {host(url)}: {error}, {RETRIES + 1} times in a row: try again later"
+                    ) from None
+                if error.wait is not None and error.wait > LONGEST_WAIT:
+                    raise DownloadError(f"{host(url)} asks to come back in {error.wait:.0f} seconds") from None
+                backoff = FIRST_WAIT * 2 ** (failures - 1) * random.uniform(1, 1.25)
+                time.sleep(max(backoff, error.wait or 0))
+
+    def _ask(self, url: str) -> requests.Response | None:
+        """The answer, of which only the headers are read, or None if there is no such file."""
+        response = self._request("HEAD", url, stop=True)
+        if response.status_code in (405, 501):  # the server knows GET alone
+            response = self._request("GET", url, stop=True)
+        response.close()
+        no_such_file = response.headers.get("X-Error-Code", "EntryNotFound") == "EntryNotFound"
+        if response.status_code == 404 and no_such_file:
+            return None
+        self._check_status(response)
+        return response
+
+    def _append(self, remote: RemoteFile, part: Path, bar: Bar) -> None:
+        """Fetch what a part lacks. What it has is kept, whatever the server answers."""
+        kept = size_of(part) or 0
+        if kept > remote.size or not remote.can_go_on:
+            kept = 0
+        _set(bar, kept)
+        if kept == remote.size > 0:
+            return
+        headers = {"Range": f"bytes={kept}-"} if kept and self._use_ranges else None
+        with self._request("GET", remote.url, headers) as response:
+            try:
+                self._check_status(response)
+                start = _start(response, remote)
+                if start not in (0, kept):
+                    raise _RangeError("the server sends another range than was asked for")
+            except _RangeError:
+                self._use_ranges = False  # for this file; a whole one is read from where the part ends
+                raise
+            with open(part, "r+b" if part.exists() else "wb") as file:
+                file.truncate(kept)
+                file.seek(kept)
+                to_skip = kept - start
+                for block in _blocks(response):
+                    new = block[to_skip:][: remote.size - file.tell()]
+                    to_skip = max(to_skip - len(block), 0)
+                    bar.update(file.write(new))
+                    if file.tell() == remote.size:
+                        break  # what follows was not announced, and is not read
+                n_written = file.tell()
+                file.flush()
+                os.fsync(file.fileno())
+        if n_written < remote.size:
+            raise _TemporaryError("the connection was cut")
+
+    def _request(
+        self, method: str, url: str, headers: dict[str, str] | None = None, *, stop: bool = False
+    ) -> requests.Response:
+        """The answer behind all redirects, or, to stop there, the first that announces the file.
+
+        Redirects are followed here and not by requests, which would read their bodies, however long they are.
+        """
+        first = url
+        commit = None
+        for _ in range(MAX_REDIRECTS):
+            response = self._answer(method, url, headers)
+            commit = commit or response.headers.get("X-Repo-Commit")
+            if not response.is_redirect or (stop and response.headers.keys() >= ANNOUNCING):
+                if commit:
+                    response.headers["X-Repo-Commit"] = commit
+                return response
+            response.close()
+            try:
+                target = urljoin(url, response.headers["Location"])
+                scheme = urlsplit(target).scheme
+            except ValueError:
+                scheme = ""
+            if scheme not in ("http", "https") or (url.startswith("https:") and scheme == "http"):
+                raise DownloadError(f"{host(url)} redirects {_name(first)} to an unsafe address")
+            url = target
+        raise DownloadError(f"{host(first)} redirects {_name(first)} {MAX_REDIRECTS} times")
+
+    def _answer(self, method: str, url: str, headers: dict[str, str] | None) -> requests.Response:
+        try:
+            response = self._session.request(
+                method, url, headers=headers, auth=self._authorize, stream=True, allow_redirects=False, timeout=TIMEOUT
+            )
+        except requests.exceptions.SSLError:
+            raise DownloadError(f"the certificate of {host(url)} cannot be verified: is a proxy in between?") from None
+        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+            cause = error.args[0] if error.args else None
+            if not self._reached and isinstance(cause, urllib3.exceptions.MaxRetryError):
+                raise UnreachableError(f"cannot reach {host(url)}: no network, or a wrong address or proxy") from None
+            timed_out = isinstance(error, requests.exceptions.Timeout)
+            raise _TemporaryError("no answer in time" if timed_out else "the connection was cut") from None
+        except requests.exceptions.InvalidSchema as error:  # also of a proxy, such as one that needs requests[socks]
+            raise DownloadError(f"{host(url)} cannot be asked, directly or through a proxy: {error}") from None
+        except (requests.exceptions.RequestException, ValueError) as error:  # its text may hold a header
+            raise DownloadError(f"{host(url)} gives no sensible answer: {type(error).__name__}") from None
+        except OSError as error:  # such as certificates in a file that is not there
+            raise DownloadError(f"{host(url)} cannot be asked: {error}") from None
+        self._reached = True
+        return response
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Show the token to the publisher, and to no host that it redirects to; also keeps requests from ~/.netrc."""
+        if not self._is_publisher(request.url):
+            return request
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        elif (parts := urlsplit(self._place.endpoint)).username:
+            requests.auth.HTTPBasicAuth(unquote(parts.username), unquote(parts.password or ""))(request)
+        return request
+
+    def _is_publisher(self, url: str | None) -> bool:
+        return _site(url or "") == _site(self._place.endpoint)
+
+    def _check_status(self, response: requests.Response) -> None:
+        status = response.status_code
+        elsewhere = not self._is_publisher(response.url)  # a signed address has its time, and the next one is another
+        if status == 416:
+            raise _RangeError("the server has no such range")
+        if status in (408, 425, 429) or status >= 500 or (elsewhere and status >= 400):
+            wait = _retry_after(response.headers.get("Retry-After", ""))
+            raise _TemporaryError(f"the server answers with HTTP status {status}", wait=wait)
+        if status >= 400:
+            raise DownloadError(self._place.explain(status, response.headers.get("X-Error-Code")))
+        if status not in (200, 206) and not response.is_redirect:
+            raise _TemporaryError(f"the server answers with HTTP status {status}")
+        if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
+            raise DownloadError(f"{host(response.url)} sends files as {encoding!r}, although it was asked not to")
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.rpartition("/")[2]
+
+
+def _site(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds to wait, from a number of them or a date (RFC 9110, section 10.2.3)."""
+    if re.fullmatch("[0-9]{1,9}", value):
+        return float(value)
+    with contextlib.suppress(ValueError, OverflowError):
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0)
+    return None
+
+
+def _start(response: requests.Response, remote: RemoteFile) -> int:
+    """Where in the file the bytes of an answer begin, which must be of the announced version."""
+    if not remote.digests and etag(response.headers) != remote.version:
+        raise _TemporaryError("the server has another version than it announced")
+    if response.status_code == 200:  # the whole file: the server does not know ranges, or none was asked for
+        start, total = 0, response.headers.get("Content-Length", str(remote.size))
+    else:
+        match = re.fullmatch(
+            r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", response.headers.get("Content-Range", "")
+        )
+        if not match or int(match[2]) >= remote.size:
+            raise _RangeError("the server sends another range than was asked for")
+        start, total = int(match[1]), match[3].replace("*", str(remote.size))
+    if total != str(remote.size):
+        raise _TemporaryError(f"the server sends a file of {total[:20]} bytes, not of {remote.size}")
+    return start
+
+
+def _blocks(response: requests.Response) -> Iterator[bytes]:
+    """The bytes as they come in."""
+    read = getattr(response.raw, "read1", response.raw.read)  # urllib3 1 has only the one that waits for a full block
+    begun, n_bytes = time.monotonic(), 0
+    while True:
+        try:
+            block = read(BLOCK, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError):
+            raise _TemporaryError("the connection was cut") from None
+        if not block:
+            return
+        yield block
+        n_bytes += len(block)
+        if time.monotonic() - begun > STALL:
+            if n_bytes < STALL_BYTES:
+                raise _TemporaryError(f"only {in_bytes(n_bytes)} came in {STALL:.0f} seconds", stalled=True)
+            begun, n_bytes = time.monotonic(), 0
+
+
+def _set(bar: Bar, n_bytes: int) -> None:
+    """Move a bar to where the file is, which no time was spent on."""
+    bar.initial = bar.n = n_bytes
+    bar.refresh()

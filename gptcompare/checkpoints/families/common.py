@@ -1,0 +1,70 @@
+"""What several families need: checked configurations, checked parameters, activations, the output matrix."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...arrays import AnyArray
+from ...config import GPTConfig
+from ...parameters import check_parameters
+from ..errors import CheckpointError
+
+Tensors = dict[str, AnyArray]
+
+# Names in Hugging Face's config.json -> ours. "gelu" there is the erf form.
+ACTIVATIONS = {
+    "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh",
+    "gelu": "gelu_erf", "gelu_python": "gelu_erf", "relu": "relu",
+}  # fmt: skip
+
+
+def make_config(path: Path, /, **values: Any) -> GPTConfig:
+    """GPTConfig of these fields, its complaints as CheckpointError."""
+    try:
+        return GPTConfig.from_dict(values)
+    except (TypeError, ValueError, RecursionError) as error:  # the last of a value too deeply nested to be shown
+        raise CheckpointError(path, str(error)) from None
+
+
+def require(path: Path, values: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """CheckpointError if a setting that would make another function of the model has not the value that it must."""
+    for name, required in settings.items():
+        if values.get(name, required) is not required:
+            raise CheckpointError(path, f"{name} {values[name]!r} is not supported, only {required}")
+
+
+def activation(path: Path, name: object) -> str:
+    """Our name of an activation."""
+    if not isinstance(name, str) or name not in ACTIVATIONS:
+        raise CheckpointError(path, f"activation {name!r} is not supported: known are {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+def checked(path: Path, parameters: Tensors, config: GPTConfig) -> Tensors:
+    """The parameters, known to be those that the configuration asks for."""
+    if config.n_layer > len(parameters):  # before a table of all that a forged number asks for is made
+        raise CheckpointError(path, "the configuration asks for more layers than there are tensors")
+    try:
+        check_parameters(parameters, config)
+    except ValueError as error:
+        raise CheckpointError(path, str(error)) from None
+    return parameters
+
+
+def with_output(path: Path, parameters: Tensors, config: GPTConfig) -> tuple[GPTConfig, Tensors]:
+    """The checked parameters and the configuration, which the file may untie.
+
+    As in transformers (since 5.0: modeling_utils.py, tie_weights), the file has the last word: a model that its
+    configuration calls tied is untied if the file has an output matrix that is not the embedding.
+    """
+    if config.tied_embeddings and "lm_head.weight" in parameters:
+        if np.array_equal(parameters["lm_head.weight"].T, parameters.get("wte.weight", ())):
+            del parameters["lm_head.weight"]
+        else:
+            config = dataclasses.replace(config, tied_embeddings=False)
+    return config, checked(path, parameters, config)

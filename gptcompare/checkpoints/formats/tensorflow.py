@@ -1,0 +1,242 @@
+"""TensorFlow's checkpoint layout, the one in which OpenAI published GPT-2, read without TensorFlow.
+
+    model.ckpt.index                  which tensors there are, and where
+    model.ckpt.data-00000-of-00001    their bytes; there may be several such shards
+
+The index is a sorted-string table (LevelDB's format: tensorflow/core/lib/io/table_format.txt), read from its end:
+
+    footer, 48 bytes    handles of the meta-index and the index block, padding, the magic number
+    index block         last key of a data block -> handle of that block; a handle is (offset, size) as varints
+    data block          tensor name -> BundleEntryProto; the empty name -> BundleHeaderProto
+                        (tensorflow/core/protobuf/tensor_bundle.proto)
+
+A block is a list of entries that each share a prefix with the key before, an array of restart points, which only a
+search needs, and a trailer: one byte of compression and a CRC-32C. The checksums of the blocks are verified; those
+of the tensors' own bytes are not, which would take longer in Python than everything else about loading a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...arrays import AnyArray
+from ..errors import CheckpointError
+from .tensor_file import Buffer, check_disjoint, map_file, n_bytes, tensor_at
+
+MAGIC = 0xDB4775248B80FB57
+FOOTER, TRAILER = 48, 5
+MAX_SHARDS = 10_000
+MAX_INDEX = 100_000_000  # bytes; that of the largest GPT-2 has 21 thousand
+MAX_NAMES = 10_000_000  # bytes of all names, which may be far more than the file's: each repeats the one before
+STRING = 7  # element type of what is not a tensor of numbers, such as TensorFlow 2's object graph
+# tensorflow/core/framework/types.proto
+TYPE_NAMES = {
+    1: "F32", 2: "F64", 3: "I32", 4: "U8", 5: "I16", 6: "I8", 9: "I64", 10: "BOOL",
+    14: "BF16", 17: "U16", 19: "F16", 22: "U32", 23: "U64",
+}  # fmt: skip
+
+
+@dataclass
+class _Entry:
+    """A BundleEntryProto: where a tensor lies. The defaults are protobuf's."""
+
+    dtype: int = 0
+    shape: list[int] = field(default_factory=list)
+    shard: int = 0
+    offset: int = 0
+    size: int = 0
+    sliced: bool = False
+
+
+def read_tensorflow(index: Path) -> dict[str, AnyArray]:
+    """Name -> memory-mapped array of every tensor of numbers of the checkpoint whose index file this is."""
+    if index.stat().st_size > MAX_INDEX:
+        raise CheckpointError(index, "too large for an index")
+    table = _read_table(index, index.read_bytes())
+    n_shards = _n_shards(index, table.pop(b"", None))
+    entries = {_name(index, key): _parse_entry(index, value) for key, value in table.items()}
+    tensors: dict[str, AnyArray] = {}
+    shards: dict[int, tuple[Path, Buffer]] = {}
+    spans: dict[int, list[tuple[int, int, str]]] = {}
+    for name, entry in entries.items():
+        if entry.dtype == STRING:
+            continue
+        if entry.sliced:
+            raise CheckpointError(index, f"{name} is stored in slices, which is not supported")
+        dtype = TYPE_NAMES.get(entry.dtype, f"number {entry.dtype} of types.proto")
+        if n_bytes(index, name, dtype, entry.shape) != entry.size:
+            raise CheckpointError(
+                index, f"{name} is {dtype} {entry.shape}, which is not the {entry.size} bytes it is given"
+            )
+        if entry.shard not in shards:
+            shards[entry.shard] = _open_shard(index, entry.shard, n_shards)
+        path, buffer = shards[entry.shard]
+        tensors[name] = tensor_at(path, buffer, name, entry.offset, dtype, tuple(entry.shape))
+        spans.setdefault(entry.shard, []).append((entry.offset, entry.offset + entry.size, name))
+    for shard, in_shard in spans.items():
+        check_disjoint(shards[shard][0], in_shard)
+    return tensors
+
+
+def _open_shard(index: Path, shard: int, n_shards: int) -> tuple[Path, Buffer]:
+    if shard >= n_shards:
+        raise CheckpointError(index, f"a tensor lies in shard {shard}, there are {n_shards}")
+    path = index.with_name(f"{index.name.removesuffix('.index')}.data-{shard:05d}-of-{n_shards:05d}")
+    if not path.is_file():
+        raise CheckpointError(path, "the file is missing")
+    return path, map_file(path)
+
+
+def _read_table(path: Path, table: bytes) -> dict[bytes, bytes]:
+    """Key -> value of all entries of a sorted-string table."""
+    if len(table) < FOOTER or int.from_bytes(table[-8:], "little") != MAGIC:
+        raise CheckpointError(path, "not the index of a TensorFlow checkpoint, or truncated")
+    reader = _Reader(path, table[-FOOTER:])
+    reader.varint(), reader.varint()  # the meta-index, which is empty
+    entries: dict[bytes, bytes] = {}
+    n_name_bytes = 0
+    for _, handle in _block_entries(path, _block(path, table, reader.varint(), reader.varint())):
+        place = _Reader(path, handle)
+        for key, value in _block_entries(path, _block(path, table, place.varint(), place.varint())):
+            if key in entries:
+                raise CheckpointError(path, f"{key!r} occurs twice")
+            n_name_bytes += len(key)
+            if n_name_bytes > MAX_NAMES:
+                raise CheckpointError(path, f"the tensor names have more than {MAX_NAMES} bytes")
+            entries[key] = value
+    return entries
+
+
+def _block(path: Path, table: bytes, offset: int, size: int) -> bytes:
+    """The contents of a block, whose checksum must be right."""
+    end = offset + size + TRAILER
+    if end > len(table) - FOOTER:
+        raise CheckpointError(path, "a block lies outside the file: truncated?")
+    if table[offset + size] != 0:
+        raise CheckpointError(path, "a block is compressed, which TensorFlow does not do in checkpoints")
+    if masked_crc32c(table[offset : offset + size + 1]) != int.from_bytes(table[end - 4 : end], "little"):
+        raise CheckpointError(path, "a checksum is wrong: the file is damaged")
+    return table[offset : offset + size]
+
+
+def _block_entries(path: Path, block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    n_restarts = int.from_bytes(block[-4:], "little")
+    if 4 * (n_restarts + 1) > len(block):
+        raise CheckpointError(path, "a block is shorter than its list of restart points")
+    reader = _Reader(path, block[: len(block) - 4 * (n_restarts + 1)])
+    key = b""
+    while not reader.at_end():
+        shared, not_shared, value_size = reader.varint(), reader.varint(), reader.varint()
+        if shared > len(key):
+            raise CheckpointError(path, "a key shares more with the one before than that has")
+        key = key[:shared] + reader.take(not_shared)
+        yield key, reader.take(value_size)
+
+
+def _n_shards(path: Path, header: bytes | None) -> int:
+    """From the BundleHeaderProto: field 1 is the number of shards, field 2 is 1 for big-endian data."""
+    if header is None:
+        raise CheckpointError(path, "the header entry is missing")
+    fields = {number: value for number, value in _proto_fields(path, header) if isinstance(value, int)}
+    if fields.get(2, 0) != 0:
+        raise CheckpointError(path, "the data is big-endian, which is not supported")
+    if not 1 <= fields.get(1, 0) <= MAX_SHARDS:
+        raise CheckpointError(path, f"the checkpoint claims {fields.get(1, 0)} shards")
+    return fields[1]
+
+
+def _name(path: Path, key: bytes) -> str:
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        raise CheckpointError(path, f"the tensor name {key!r} is not UTF-8") from None
+
+
+def _parse_entry(path: Path, message: bytes) -> _Entry:
+    entry = _Entry()
+    names = {1: "dtype", 3: "shard", 4: "offset", 5: "size"}
+    for number, value in _proto_fields(path, message):
+        if number in names and isinstance(value, int):
+            setattr(entry, names[number], value)
+        elif number == 2 and isinstance(value, bytes):
+            entry.shape = _parse_shape(path, value)
+        elif number == 7:
+            entry.sliced = True
+    return entry
+
+
+def _parse_shape(path: Path, message: bytes) -> list[int]:
+    """A TensorShapeProto: field 2 once a dimension, whose field 1 is the size (left out if 0)."""
+    shape = []
+    for number, value in _proto_fields(path, message):
+        if number == 2 and isinstance(value, bytes):
+            sizes = [size for field_, size in _proto_fields(path, value) if field_ == 1]
+            shape.append(sizes[-1] if sizes and isinstance(sizes[-1], int) else 0)
+    return shape
+
+
+def _proto_fields(path: Path, message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Number and value of each field of a protobuf message: an int, or the bytes of a string or inner message."""
+    reader = _Reader(path, message)
+    while not reader.at_end():
+        number, wire_type = divmod(reader.varint(), 8)
+        if wire_type == 0:
+            yield number, reader.varint()
+        elif wire_type == 1:
+            yield number, int.from_bytes(reader.take(8), "little")
+        elif wire_type == 2:
+            yield number, reader.take(reader.varint())
+        elif wire_type == 5:
+            yield number, int.from_bytes(reader.take(4), "little")
+        else:
+            raise CheckpointError(path, f"protobuf wire type {wire_type} is unknown")
+
+
+class _Reader:
+    """Takes bytes and varints off the front of a byte string, and never more than there are."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        self.path, self.data, self.position = path, data, 0
+
+    def at_end(self) -> bool:
+        return self.position == len(self.data)
+
+    def take(self, size: int) -> bytes:
+        if size > len(self.data) - self.position:
+            raise CheckpointError(self.path, "an entry ends in the middle")
+        self.position += size
+        return self.data[self.position - size : self.position]
+
+    def varint(self) -> int:
+        """Seven bits a byte, the lowest first; the eighth bit says that more follow. At most 64 bits."""
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+        raise CheckpointError(self.path, "a number has more than 64 bits")
+
+
+def _crc32c_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        table.append(crc)
+    return table
+
+
+_CRC32C = _crc32c_table()
+
+
+def masked_crc32c(data: bytes) -> int:
+    """CRC-32C (RFC 3720, appendix B.4), disguised as LevelDB stores it (tensorflow/core/lib/hash/crc32c.h)."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC32C[(crc ^ byte) & 0xFF]
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

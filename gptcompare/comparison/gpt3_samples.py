@@ -1,0 +1,60 @@
+"""The texts that OpenAI published of GPT-3 175B, whose weights it never published."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from ..checkpoints.download.data_publishers import GitHub
+from ..checkpoints.download.published_file import PublishedFile
+from ..checkpoints.errors import CheckpointError
+from ..files.texts import parse_json
+
+# OpenAI published no digest: this is that of the file in openai/gpt-3 at d7a9bb50, which has 485 lines.
+SAMPLES = PublishedFile(
+    GitHub("openai/gpt-3", "d7a9bb505df6f630f9bab3b30c889e52f22eb9ea"),
+    "175b_samples.jsonl",
+    "sha256:c62eb611ba7afbe31a7ba30998f7e19598ab2dc6d2014946c6ea5a868909d465",
+    size=4_092_490,
+)
+
+
+def gpt3_samples() -> list[str]:
+    """Texts that GPT-3 175B wrote without a prompt, fetched when they are first asked for.
+
+    They are unfiltered, may be offensive, and were sampled with top_p=0.85 and temperature=1, 2048 tokens each.
+    "<|endoftext|>" in a text is where one document ends and the next begins.
+
+    Returns
+    -------
+    list of str
+        485 texts, in their published order. The model card speaks of 500.
+
+    Raises
+    ------
+    DownloadError
+        If they are not on this machine, or damaged, and cannot be fetched. It is a FileNotFoundError, too.
+    CheckpointError
+        If the file is not one of texts.
+
+    References
+    ----------
+    https://github.com/openai/gpt-3: README.md, model-card.md, 175b_samples.jsonl.
+    """
+    return _read_texts(SAMPLES.fetched("the samples of GPT-3"))
+
+
+def _read_texts(path: Path) -> list[str]:
+    """The JSON strings of a file, one a line."""
+    # No `splitlines`: a string may have line breaks in it that JSON need not escape, such as U+2028.
+    lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    return [_text_of(line, path, n) for n, line in enumerate(lines, start=1)]
+
+
+def _text_of(line: bytes, path: Path, n: int) -> str:
+    text = None
+    with contextlib.suppress(ValueError):
+        text = parse_json(line, str(path))
+    if not isinstance(text, str):
+        raise CheckpointError(path, f"line {n} is not a text: that is a JSON string")
+    return text

@@ -1,0 +1,85 @@
+"""The main job: several models, one prompt or one text, and what can truthfully be said about the difference."""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+from ..generation.options import GenerationOptions, takes_generation_options
+from ..presets import EMBEDDED_PAIR
+from .reading import read
+from .result import Comparison, TextComparison
+from .sides import Models, load_models
+from .stream import ComparisonStream
+
+
+@overload
+def compare(prompt: str, models: Models = ..., **options: Any) -> Comparison: ...
+@overload
+def compare(prompt: list[str] | tuple[str, ...], models: Models = ..., **options: Any) -> list[Comparison]: ...
+@takes_generation_options
+def compare(
+    prompt: str | list[str] | tuple[str, ...], models: Models = EMBEDDED_PAIR, **options: Any
+) -> Comparison | list[Comparison]:
+    """Let several models continue a prompt, or each of several prompts, and compare what they write.
+
+    Each of them draws the same random numbers, so that a difference is the models' and not the dice's.
+
+    Parameters
+    ----------
+    prompt : str, or a list of them
+        Each is compared as it would be alone.
+    models : sequence of names, folders or LanguageModels; or dict of name -> LanguageModel
+        At least one; the pair in the package if not given.
+    temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens, seed, stop
+        As `LanguageModel.generate` takes them. If tokens are drawn at random and there is no seed, one is chosen, and
+        stands in the result's options.
+
+    Returns
+    -------
+    Comparison, or a list of them for a list of prompts
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        As `gptcompare.load` and `LanguageModel.generate`.
+    """
+    checked = GenerationOptions.of(**options)
+    lms = load_models(models)
+    if isinstance(prompt, (list, tuple)):
+        return [compare(one, lms, **options) for one in prompt]
+    stream = ComparisonStream(prompt, lms, checked)
+    for _ in stream:
+        pass
+    return stream.comparison()
+
+
+def compare_text(text: str, models: Models = EMBEDDED_PAIR) -> TextComparison:
+    """Let several models read a text, and compare how probable they find it.
+
+    Every model reads the token that begins or separates its texts before it, so that the whole text counts,
+    whatever the vocabulary. A text longer than a model's context is read as `LanguageModel.predictions` says.
+
+    Parameters
+    ----------
+    text : str
+    models
+        As `compare` takes them.
+
+    Returns
+    -------
+    TextComparison
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        As `gptcompare.load`; or if the text is empty.
+    """
+    several = load_models(models)
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, got {text!r}")
+    if not text:
+        raise ValueError("the text is empty: there is nothing to compare")
+    lms = list(several.values())
+    ids = [lm.tokenizer.encode(text) for lm in lms]
+    reading = read(lms, text, [lm.prompt_ids("") for lm in lms], ids)
+    return TextComparison(tuple(several), tuple(lm.config for lm in lms), reading)

@@ -1,0 +1,128 @@
+"""What stands side by side: the models, what each of them wrote, and where their texts part."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ..config import GPTConfig
+from ..display.units import in_letters
+from ..generation import Completion, LanguageModel, load
+from ..presets import EMBEDDED_PAIR
+
+Models: TypeAlias = "Sequence[str | os.PathLike[str] | LanguageModel] | Mapping[str, LanguageModel]"
+
+
+def load_models(models: Models) -> dict[str, LanguageModel]:
+    """Name -> model, each loaded once; one that is given without a name is called by its number."""
+    if isinstance(models, (str, os.PathLike, LanguageModel)) or not isinstance(models, (Sequence, Mapping)):
+        raise TypeError(f"models must be several, such as {EMBEDDED_PAIR}, got {models!r}")
+    if isinstance(models, Mapping):
+        given = dict(models)
+        if wrong := [(name, lm) for name, lm in given.items() if not isinstance(lm, LanguageModel)]:
+            raise TypeError(f"models must be a dict of name -> LanguageModel, got {wrong[0][0]!r}: {wrong[0][1]!r}")
+        given = {str(name): lm for name, lm in given.items()}
+    else:
+        given = {}
+        loaded: dict[str, LanguageModel] = {}
+        for number, model in enumerate(models, 1):
+            if isinstance(model, LanguageModel):
+                given[_free_name(f"model {number}", given)] = model
+                continue
+            name = os.fspath(model)
+            loaded[name] = loaded.get(name) or load(name)
+            given[_free_name(name, given)] = loaded[name]
+    if not given:
+        raise ValueError("models is empty: give at least one")
+    return given
+
+
+def _free_name(name: str, taken: Mapping[str, object]) -> str:
+    """The name, with a number behind it if it is taken."""
+    names = [name, *(f"{name} ({n})" for n in range(2, len(taken) + 2))]
+    return next(free for free in names if free not in taken)
+
+
+def describe(config: GPTConfig) -> str:
+    """A model in a line: what the table of models says of it."""
+    attention = "/".join(config.attention) + " attention"
+    if config.band_width:
+        attention += f", band {config.band_width}"
+    return (
+        f"{config.n_layer} layers, width {config.d_model}, {config.n_head} heads of {config.d_head}, {attention}, "
+        f"context {config.n_ctx}, {in_letters(config.n_params)} parameters"
+    )
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one of the models wrote.
+
+    Attributes
+    ----------
+    name : str
+    config : GPTConfig
+    completion : Completion
+    seconds_to_first_token, tokens_per_second : float, optional
+        By the clock; the speed is that of the tokens after the first one. None where there is no such token.
+    """
+
+    name: str
+    config: GPTConfig
+    completion: Completion
+    seconds_to_first_token: float | None = None
+    tokens_per_second: float | None = None
+
+    @property
+    def text(self) -> str:
+        """What was written, without the prompt."""
+        return self.completion.text
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """Of the tokens written, in nats; None if there is none."""
+        logprobs = self.completion.logprobs
+        return sum(logprobs) / len(logprobs) if logprobs else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, without those of the clock."""
+        return {
+            "name": self.name,
+            "config": self.config.to_dict(),
+            "n_params": self.config.n_params,
+            "text": self.text,
+            "ids": self.completion.ids,
+            "logprobs": self.completion.logprobs,
+            "mean_logprob": self.mean_logprob,
+            "finish_reason": self.completion.finish_reason,
+        }
+
+
+@dataclass(frozen=True)
+class Parting:
+    """Where the tokens of models that share a vocabulary stop being the same.
+
+    Attributes
+    ----------
+    position : int
+        Tokens that are the same in all texts before that.
+    tokens : tuple of bytes
+        Of each model: what the next one stands for; of an end of text, nothing.
+    margins : tuple of float
+        Of each model: by how many nats its log-probability of its own token is above that of the likeliest of the
+        others' tokens, other than its own; negative where the dice chose what the model finds less likely.
+    """
+
+    position: int
+    tokens: tuple[bytes, ...]
+    margins: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that JSON can hold; U+FFFD stands for a part of a character."""
+        return {
+            "position": self.position,
+            "tokens": [token.decode(errors="replace") for token in self.tokens],
+            "margins": list(self.margins),
+        }

@@ -1,0 +1,154 @@
+"""What texts and the readings of them say about models, in numbers and sentences, for a terminal or a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from textwrap import shorten
+
+from ..display.text_width import pad, printable, width, wrap
+from .reading import Reading
+from .sides import Parting, Side
+
+NOT_SHARED = "The models have different vocabularies: their bits per byte can be compared, their perplexities cannot."
+SPREAD: dict[str, Callable[[Sequence[float]], float]] = {"lowest": min, "median": median, "highest": max}
+
+
+def summary(
+    sides: Sequence[Side], readings: Sequence[Reading], parting: Parting | None, share_vocabulary: bool,
+    n_cells: int = 100,
+) -> str:  # fmt: skip
+    """What several models wrote, and how each finds each text; sentences in lines of at most `n_cells`."""
+    names = [side.name for side in sides]
+    lines = [
+        ["", *names],
+        ["ended by", *(side.completion.finish_reason for side in sides)],
+        ["tokens", *(str(len(side.completion.ids)) for side in sides)],
+        ["mean log-probability", *(_number(side.mean_logprob, 3) for side in sides)],
+    ]
+    for name, reading in zip(names, readings, strict=True):
+        lines.append(_measured(reading, f"of {name}'s text", share_vocabulary))
+    sentences = _parted(sides, parting) if share_vocabulary else [NOT_SHARED]
+    if share_vocabulary and len(names) > 1:
+        sentences += [
+            f"Over {name}'s text: {_agreement(reading)}"
+            for name, reading in zip(names, readings, strict=True)
+            if reading.divergence
+        ]
+    return _with_sentences(_table(lines), sentences, n_cells)
+
+
+def text_summary(names: Sequence[str], reading: Reading, n_cells: int = 100) -> str:
+    """The same for one text that was read."""
+    lines = [
+        ["", *names],
+        ["tokens", *(str(len(tokens)) for tokens in reading.tokens)],
+        ["bits per byte", *(_number(bits, 3) for bits in reading.bits_per_byte)],
+        ["perplexity", *(_number(perplexity, 2) for perplexity in reading.perplexity)],
+    ]
+    sentences = [NOT_SHARED] if len(names) > 1 else []
+    if reading.divergence is not None:
+        sentences = [f"Over the text: {_agreement(reading)}"]
+    return _with_sentences(_table(lines), sentences, n_cells)
+
+
+def summary_of_texts(names: Sequence[str], readings: Sequence[Reading], n_cells: int = 100) -> str:
+    """What several texts say about the models that read each of them by itself."""
+    by_model = [[reading.bits_per_byte[n] or 0.0 for reading in readings] for n in range(len(names))]
+    n_bytes = [reading.n_bytes[0] for reading in readings]
+    together = [
+        sum(bits * n for bits, n in zip(of_model, n_bytes, strict=True)) / sum(n_bytes) for of_model in by_model
+    ]
+    lines = [
+        [f"bits per byte of {len(readings)} texts", *names],
+        ["all together", *(_number(bits, 3) for bits in together)],
+        *([label, *(_number(pick(of_model), 3) for of_model in by_model)] for label, pick in SPREAD.items()),
+    ]
+    sentences = [
+        f"{label} to {names[0]}: {shorten(pick(readings, key=_first_bits).text, 200, placeholder=' ...')!r}"
+        for label, pick in (("Least surprising", min), ("Most surprising", max))
+    ]
+    return _with_sentences(_table(lines), sentences, n_cells)
+
+
+def _first_bits(reading: Reading) -> float:
+    return reading.bits_per_byte[0] or 0.0
+
+
+def speeds(sides: Sequence[Side]) -> str:
+    """What the clock says."""
+    return _table(
+        [
+            ["", *(side.name for side in sides)],
+            ["seconds to first token", *(_number(side.seconds_to_first_token, 3) for side in sides)],
+            ["tokens per second", *(_number(side.tokens_per_second, 1) for side in sides)],
+        ]
+    )
+
+
+def _measured(reading: Reading, whose: str, shared: bool) -> list[str]:
+    """Perplexity where the tokens are the same, else bits per byte: what can be compared."""
+    if shared:
+        return [f"perplexity {whose}", *(_number(perplexity, 2) for perplexity in reading.perplexity)]
+    return [f"bits per byte {whose}", *(_number(bits, 3) for bits in reading.bits_per_byte)]
+
+
+def _parted(sides: Sequence[Side], parting: Parting | None) -> list[str]:
+    """Where the texts of models that share a vocabulary part, in a sentence."""
+    if parting is None:
+        several = len(sides) > 1
+        same = len({side.text for side in sides}) == 1
+        return ["The texts are the same." if same else "No token differs, but not all texts go on."] if several else []
+    choices = [
+        f"{side.name} writes {_shown(token)} ({margin:+.2f})"
+        for side, token, margin in zip(sides, parting.tokens, parting.margins, strict=True)
+    ]
+    after = f"after {parting.position} token{'' if parting.position == 1 else 's'}" if parting.position else "at once"
+    return [
+        f"The texts part {after}: {', '.join(choices)}; in parentheses: how much more likely, in nats, each model "
+        "finds its own token than the other's."
+    ]
+
+
+def _agreement(reading: Reading) -> str:
+    assert reading.divergence is not None
+    assert reading.same_top is not None
+    n = len(reading.divergence)
+    mean = sum(reading.divergence) / n
+    worst = max(range(n), key=reading.divergence.__getitem__)
+    most, token = reading.divergence[worst], _shown(reading.tokens[0][worst])
+    return (
+        f"the likeliest tokens agree at {sum(reading.same_top)} of {n} positions; the Jensen-Shannon divergence is "
+        f"{mean:.3f} bits in the mean and {most:.3f} at most, where {token} comes next."
+    )
+
+
+def _shown(token: bytes) -> str:
+    """A token in quotes, with a mark for a space, so that lines are not broken there; as bytes if it is not text."""
+    if not token:
+        return "the end"
+    try:
+        quoted = repr(token.decode())
+    except UnicodeDecodeError:
+        quoted = repr(token)
+    return quoted.replace(" ", "␣")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _with_sentences(table: str, sentences: Sequence[str], n_cells: int) -> str:
+    return "\n".join([table, *(line for sentence in sentences for line in ["", *wrap(sentence, n_cells)])])
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    """Labels on the left, numbers on the right of their columns."""
+    lines = [[printable(cell) for cell in line] for line in lines]
+    first, *others = (max(map(width, column)) for column in zip(*lines, strict=True))
+
+    def line(label: str, cells: Sequence[str]) -> str:
+        right = (" " * (n - width(cell)) + cell for cell, n in zip(cells, others, strict=True))
+        return "  ".join([pad(label, first), *right]).rstrip()
+
+    return "\n".join(line(label, cells) for label, *cells in lines)

@@ -1,0 +1,137 @@
+"""A published task from its file to a number with its interval: `gptcompare evaluate`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..checkpoints.download.publishers import DEFAULT_SOURCE
+from ..checks import integer
+from ..display.progress import progress_bar
+from ..generation import LanguageModel, load
+from . import provenance
+from .kept_rows import kept_rows, write_result
+from .result import Evaluation
+from .tasks.data_files import Content
+from .tasks.published import task_named
+from .tasks.task import Settings, Task
+from .workers import Chunk, Dask, Threads, Workers, in_chunks
+
+
+def evaluate(
+    model: LanguageModel | str | os.PathLike[str],
+    task: str | Task,
+    data: str | os.PathLike[str] | None = None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    shots: int | None = None,
+    stride: int | None = None,
+    beams: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    source: str = DEFAULT_SOURCE,
+    dask: str | int | None = None,
+) -> Evaluation:
+    """How good a model is at a published task.
+
+    Parameters
+    ----------
+    model : LanguageModel, or name or folder of one
+        As `gptcompare.load` takes it.
+    task : str or Task
+        One of `gptcompare.evaluation.TASKS`, or one of your own.
+    data : path, optional
+        The task's file as it is published: itself, the archive that it is in, or the folder that that was unpacked to.
+        If not given, it is fetched once.
+    limit, seed, shots, stride, beams
+        See `Settings`.
+    folder : path, optional
+        Where a row for each item is kept, a few at a time as they are found, and the result in the end. The same call
+        goes on from there after it was stopped.
+    source : "huggingface" or "openai"
+        Of a model's name.
+    dask : str or int, optional
+        The address of a Dask cluster's scheduler, whose workers share the work, or how many workers a cluster of this
+        machine is to have; 0 is one for each core. The model must then be given by its name or folder. Workers of this
+        machine import the program that starts them, which therefore calls this below `if __name__ == "__main__":`.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such task, a setting is none of the task's, a file is not in the published format, or the folder
+        has another evaluation.
+    FileNotFoundError, DownloadError
+        If a file or the model is not there and cannot be fetched.
+    ImportError
+        If Dask is wanted and not installed.
+    """
+    chosen = task if isinstance(task, Task) else task_named(task)
+    wanted = Settings(limit, seed, shots, stride, beams)
+    chosen.check(wanted)
+    _check(dask, model)
+    contents = _contents(chosen, data)
+    name = None if isinstance(model, LanguageModel) else os.fspath(model)
+    lm = model if isinstance(model, LanguageModel) else load(model, source=source)
+    settings = chosen.decided(wanted, lm)
+    about_model = provenance.of_model(lm, name, source)
+    prepared = chosen.prepare(lm, contents, settings)
+    workers = _workers(lm, about_model, source, dask)
+
+    about_data = provenance.of_data(contents)
+    identity = {
+        "task": chosen.name, "settings": asdict(settings), "model": about_model["sha256"],
+        "data": [file["sha256"] for file in about_data],
+        "items": provenance.of_values([prepared.protocol, *prepared.items]),
+    }  # fmt: skip
+    n = len(prepared.items)
+    with kept_rows(folder, identity) as kept, progress_bar(total=n, desc=chosen.name, unit="item") as bar:
+
+        def keep(chunk: Chunk, rows: list[dict[str, Any]]) -> None:
+            kept.add(chunk, rows)
+            bar.update(len(chunk))
+
+        missing = [chunk for chunk in in_chunks(prepared.items) if not all(number in kept.found for number in chunk)]
+        bar.update(n - sum(map(len, missing)))
+        if missing:
+            workers.score(prepared.protocol, prepared.items, missing, keep)
+        rows = [kept.found[number] for number in range(n)]
+    metrics = tuple(prepared.protocol.metrics(rows, settings.seed))
+    result = Evaluation(chosen, settings, metrics, rows, about_model, about_data, provenance.of_library())
+    if folder is not None:
+        write_result(folder, result.to_dict())
+    return result
+
+
+def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
+    """The task's files, those given or those published."""
+    if task.data is not None:
+        return task.data.contents(data)
+    if data is None:
+        raise ValueError(f"the task {task.name!r} has no published file: give one of your own as data")
+    return [Content(os.fspath(data), Path(data).read_bytes())]
+
+
+def _check(dask: str | int | None, model: object) -> None:
+    """ValueError if there can be no such workers, before anything is loaded."""
+    if dask is not None and isinstance(model, LanguageModel):
+        raise ValueError("with Dask the model must be given by its name or folder: every worker loads it")
+    if isinstance(dask, str):
+        if ":" not in dask:
+            raise ValueError(f'dask must be an address such as "tcp://host:8786", or a number of workers, got {dask!r}')
+    elif dask is not None:
+        integer("dask", dask, at_least=0)
+
+
+def _workers(lm: LanguageModel, about_model: dict[str, Any], source: str, dask: str | int | None) -> Workers:
+    if dask is None:
+        return Threads(lm)
+    name, digest = about_model["name"], about_model["sha256"]
+    if isinstance(dask, str):
+        return Dask(name, source, digest, address=dask)
+    return Dask(name, source, digest, n_workers=dask or None)

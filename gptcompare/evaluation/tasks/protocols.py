@@ -1,0 +1,214 @@
+"""How the items of a published task are scored: from a model and some items to a row of numbers for each.
+
+A row holds what was found of one item, plain values that JSON can hold; the metrics of a task are computed from its
+rows alone. So rows can be kept on the disk, or come from other machines.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...generation import LanguageModel
+from ...generation.scoring import exponential, windows
+from ...presets.record import ACCURACY, BITS_PER_BYTE, HARNESS_PERPLEXITY, PER_CHARACTER, PER_TOKEN, PERPLEXITY
+from ...uses.answers import answer
+from ...uses.likelihood import LogLikelihood, log_likelihoods, log_likelihoods_of_ids
+from ...uses.templates import COMPLETION
+from ..metrics import Metric, percentage, ratio
+from .items import Document, Item
+
+Row: TypeAlias = dict[str, Any]
+
+TOKEN_PERPLEXITY = "perplexity (per token)"
+
+
+class Protocol(ABC):
+    """One way of scoring items."""
+
+    @abstractmethod
+    def rows(self, lm: LanguageModel, items: Sequence[Any]) -> list[Row]:
+        """What is found of each item."""
+
+    @abstractmethod
+    def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
+        """What the rows of all items come to; the seed is that of the bootstrap."""
+
+
+@dataclass(frozen=True)
+class Choosing(Protocol):
+    """The answer with the highest probability is the model's: a multiple choice.
+
+    Parameters
+    ----------
+    normalised : bool
+        Whether the answers are of different lengths, so that probabilities for each token and for each character tell
+        something else.
+
+    References
+    ----------
+    Brown et al. 2020 (arXiv:2005.14165), section 2.4, for the comparison per token; EleutherAI's
+    lm-evaluation-harness 0.4.13 for the other two, its acc and acc_norm.
+    """
+
+    normalised: bool
+
+    def rows(self, lm: LanguageModel, items: Sequence[Item]) -> list[Row]:
+        found = iter(log_likelihoods(lm, [pair for item in items for pair in item.pairs]))
+        return [self._row(item, [next(found) for _ in item.pairs]) for item in items]
+
+    def _row(self, item: Item, found: Sequence[LogLikelihood]) -> Row:
+        return {
+            "right": item.right,
+            "logprobs": [one.logprob for one in found],
+            "n_tokens": [one.n_tokens for one in found],
+            # without the space in front, as the harness counts
+            "n_characters": [len(continuation.removeprefix(" ")) for _, continuation in item.pairs],
+            "n_cut": max(one.n_cut for one in found),
+        }
+
+    def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
+        wanted = {ACCURACY: "", PER_TOKEN: "n_tokens", PER_CHARACTER: "n_characters"}
+        return [
+            percentage(name, [_is_right(row, lengths) for row in rows])
+            for name, lengths in wanted.items()
+            if self.normalised or not lengths
+        ]
+
+
+def _is_right(row: Row, lengths: str) -> bool:
+    """Whether the right answer has the highest log-probability, over its length if one is named."""
+    ratings = np.array(row["logprobs"]) / (np.maximum(row[lengths], 1) if lengths else 1)
+    return bool(ratings.argmax() == row["right"])
+
+
+@dataclass(frozen=True)
+class LastWord(Protocol):
+    """A word is right if each of its tokens is the likeliest one, and its perplexity is that of the whole word.
+
+    References
+    ----------
+    EleutherAI's lm-evaluation-harness 0.4.13, lambada_openai.
+    """
+
+    def rows(self, lm: LanguageModel, items: Sequence[Item]) -> list[Row]:
+        found = log_likelihoods(lm, [(item.context, item.answer) for item in items])
+        return [asdict(one) for one in found]
+
+    def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
+        losses = [-row["logprob"] for row in rows]
+        return [
+            percentage(ACCURACY, [row["is_greedy"] for row in rows]),
+            ratio(HARNESS_PERPLEXITY, losses, [1] * len(rows), seed, exponential),
+        ]
+
+
+@dataclass(frozen=True)
+class Writing(Protocol):
+    """The model writes, up to the end of the line, and is right if that is the answer.
+
+    Parameters
+    ----------
+    beams : int
+        Width of the beam search; 1 is greedy.
+    max_new_tokens : int
+
+    References
+    ----------
+    Brown et al. 2020 (arXiv:2005.14165), section 2.4: beam search with a width of 4 and a length penalty of 0.6.
+    """
+
+    beams: int
+    max_new_tokens: int = 16
+
+    def rows(self, lm: LanguageModel, items: Sequence[Item]) -> list[Row]:
+        contexts = [item.context for item in items]
+        written = answer(lm, contexts, template=COMPLETION, max_new_tokens=self.max_new_tokens, beams=self.beams)
+        return [{"answer": one, "right": item.answer.strip()} for one, item in zip(written, items, strict=True)]
+
+    def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
+        return [percentage(ACCURACY, [row["answer"] == row["right"] for row in rows])]
+
+
+@dataclass(frozen=True)
+class Ids:
+    """What the model reads of a document, by its number, at once: n tokens behind those before them."""
+
+    document: int
+    context: tuple[int, ...]
+    predicted: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Reading(Protocol):
+    """Every token of some documents is predicted, in windows of the context's length.
+
+    Parameters
+    ----------
+    n_bytes : tuple of int
+        Of each document as it is published.
+    n_words : tuple of int, optional
+        The same; there is then a perplexity of a word, too.
+
+    References
+    ----------
+    Radford et al. 2019, section 3.1: the log-probability of a data set over the number of its units, whatever the
+    model's tokens are. EleutherAI's lm-evaluation-harness 0.4.13, wikitext, with a stride of the context's length.
+    """
+
+    n_bytes: tuple[int, ...]
+    n_words: tuple[int, ...] | None = None
+
+    def rows(self, lm: LanguageModel, items: Sequence[Ids]) -> list[Row]:
+        found = log_likelihoods_of_ids(lm, [(item.context, item.predicted) for item in items])
+        return [
+            {"document": item.document, "logprob": one.logprob, "n_tokens": one.n_tokens, "n_bytes": one.n_bytes}
+            for item, one in zip(items, found, strict=True)
+        ]
+
+    def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
+        losses, n_tokens, n_bytes, n_words = zip(*self._parts(rows), strict=True)
+        metrics = [
+            ratio(TOKEN_PERPLEXITY, losses, n_tokens, seed, exponential),
+            ratio(BITS_PER_BYTE, losses, n_bytes, seed, lambda loss: loss / math.log(2)),
+        ]
+        return metrics if self.n_words is None else [ratio(PERPLEXITY, losses, n_words, seed, exponential), *metrics]
+
+    def _parts(self, rows: Sequence[Row]) -> Iterator[tuple[float, float, float, float]]:
+        """Loss, tokens, bytes and words of what the bootstrap draws: documents, or the windows of a single one."""
+        of_document: dict[int, list[Row]] = {}
+        for row in rows:
+            of_document.setdefault(row["document"], []).append(row)
+        for document, windows_of_it in of_document.items():
+            sizes = self.n_bytes[document], self.n_words[document] if self.n_words else 0
+            n_read = sum(row["n_bytes"] for row in windows_of_it)
+            together = [windows_of_it] if len(of_document) > 1 else [[row] for row in windows_of_it]
+            for some in together:
+                share = sum(row["n_bytes"] for row in some) / n_read
+                loss, n_tokens = -sum(row["logprob"] for row in some), sum(row["n_tokens"] for row in some)
+                yield loss, n_tokens, sizes[0] * share, sizes[1] * share
+
+
+def in_windows(lm: LanguageModel, documents: Sequence[Document], stride: int) -> list[Ids]:
+    """What the model reads of each document, behind the token that begins or separates texts.
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer has no such token: the first one of a text could not be predicted.
+    """
+    if lm.tokenizer.bos_id is None and lm.tokenizer.eot_id is None:
+        raise ValueError(
+            "the tokenizer has no token that begins or ends a text, so a text's first one is not predicted"
+        )
+    found = []
+    for number, document in enumerate(documents):
+        ids = [*lm.prompt_ids(""), *lm.tokenizer.encode(document.text)]
+        for start, first, end in windows(len(ids), lm.config.n_ctx, stride):
+            found.append(Ids(number, tuple(ids[start:first]), tuple(ids[first:end])))
+    return found

@@ -1,0 +1,223 @@
+"""Published files of tasks as questions: for each format a reader, `list of Content -> list of Item`.
+
+A reader takes what `TaskData.contents` gives: one file, or, for PIQA, the questions and their labels.
+What the model reads is, to the letter, what EleutherAI's lm-evaluation-harness 0.4 gives it (lm_eval/tasks/, the
+folder of each task), but for the Children's Book Test, which it does not have. A file that is damaged, or another one,
+is a ValueError that names the line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from ...files.json_lines import BYTE_ORDER_MARK, json_objects
+from ...files.texts import decode_utf8
+from .data_files import Content
+from .detokenizers import detokenized_pair, detokenized_wikitext
+from .items import Document, Item
+
+BLANK = "XXXXX"  # where a word is missing in a question of the Children's Book Test
+N_SENTENCES, N_CANDIDATES = 20, 10
+# A candidate of the Children's Book Test with the "|" behind it. The word may be a "|" itself: then empty candidates
+# seem to be there, which rkadlec/asreader (cbt_dataset.py) also meets.
+CANDIDATE = re.compile(r"(\||[^|]*)(?:\||$)")
+# The line with a page's title is " = Title = "; those of sections have two marks and more, " = = Section = = ".
+TITLE = re.compile(r"\s*= (?!=).*(?<!=) =\s*")
+
+
+def read_lambada(contents: Sequence[Content]) -> list[Item]:
+    """Which word ends each text (Paperno et al. 2016, arXiv:1606.06031), in lines such as {"text": "..."}."""
+    return [Item(((context, word),)) for context, word in _last_words(contents)]
+
+
+def read_lambada_cloze(contents: Sequence[Content]) -> list[Item]:
+    """The same as a word to be filled in, which is how GPT-3 was asked with examples (Brown et al. 2020, 3.1.2)."""
+    return [Item(((f"{context} ____. ->", word),)) for context, word in _last_words(contents)]
+
+
+def _last_words(contents: Sequence[Content]) -> Iterator[tuple[str, str]]:
+    """Each text in two: up to its last word, and that with a space before it."""
+    for place, fields in _objects(contents[0]):
+        context, _, word = _text(place, fields, "text").rpartition(" ")
+        yield context, f" {word}"
+
+
+def read_hellaswag(contents: Sequence[Content]) -> list[Item]:
+    """How a description goes on (Zellers et al. 2019, arXiv:1905.07830).
+
+    Lines are objects with the texts "activity_label", "ctx_a" and "ctx_b", the list of texts "endings", and "label",
+    which counts from 0.
+    """
+    return [_hellaswag_item(place, fields) for place, fields in _objects(contents[0])]
+
+
+def _hellaswag_item(place: str, fields: dict[str, Any]) -> Item:
+    activity, first, second = (_text(place, fields, name) for name in ("activity_label", "ctx_a", "ctx_b"))
+    context = _without_wikihow_marks(f"{activity}: {first} {second.capitalize()}")
+    endings = fields.get("endings")
+    if not isinstance(endings, list) or not endings or not all(map(_is_text, endings)):
+        raise ValueError(f'{place}: expected is "endings", a list of texts')
+    label = _label(place, fields.get("label"), [str(number) for number in range(len(endings))])
+    return Item(tuple((context, f" {_without_wikihow_marks(ending)}") for ending in endings), label)
+
+
+def _without_wikihow_marks(text: str) -> str:
+    """The part of the items that is from WikiHow has headings as "[title] ...", and other things in brackets."""
+    text = text.strip().replace(" [title]", ". ")
+    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
+
+
+def read_piqa(contents: Sequence[Content]) -> list[Item]:
+    """Which of two ways leads to a goal (Bisk et al. 2020, arXiv:1911.11641).
+
+    The first file has lines such as {"goal": "...", "sol1": "...", "sol2": "..."}, the second one for each a line with
+    0 or 1.
+    """
+    questions, labels = contents
+    items: list[Item] = []
+    for question, label in zip_longest(_objects(questions), _lines_with_text(labels)):
+        if question is None:
+            raise ValueError(f"{label[0]}: a label too many: {questions.name} has {len(items)} questions")
+        place, fields = question
+        if label is None:
+            raise ValueError(f"{place}: a question without a label: {labels.name} has {len(items)} labels")
+        context = f"Question: {_text(place, fields, 'goal')}\nAnswer:"
+        pairs = tuple((context, f" {_text(place, fields, name)}") for name in ("sol1", "sol2"))
+        items.append(Item(pairs, _label(label[0], label[1].strip(), ["0", "1"])))
+    return items
+
+
+def read_winogrande(contents: Sequence[Content]) -> list[Item]:
+    """What a gap in a sentence stands for (Sakaguchi et al. 2020, arXiv:1907.10641).
+
+    Lines are objects with the texts "sentence", which has a "_" in it, "option1" and "option2", and "answer", 1 or 2.
+    The contexts differ and the continuation does not (Trinh and Le 2018, arXiv:1806.02847, "partial" scoring).
+    """
+    return [_winogrande_item(place, fields) for place, fields in _objects(contents[0])]
+
+
+def _winogrande_item(place: str, fields: dict[str, Any]) -> Item:
+    before, gap, behind = _text(place, fields, "sentence").partition("_")
+    if not gap:
+        raise ValueError(f'{place}: expected is a "sentence" with a "_" in it')
+    options = [_text(place, fields, name) for name in ("option1", "option2")]
+    label = _label(place, fields.get("answer"), ["1", "2"], name="answer")
+    return Item(tuple((before + option, f" {behind.strip()}") for option in options), label)
+
+
+def read_completions(contents: Sequence[Content]) -> list[Item]:
+    """GPT-3's own tasks (Brown et al. 2020, 3.9), in lines such as {"context": "...", "completion": "..."}."""
+    return [
+        Item(((_text(place, fields, "context"), _text(place, fields, "completion")),))
+        for place, fields in _objects(contents[0])
+    ]
+
+
+def read_cbt(contents: Sequence[Content]) -> list[Item]:
+    """Which word is missing in the Children's Book Test (Hill et al. 2016, arXiv:1511.02301).
+
+    An item is 20 numbered sentences, and "21 ... XXXXX ...", the answer and ten candidates with a "|" between them,
+    tabs between the three. What is compared is how probable a candidate is together with the rest of its sentence,
+    behind all that stands before it (Radford et al. 2019, section 3.2). The texts are de-tokenized, as there.
+    """
+    items: list[Item] = []
+    sentences: list[str] = []
+    for place, line in _lines_with_text(contents[0]):
+        number, _, text = line.partition(" ")
+        expected = len(sentences) + 1
+        if number != str(expected):
+            raise ValueError(f"{place}: expected is sentence {expected} of {N_SENTENCES + 1}, with that number first")
+        if expected <= N_SENTENCES:
+            sentences.append(text)
+        else:
+            items.append(_cbt_item(place, sentences, text))
+            sentences = []
+    if sentences:
+        raise ValueError(f"{place}: the file ends before sentence {N_SENTENCES + 1}")
+    return items
+
+
+def _cbt_item(place: str, sentences: list[str], line: str) -> Item:
+    question, *others = line.split("\t")
+    before, gap, behind = question.partition(BLANK)
+    if not gap or len(others) < 2:
+        raise ValueError(f"{place}: expected is a question with {BLANK} in it, a tab, the answer, tabs, the candidates")
+    answer, candidates = others[0].strip(), _candidates(others[-1].strip())
+    if len(candidates) != N_CANDIDATES or answer not in candidates:
+        raise ValueError(f'{place}: expected are {N_CANDIDATES} candidates with "|" between them, one the answer')
+    passage = " ".join([*sentences, before])
+    rests = [candidate + behind.replace(BLANK, candidate) for candidate in candidates]
+    return Item(tuple(detokenized_pair(passage, rest) for rest in rests), candidates.index(answer))
+
+
+def _candidates(text: str) -> list[str]:
+    plain = text.split("|")
+    return plain if len(plain) <= N_CANDIDATES else [match[1] for match in CANDIDATE.finditer(text) if match[0]]
+
+
+def read_wikitext(contents: Sequence[Content]) -> list[Document]:
+    """The pages of WikiText (Merity et al. 2017, arXiv:1609.07843), de-tokenized.
+
+    They are cut where EleutherAI/wikitext_document_level on the Hugging Face Hub cuts them, and words and bytes are
+    counted before anything is changed.
+    """
+    pages: list[list[str]] = [[]]
+    for _, line in _lines(contents[0]):
+        if TITLE.fullmatch(line):
+            pages.append([])
+        pages[-1].append(line)
+    texts = ["\n".join(page) for page in pages]
+    found = [Document(detokenized_wikitext(text), _n_words(text), len(text.encode())) for text in texts if text.strip()]
+    if not found:
+        raise ValueError(f"{contents[0].name}: there is no text in it")
+    return found
+
+
+def _n_words(text: str) -> int:
+    return len(re.split(r"\s+", text))
+
+
+def _objects(content: Content) -> Iterator[tuple[str, dict[str, Any]]]:
+    return json_objects(content.name, content.content, "item")
+
+
+def _lines(content: Content) -> Iterator[tuple[str, str]]:
+    """The lines of a text, each with its place."""
+    text = content.content.removeprefix(BYTE_ORDER_MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for number, line in enumerate(text.split(b"\n"), 1):
+        place = f"{content.name}, line {number}"
+        yield place, decode_utf8(line, place)
+
+
+def _lines_with_text(content: Content) -> Iterator[tuple[str, str]]:
+    """The same without blank ones. ValueError if there is no other."""
+    found = False
+    for place, line in _lines(content):
+        if line.strip():
+            found = True
+            yield place, line
+    if not found:
+        raise ValueError(f"{content.name}: there is no item in it")
+
+
+def _text(place: str, fields: dict[str, Any], name: str) -> str:
+    """A field that must be a text."""
+    value = fields.get(name)
+    if not isinstance(value, str) or not _is_text(value):
+        raise ValueError(f'{place}: expected is "{name}", a text')
+    return value
+
+
+def _is_text(value: object) -> bool:
+    """False also of half a surrogate pair, which JSON can write, and no tokenizer can read."""
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+
+
+def _label(place: str, value: object, allowed: Sequence[str], name: str = "label") -> int:
+    """Which answer is right, written as one of some numbers or strings."""
+    if str(value) not in allowed:
+        raise ValueError(f"{place}: expected is a {name} that is one of {', '.join(allowed)}")
+    return allowed.index(str(value))

@@ -1,0 +1,210 @@
+"""What a task is: from a file's contents and some settings to items as a model gets them, and how they are scored.
+
+`published_tasks` has those that are published; others are made of the same classes.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from ...checks import integer
+from ...generation import LanguageModel
+from ...presets.record import SHOTS
+from ...uses.beam import WIDTH
+from .data_files import Content, TaskData
+from .items import Document, Item
+from .protocols import Protocol, Reading, Writing, in_windows
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of a task is run, and how. None is the task's own default, and the only value where there is no choice.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Only the first so many items.
+    seed : int
+        Of the items that stand in front of others, and of the confidence intervals.
+    shots : int, optional
+        How many solved items stand in front of each: 0 is zero-shot, the default; 1 is one-shot, more are few-shot.
+        They are drawn anew for each item, from the others of the same file; the papers draw them from training sets,
+        where there are any.
+    stride : int, optional
+        Of the windows in which texts are read: the model's context by default, so that none overlap, as in
+        lm-evaluation-harness. (`LanguageModel.score` takes half a context, and does not predict the first token.)
+    beams : int, optional
+        Width of the beam search where an answer is written: 4 by default, as in GPT-3's paper.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is no integer, or too small.
+    """
+
+    limit: int | None = None
+    seed: int = 0
+    shots: int | None = None
+    stride: int | None = None
+    beams: int | None = None
+
+    LEAST: ClassVar[dict[str, int]] = {"limit": 1, "seed": 0, "shots": 0, "stride": 1, "beams": 1}
+
+    def __post_init__(self) -> None:
+        for name, least in self.LEAST.items():
+            value = getattr(self, name)
+            if value is not None or name == "seed":
+                object.__setattr__(self, name, integer(name, value, at_least=least))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The items of a task as a model gets them, and how they are scored."""
+
+    items: list[Any]
+    protocol: Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """A published task.
+
+    Parameters
+    ----------
+    name : str
+    title : str
+        As the published results name it (`gptcompare.presets`).
+    data : TaskData, optional
+        Where its files are published; None if they are always to be given.
+    n_items : int, optional
+        In the published file.
+    source : str
+        The paper.
+    published_as : tuple of str
+        Of "zero-shot", "one-shot" and "few-shot", those for which the results that are published under the title are
+        results of this very task.
+    """
+
+    name: str
+    title: str
+    data: TaskData | None
+    n_items: int | None
+    source: str
+    published_as: tuple[str, ...] = SHOTS
+
+    choices: ClassVar[frozenset[str]]  # which of the settings it has
+
+    @abstractmethod
+    def prepare(self, lm: LanguageModel, contents: list[Content], settings: Settings) -> Prepared:
+        """What there is to be scored of the task's files.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged, or the settings do not suit it.
+        """
+
+    def check(self, settings: Settings) -> None:
+        """ValueError if a choice is made that the task does not have."""
+        for name in ("shots", "stride", "beams"):
+            if name not in self.choices and getattr(settings, name) is not None:
+                raise ValueError(f"{self.name} has no {name}: leave it out")
+
+    def decided(self, settings: Settings, lm: LanguageModel) -> Settings:
+        """The settings with the task's own where none was chosen."""
+        own = {"shots": 0, "stride": lm.config.n_ctx, "beams": WIDTH}
+        return replace(settings, **{name: own[name] for name in self.choices if getattr(settings, name) is None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions(Task):
+    """Items with an answer each.
+
+    Parameters
+    ----------
+    name, title, data, n_items, source, published_as
+        As of every `Task`.
+    read : function of the files' contents
+        Gives the items.
+    protocol : Protocol
+        How they are scored.
+    instruction : str
+        Stands in front of everything, if it is not empty.
+    separator : str
+        Between instruction, solved items and the item that is asked.
+    """
+
+    read: Callable[[list[Content]], list[Item]]
+    protocol: Protocol
+    instruction: str = ""
+    separator: str = "\n\n"
+
+    choices = frozenset({"shots"})
+
+    def prepare(self, lm: LanguageModel, contents: list[Content], settings: Settings) -> Prepared:
+        items, shots = self.read(contents), settings.shots or 0
+        n = len(items) if settings.limit is None else min(settings.limit, len(items))
+        n_equal = Counter(item.pairs for item in items)
+        asked = []
+        for number, item in enumerate(items[:n]):
+            n_drawn = shots + n_equal[item.pairs]
+            if n_drawn > len(items):
+                raise ValueError(f"{self.name} has {len(items)} items: {shots} others than the asked cannot be drawn")
+            drawn = random.Random(f"{settings.seed} {number}").sample(items, n_drawn)
+            asked.append(self._behind([other for other in drawn if other.pairs != item.pairs][:shots], item))
+        return Prepared(asked, self.protocol)
+
+    def _behind(self, solved: Sequence[Item], item: Item) -> Item:
+        """An item behind what the model reads before it: the instruction, and others with their answers."""
+        before = [
+            *([self.instruction] if self.instruction else []),
+            *(other.context + other.answer for other in solved),
+        ]
+        prefix = "".join(part + self.separator for part in before)
+        return replace(item, pairs=tuple((prefix + context, answer) for context, answer in item.pairs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenQuestions(Questions):
+    """Items whose answer the model writes."""
+
+    protocol: Protocol = field(default=Writing(WIDTH))
+
+    choices = frozenset({"shots", "beams"})
+
+    def prepare(self, lm: LanguageModel, contents: list[Content], settings: Settings) -> Prepared:
+        prepared = super().prepare(lm, contents, settings)
+        return replace(prepared, protocol=Writing(settings.beams or WIDTH))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts(Task):
+    """Documents that are read from beginning to end.
+
+    Parameters
+    ----------
+    name, title, data, n_items, source, published_as
+        As of every `Task`.
+    read : function of the files' contents
+        Gives the documents.
+    in_words : bool
+        Whether the perplexity is that of a published word, and not of a token.
+    """
+
+    read: Callable[[list[Content]], list[Document]]
+    in_words: bool
+
+    choices = frozenset({"stride"})
+
+    def prepare(self, lm: LanguageModel, contents: list[Content], settings: Settings) -> Prepared:
+        documents = self.read(contents)[: settings.limit]
+        items = in_windows(lm, documents, settings.stride or lm.config.n_ctx)
+        if not items:
+            raise ValueError(f"there is no token to predict in {', '.join(content.name for content in contents)}")
+        n_words = tuple(document.n_words for document in documents) if self.in_words else None
+        return Prepared(items, Reading(tuple(document.n_bytes for document in documents), n_words))

@@ -1,0 +1,112 @@
+"""One prompt on its way to a completion: its tokens, its text so far, and why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..tokenizer.bpe import StreamDecoder
+from .options import GenerationOptions
+from .sampling import RandomNumbers
+from .stop_strings import StopStrings
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote.
+
+    Attributes
+    ----------
+    prompt : str
+    text : str
+        The new text, without the prompt and without the stop string.
+    ids : list of int
+        The new tokens; those of a stop string are among them, the end-of-text token is not.
+    logprobs : list of float
+        The model's log-probability of each of them, in nats, before temperature, top-k and top-p.
+    finish_reason : str
+        "length" (max_new_tokens), "stop" (a stop string), "end_of_text" (the model ended the text itself) or
+        "context" (prompt and completion fill the model's context).
+    """
+
+    prompt: str
+    text: str
+    ids: list[int]
+    logprobs: list[float]
+    finish_reason: str
+
+
+@dataclass
+class Continuation:
+    """One prompt on its way to a completion."""
+
+    prompt: str
+    prompt_ids: list[int]
+    options: GenerationOptions
+    decoder: StreamDecoder
+    text: str = ""
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish_reason: str = ""
+
+    def __post_init__(self) -> None:
+        self.rng = RandomNumbers(self.options.seed)
+        self.stops = StopStrings(self.options.stop)
+
+    @property
+    def read_ids(self) -> list[int]:
+        """The ids of the prompt, then those of the new tokens."""
+        return self.prompt_ids + self.ids
+
+    def check_room(self, n_ctx: int) -> None:
+        """Set the finish reason if there is no room for another token."""
+        if len(self.ids) >= self.options.max_new_tokens:
+            self.finish_reason = "length"
+        elif len(self.prompt_ids) + len(self.ids) >= n_ctx:
+            self.finish_reason = "context"
+
+    def accept(self, id_: int, logprob: float, n_ctx: int, eot_id: int | None) -> str:
+        """Add a token; returns the text that is now certain to be part of the completion."""
+        if id_ == eot_id:
+            self.finish_reason = "end_of_text"
+            piece = ""
+        else:
+            self.ids.append(id_)
+            self.logprobs.append(logprob)
+            piece, stopped = self.stops.push(self.decoder.push(id_))
+            if stopped:
+                self.finish_reason = "stop"
+            else:
+                self.check_room(n_ctx)
+        if self.finish_reason in ("length", "context", "end_of_text"):
+            last, stopped = self.stops.push(self.decoder.finish())
+            piece += last + self.stops.rest()
+            if stopped:
+                self.finish_reason = "stop"
+        self.text += piece
+        return piece
+
+    def completion(self) -> Completion:
+        return Completion(self.prompt, self.text, self.ids.copy(), self.logprobs.copy(), self.finish_reason)
+
+
+class TextStream:
+    """Iterator over the pieces of a completion as they are written; each piece is whole characters."""
+
+    def __init__(self, continuation: Continuation, pieces: Iterator[str]) -> None:
+        self._continuation = continuation
+        self._pieces = pieces
+
+    def __iter__(self) -> TextStream:
+        return self
+
+    def __next__(self) -> str:
+        for piece in self._pieces:
+            if piece:
+                return piece
+        raise StopIteration
+
+    @property
+    def completion(self) -> Completion:
+        """What there is so far, with finish_reason "" until the stream has ended."""
+        return self._continuation.completion()

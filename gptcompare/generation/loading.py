@@ -1,0 +1,51 @@
+"""A model and its tokenizer from one name or folder."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import numpy.typing as npt
+
+from ..checkpoints import locate
+from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
+from ..model import GPT
+from ..tokenizer import Tokenizer
+from ..tokenizer.files import read_vocabulary
+from .language_model import LanguageModel
+
+
+def load(
+    name_or_folder: str | os.PathLike[str], *, source: str = "huggingface", dtype: npt.DTypeLike = np.float32
+) -> LanguageModel:
+    """Load a model with its tokenizer.
+
+    A folder without any tokenizer file whose model has GPT-2's 50,257 tokens, or as padding up to the next multiple
+    of 64, gets GPT-2's tokenizer, which is in the package.
+
+    Parameters
+    ----------
+    name_or_folder, source
+        As `GPT.from_pretrained` takes them: a folder with a checkpoint, or the name of a model, which is downloaded if
+        it is not on this machine.
+    dtype : float32 or float64
+
+    Returns
+    -------
+    LanguageModel
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no checkpoint or tokenizer in it.
+    DownloadError
+        If a model of this name is not on this machine and cannot be fetched.
+    CheckpointError, ValueError
+        If a file is damaged, or describes what the library cannot represent.
+    """
+    folder = locate(name_or_folder, source=source)
+    model = GPT.from_pretrained(folder, dtype=dtype)
+    has_gpt2_size = GPT2_SIZE <= model.config.n_vocab <= -(-GPT2_SIZE // 64) * 64
+    if has_gpt2_size and not any((folder / name).exists() for name in TOKENIZER_FILES):
+        return LanguageModel(model, Tokenizer.from_pretrained("gpt2"))
+    return LanguageModel(model, Tokenizer(read_vocabulary(folder)))

@@ -1,0 +1,176 @@
+"""From logits to one token: greedy, temperature, top-k, top-p, min-p, and a penalty for repetitions."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array, Float64
+from ..checks import integer, number
+from ..model.ops import softmax
+
+
+class RandomNumbers:
+    """A generator's numbers from [0, 1), which can be looked at before they are drawn."""
+
+    def __init__(self, seed: int | None) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._ahead: deque[float] = deque()
+
+    def random(self) -> float:
+        """The next number."""
+        return self._ahead.popleft() if self._ahead else self._rng.random()
+
+    def ahead(self, n: int) -> list[float]:
+        """The next n numbers, which `random` will give."""
+        while len(self._ahead) < n:
+            self._ahead.append(self._rng.random())
+        return list(islice(self._ahead, n))
+
+
+def option(default: Any, metavar: str, help: str) -> Any:
+    """A field that is an option of `generate` and of the command line, which shows the `metavar` and the help."""
+    return field(default=default, metadata={"metavar": metavar, "help": help})
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen.
+
+    Every field is an option of `LanguageModel.generate` and `stream`, of `compare` and of the command line, and is in
+    their JSON.
+
+    Parameters
+    ----------
+    temperature : float
+        0 takes the likeliest token (greedy); otherwise the logits are divided by it before the softmax.
+    top_k : int, optional
+        Only the k likeliest tokens, and what is as likely as the k-th (Fan et al. 2018, arXiv:1805.04833).
+    top_p : float, optional
+        Only the fewest likeliest tokens that have probability p together, after temperature and top-k: nucleus
+        sampling (Holtzman et al. 2020, arXiv:1904.09751).
+    min_p : float, optional
+        Only the tokens that are at least p times as probable as the likeliest, after the temperature (Nguyen et al.
+        2024, arXiv:2407.01082).
+    repetition_penalty : float
+        The logit of every token that the model has read or written is divided by it where it is positive, and
+        multiplied by it where it is negative, before everything else: above 1, repetitions become less likely (Keskar
+        et al. 2019, arXiv:1909.05858, section 4.1, which only divides; as transformers does it). Greedy choices heed
+        it, too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value of the wrong kind or out of range. At temperature 0, top-k, top-p and min-p change nothing.
+    """
+
+    temperature: float = option(
+        0.0, "T", "0 always takes the likeliest token (default); 1 draws from the model's own distribution"
+    )
+    top_k: int | None = option(None, "K", "draw from the K likeliest tokens only")
+    top_p: float | None = option(None, "P", "draw from the likeliest tokens with probability P together")
+    min_p: float | None = option(None, "P", "draw from the tokens at least P times as probable as the likeliest")
+    repetition_penalty: float = option(
+        1.0, "R", "above 1, tokens that the model has read or written become less likely (default: 1, no penalty)"
+    )
+
+    def __post_init__(self) -> None:
+        temperature = self._normalise("temperature", number)
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature must be 0 (greedy) or a positive finite number, got {self.temperature}")
+        if self.top_k is not None:
+            object.__setattr__(self, "top_k", integer("top_k", self.top_k, at_least=1))
+        for name, value in (("top_p", self.top_p), ("min_p", self.min_p)):
+            if value is not None and not 0 < self._normalise(name, number) <= 1:
+                raise ValueError(f"{name} must be above 0 and at most 1, got {value}")
+        if not 0 < self._normalise("repetition_penalty", number) < math.inf:
+            raise ValueError(f"repetition_penalty must be a positive finite number, got {self.repetition_penalty}")
+
+    def _normalise(self, name: str, kind: Any) -> Any:
+        """Check a field, and keep it as a Python number."""
+        value = kind(name, getattr(self, name))
+        object.__setattr__(self, name, value)
+        return value
+
+    def choose(self, logits: Array, rng: np.random.Generator | RandomNumbers, previous: Sequence[int] = ()) -> int:
+        """The id of one token from the logits (V,) of one position, of which `previous` are the ids before it.
+
+        Raises
+        ------
+        ValueError
+            If a logit is NaN or infinite.
+        """
+        return self.choose_at(logits, rng.random() if self.temperature else 0.0, previous)
+
+    def choose_at(self, logits: Array, u: float, previous: Sequence[int] = ()) -> int:
+        """The token that a random number from [0, 1) chooses; at temperature 0 the likeliest, whatever the number."""
+        finite(logits)
+        if self.temperature == 0:
+            return int(self.penalised(logits, previous).argmax())
+        return draw(self.probabilities(logits, previous), u)
+
+    def probabilities(self, logits: Array, previous: Sequence[int] = ()) -> Float64:
+        """The distribution (V,) that a token is drawn from; the temperature must not be 0."""
+        scaled = self.penalised(logits, previous).astype(np.float64)
+        scaled -= scaled.max()
+        with np.errstate(over="ignore"):  # a tiny temperature takes all but the likeliest to -inf, which is right
+            scaled /= self.temperature
+        if self.top_k is not None and self.top_k < len(scaled):
+            scaled[scaled < np.partition(scaled, -self.top_k)[-self.top_k]] = -np.inf
+        probabilities: Float64 = softmax(scaled).astype(np.float64, copy=False)
+        if self.top_p is not None and self.top_p < 1:
+            probabilities = nucleus(probabilities, self.top_p)
+        if self.min_p is not None:
+            probabilities = np.where(probabilities >= self.min_p * probabilities.max(), probabilities, 0)
+            probabilities /= probabilities.sum()
+        return probabilities
+
+    def penalised(self, logits: Array, previous: Sequence[int]) -> Array:
+        """The logits (V,) after the penalty for the ids before them: a copy, if there is one."""
+        if self.repetition_penalty == 1:
+            return logits
+        penalised: Array = logits.copy()
+        repeated = np.unique(np.asarray(previous, np.intp))
+        seen = logits[repeated]
+        penalised[repeated] = np.where(seen > 0, seen / self.repetition_penalty, seen * self.repetition_penalty)
+        return penalised
+
+
+def finite(logits: Array) -> Array:
+    """The logits themselves. ValueError if one of them is NaN or infinite."""
+    if not math.isfinite(logits.max()):  # NaN is the maximum of whatever it is among
+        raise ValueError("the logits are not finite numbers: the model's parameters must be damaged")
+    return logits
+
+
+def nucleus(probabilities: Float64, top_p: float) -> Float64:
+    """The fewest likeliest tokens that have probability `top_p` together, scaled to sum 1; the others become 0.
+
+    >>> nucleus(np.array([0.5, 0.125, 0.375]), 0.8).tolist()
+    [0.5714285714285714, 0.0, 0.42857142857142855]
+    """
+    # All tokens below (1 - p) / V together have less than 1 - p, so the others suffice: few need to be sorted.
+    candidates = np.flatnonzero(probabilities >= (1 - top_p) / len(probabilities))
+    likeliest_first = candidates[np.argsort(-probabilities[candidates], kind="stable")]
+    before = np.cumsum(probabilities[likeliest_first]) - probabilities[likeliest_first]
+    kept = likeliest_first[before < top_p]
+    result = np.zeros_like(probabilities)
+    result[kept] = probabilities[kept] / probabilities[kept].sum()
+    return result
+
+
+def draw(probabilities: Float64, u: float) -> int:
+    """The index at which the cumulative distribution passes `u`, a number from [0, 1).
+
+    >>> draw(np.array([0.5, 0.25, 0.25]), 0.6)
+    1
+    """
+    cumulative = np.cumsum(probabilities)
+    last = np.searchsorted(cumulative, cumulative[-1])  # the last token with a probability, should the product round up
+    return int(min(np.searchsorted(cumulative, u * cumulative[-1], side="right"), last))

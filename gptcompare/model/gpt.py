@@ -1,0 +1,336 @@
+"""The decoder-only transformer, GPT-2's and GPT-3's.
+
+Radford et al. 2019, section 2.3, which refers to Radford et al. 2018 and Vaswani et al. 2017; Brown et al. 2020,
+section 2.1. The reference implementation is github.com/openai/gpt-2, src/model.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Array, Ids
+from ..checkpoints import locate, read_checkpoint, release, write_checkpoint
+from ..config import GPTConfig
+from ..parameters import block_shapes, check_parameters, initial_parameters
+from ..patterns import Pattern
+from .attention import causal_attention
+from .hooks import Hook, Trace, attend_with_hooks, hook_in_block, no_hook, trace
+from .inputs import check_dtype, check_ids, check_room
+from .kv_cache import KVCache, LayerCache
+from .memory_order import in_fast_order
+from .ops import ACTIVATION, layer_norm, linear, product
+from .threads import LayerOrder, in_layer_order, in_parallel, n_threads, shares
+
+# Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
+# the temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
+CHUNK = 256
+LEAST_CHUNK = 64  # where the tokens are shared out among threads
+
+
+class GPT:
+    """Parameters and the forward pass.
+
+    Parameters
+    ----------
+    config : GPTConfig
+    parameters : dict of name -> array, optional
+        As `gptcompare.parameters.parameter_shapes(config)` asks for; random ones if not given. Arrays that already
+        have the dtype and the memory order that the model wants are used as they are, not copied.
+    seed : int
+        Of the random parameters.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    config : GPTConfig
+    dtype : numpy.dtype
+        Of the parameters, the caches and the logits.
+
+    Raises
+    ------
+    TypeError
+        If the configuration is not a GPTConfig.
+    ValueError
+        If a parameter is missing, unknown or of another shape, or the dtype is neither of the two.
+    """
+
+    def __init__(
+        self,
+        config: GPTConfig,
+        parameters: Mapping[str, Array] | None = None,
+        *,
+        seed: int = 0,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        check_dtype(dtype)
+        if not isinstance(config, GPTConfig):
+            raise TypeError(f"config must be a GPTConfig, got {config!r}: for a name use GPTConfig.preset(name)")
+        if parameters is None:
+            parameters = initial_parameters(config, seed, dtype)
+        check_parameters(parameters, config)
+        self.config = config
+        self.dtype = np.dtype(dtype)
+        self._parameters = {name: in_fast_order(value.astype(dtype, copy=False)) for name, value in parameters.items()}
+        self._blocks = [
+            {name: self._parameters[f"h.{layer}.{name}"] for name in block_shapes(config)}
+            for layer in range(config.n_layer)
+        ]
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_folder: str | os.PathLike[str], *, source: str = "huggingface", dtype: npt.DTypeLike = np.float32
+    ) -> GPT:
+        """Read a checkpoint: OpenAI's TensorFlow layout, Hugging Face's safetensors or torch zip, or one of ours.
+
+        Parameters
+        ----------
+        name_or_folder
+            A folder with the files as they are published, or the name of a model, as `gptcompare.presets()` has it or
+            as "owner/name" on the Hugging Face Hub, "@revision" behind it if it is not to be the main one. A model
+            that is not on this machine is downloaded.
+        source : "huggingface" or "openai"
+            Whose files of a name: Hugging Face's, or, for GPT-2, OpenAI's own.
+        dtype : float32 or float64
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder, or no checkpoint in it.
+        DownloadError
+            If a model of this name is not on this machine and cannot be fetched.
+        CheckpointError
+            If a file is damaged, or describes a model that this forward pass cannot represent.
+        ValueError
+            If the source or the dtype is none of these.
+        """
+        check_dtype(dtype)
+        config, stored = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
+        parameters = {}
+        for name in list(stored):
+            value = stored.pop(name)  # so that no tensor stays in memory twice
+            parameters[name] = in_fast_order(value.astype(dtype, copy=False))
+            if not np.may_share_memory(parameters[name], value):
+                release(value)
+        return cls(config, parameters, dtype=dtype)
+
+    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
+        """Write config.json and model.safetensors; a dense model opens in Hugging Face transformers as "gpt2".
+
+        Both files are complete on the disk before they take their names, one right after the other: a full disk or a
+        crash before that moment leaves what was there.
+
+        Parameters
+        ----------
+        folder
+            Made if it does not exist.
+        dtype : float16, float32 or float64, optional
+            Of the numbers in the file: that of the model if not given. float16 halves a float32 model's file and
+            keeps three digits.
+
+        Raises
+        ------
+        ValueError
+            If the dtype is none of these, or a parameter is beyond its range.
+        """
+        write_checkpoint(folder, self.config, self._parameters, dtype)
+
+    def parameters(self) -> dict[str, Array]:
+        """Name -> array: the model's own arrays, in the shapes of `parameter_shapes`."""
+        return dict(self._parameters)
+
+    def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
+        """An empty cache for `batch` sequences of up to `capacity` tokens each (the model's context if not given).
+
+        Raises
+        ------
+        ValueError
+            If the capacity is not between 1 and the model's context.
+        """
+        n_ctx = self.config.n_ctx
+        if capacity is not None and not 1 <= capacity <= n_ctx:
+            raise ValueError(f"capacity must be between 1 and the model's context of {n_ctx} tokens, got {capacity}")
+        return KVCache.empty(self.config, batch, capacity or n_ctx, self.dtype)
+
+    def trace(self, ids: npt.ArrayLike, record: Iterable[str] = ("*",)) -> Trace:
+        """What happens inside while the model reads: see `gptcompare.inspection.trace`."""
+        return trace(self, ids, record)
+
+    def __call__(
+        self,
+        ids: npt.ArrayLike,
+        cache: KVCache | None = None,
+        *,
+        last_only: bool = False,
+        hook: Hook | None = None,
+    ) -> Array:
+        """The logits of the token that follows each given one.
+
+        Parameters
+        ----------
+        ids : integers, (T,) or (B, T)
+            New tokens: the first ones of their sequences, or those after what the cache has seen.
+        cache : KVCache, optional
+            Of as many sequences as `ids` has rows; extended by the new tokens.
+        last_only : bool
+            Give the logits of the last position alone, and spare computing the others.
+        hook : function of a name and an array, optional
+            Is called at each named place of the forward pass with what is there, and gives what goes on in its place:
+            see `gptcompare.inspection`. It sees all new tokens at once, and cannot be had together with a cache.
+
+        Returns
+        -------
+        (T, V) or (B, T, V); with `last_only` (V,) or (B, V)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an id is not an integer or not in the vocabulary, there is none, the tokens do not fit into the context,
+            or the cache is of another batch size or of another model, or was left behind by a call that failed.
+        """
+        if hook is not None and cache is not None:
+            raise ValueError("a hook sees whole sequences: call the model without a cache")
+        x = self._read(check_ids(ids, self.config), cache, self.config.n_layer, hook)
+        logits = self.unembed(x[:, -1] if last_only else x, hook)
+        return logits if np.ndim(ids) == 2 else logits[0]
+
+    def residual_stream(
+        self, ids: npt.ArrayLike, cache: KVCache | None = None, *, n_blocks: int | None = None
+    ) -> Array:
+        """What the blocks make of each token: `unembed` makes logits of it behind the last one.
+
+        Parameters
+        ----------
+        ids, cache
+            As for a call of the model.
+        n_blocks : int, optional
+            How many of the blocks the tokens go through: all if not given, and with a cache; 0 gives the embeddings.
+
+        Returns
+        -------
+        (T, D) or (B, T, D)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for a call of the model, or if there are not so many blocks.
+        """
+        n_layer = self.config.n_layer
+        wanted = n_layer if n_blocks is None else n_blocks
+        if not 0 <= wanted <= n_layer or (cache is not None and wanted < n_layer):
+            raise ValueError(f"n_blocks must be between 0 and {n_layer}, and {n_layer} with a cache, got {n_blocks}")
+        x = self._read(check_ids(ids, self.config), cache, wanted, None)
+        return x if np.ndim(ids) == 2 else x[0]
+
+    def _read(self, ids: Ids, cache: KVCache | None, n_blocks: int, hook: Hook | None) -> Array:
+        """The residual stream after so many blocks, (B, T, D), of new tokens (B, T), in chunks."""
+        batch, n_new = ids.shape
+        if cache is None:
+            cache = self.new_cache(batch, capacity=min(n_new, self.config.n_ctx))
+        self._check_room(cache, batch, n_new)
+        x: Array = np.empty((batch, n_new, self.config.d_model), self.dtype)
+        positions = np.add.outer(cache.n_tokens, np.arange(n_new))
+
+        def read(chunk: slice, order: LayerOrder) -> None:
+            x[:, chunk] = self._forward(ids[:, chunk], positions[:, chunk], cache, n_blocks, hook, order)
+
+        with cache.extended_by(n_new):
+            in_layer_order(read, chunks(n_new) if hook is None else shares(n_new, 1), n_layers=n_blocks)
+        return x
+
+    def _forward(
+        self, ids: Ids, positions: Ids, cache: KVCache, n_blocks: int, hook: Hook | None, order: LayerOrder
+    ) -> Array:
+        """The residual stream after so many blocks, (B, T, D), of a chunk of new tokens.
+
+        Several chunks may be on their way at once: in each layer they come to the keys and values in their order.
+        """
+        hook_point = hook or no_hook
+        x: Array = hook_point("hook_embed", self._parameters["wte.weight"][ids])
+        x = x + hook_point("hook_pos_embed", self._parameters["wpe.weight"][positions])
+        for layer, block in enumerate(self._blocks[:n_blocks]):
+            caches = [sequence.layers[layer] for sequence in cache.sequences]
+            in_block = hook_in_block(hook, layer)
+            attend = partial(self._attend, self.config.pattern_of(layer), caches, positions, in_block, order)
+            x = self._block(x, block, attend, in_block)
+        return x
+
+    def _block(self, x: Array, p: dict[str, Array], attend: Callable[[Array], Array], hook: Hook | None) -> Array:
+        """Attention and feed-forward layer, each reading a normalised residual stream and adding to it: (B, T, D)."""
+        eps, hook_point = self.config.layer_norm_eps, hook or no_hook
+
+        x = hook_point("hook_resid_pre", x)
+        normed = hook_point("ln1.hook_normalized", layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps))
+        qkv = linear(normed, p["attn.c_attn.weight"], p["attn.c_attn.bias"])
+        heads = attend(qkv)
+        x += hook_point("hook_attn_out", linear(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"]))
+
+        x = hook_point("hook_resid_mid", x)
+        normed = hook_point("ln2.hook_normalized", layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps))
+        hidden = hook_point("mlp.hook_pre", linear(normed, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]))
+        hidden = hook_point("mlp.hook_post", ACTIVATION[self.config.activation](hidden))
+        x += hook_point("hook_mlp_out", linear(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"]))
+        return hook_point("hook_resid_post", x)
+
+    def _attend(
+        self,
+        pattern: Pattern,
+        caches: list[LayerCache],
+        positions: Ids,
+        hook: Hook | None,
+        order: LayerOrder,
+        qkv: Array,
+    ) -> Array:
+        """Every sequence over its own keys: (B, T, 3 H K) -> (B, T, H K)."""
+        B, T, _ = qkv.shape
+        H, K = self.config.n_head, self.config.d_head
+        if hook is not None:
+            return attend_with_hooks(qkv.reshape(B, T, 3, H, K), pattern, hook)
+        queries, keys, values = qkv.reshape(B, T, 3, H, K).transpose(2, 0, 3, 1, 4)  # each (B, H, T, K)
+        heads: Array = np.empty((B, T, H, K), qkv.dtype)
+        with order:
+            for row, cache in enumerate(caches):
+                seen_keys, seen_values = cache.extend(int(positions[row, 0]), keys[row], values[row])
+                mixed = causal_attention(queries[row], seen_keys, seen_values, pattern)
+                heads[row] = mixed.swapaxes(0, 1)  # (H, T, K) -> (T, H, K)
+        return heads.reshape(B, T, H * K)
+
+    def unembed(self, x: Array, hook: Hook | None = None) -> Array:
+        """Final layer norm and output matrix: (..., D) -> (..., V)."""
+        p, hook_point = self._parameters, hook or no_hook
+        x = hook_point(
+            "ln_final.hook_normalized", layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], self.config.layer_norm_eps)
+        )
+        output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
+        vectors = x.reshape(-1, x.shape[-1])
+        if len(vectors) < 2 * LEAST_CHUNK:
+            return product(x, output)
+        logits: Array = np.empty((len(vectors), output.shape[1]), x.dtype)
+
+        def project(tokens: slice) -> None:
+            np.matmul(vectors, output[:, tokens], out=logits[:, tokens])
+
+        in_parallel(project, shares(output.shape[1], n_threads()))
+        return logits.reshape(*x.shape[:-1], -1)
+
+    def _check_room(self, cache: KVCache, batch: int, n_new: int) -> None:
+        if len(cache) != batch:
+            raise ValueError(f"the cache holds {len(cache)} sequences, ids has {batch} rows")
+        for sequence in cache.sequences:
+            if sequence.broken:
+                raise ValueError("a call of the model that was extending this cache failed: make a new one")
+            if (sequence.config, sequence.dtype) != (self.config, self.dtype):
+                raise ValueError("the cache is that of another model: make one with this model's new_cache()")
+            check_room(sequence.n_tokens, n_new, min(sequence.capacity, self.config.n_ctx), self.config)
+
+
+def chunks(n_new: int) -> list[slice]:
+    """So many tokens in chunks that go through the layers together."""
+    # Two for each thread, since later chunks see more keys and so take more time.
+    wanted = 2 * n_threads() if n_threads() > 1 else 1
+    fewest, most = -(-n_new // CHUNK), n_new // LEAST_CHUNK
+    return shares(n_new, max(fewest, min(wanted, most)))

@@ -1,0 +1,250 @@
+"""Places in the forward pass where one may look at what is there, and put something else in its place.
+
+The places have the names that users of TransformerLens know (github.com/TransformerLensOrg, HookedTransformer):
+
+    hook_embed, hook_pos_embed                        (B, T, D)
+    blocks.N.hook_resid_pre, hook_resid_mid, hook_resid_post    (B, T, D)   residual stream before, between and after
+    blocks.N.ln1.hook_normalized, ln2.hook_normalized           (B, T, D)   what the two layers of the block read
+    blocks.N.attn.hook_q, hook_k, hook_v              (B, T, H, K)
+    blocks.N.attn.hook_pattern                        (B, H, T, T)    weights of each query's keys, with sum 1
+    blocks.N.attn.hook_z                              (B, T, H, K)    what each head gives to the output matrix
+    blocks.N.hook_attn_out, hook_mlp_out              (B, T, D)       what the layer adds to the residual stream
+    blocks.N.mlp.hook_pre, mlp.hook_post              (B, T, M)       before and after the activation
+    ln_final.hook_normalized                          (B, T, D)       what the output matrix reads
+
+A hook is a function of such a name and the array there; what it returns goes on in its place, and is written to by the
+steps that follow. `trace` and `changing` make the two hooks that are wanted most. What can be computed from a trace is
+in `gptcompare.inspection`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Array, Ids
+from ..config import GPTConfig
+from ..patterns import Pattern
+from .attention import attention_pattern
+
+Hook: TypeAlias = Callable[[str, Array], Array]  # the name of a place, what is there -> what goes on from there
+Change: TypeAlias = Callable[[Array], Array]
+
+EVERYTHING = ("*",)
+LAST_PLACE = "ln_final.hook_normalized"
+
+
+class Readable(Protocol):
+    """What a trace needs of a model."""
+
+    config: GPTConfig
+
+    def __call__(self, ids: npt.ArrayLike, *, hook: Hook | None = None) -> Array: ...
+    def parameters(self) -> dict[str, Array]: ...
+    def unembed(self, x: Array) -> Array: ...
+
+
+def no_hook(name: str, array: Array) -> Array:
+    """The hook that looks at nothing and changes nothing."""
+    return array
+
+
+def hook_in_block(hook: Hook | None, layer: int) -> Hook | None:
+    """The hook for the places of a block, whose names begin with the block's."""
+    return None if hook is None else lambda name, array: hook(f"blocks.{layer}.{name}", array)
+
+
+def attend_with_hooks(qkv: Array, pattern: Pattern, hook: Hook) -> Array:
+    """Attention of whole sequences whose (B, H, T, T) weights exist, so that a hook can read or replace them.
+
+    (B, T, 3, H, K) -> (B, T, H K)
+    """
+    queries, keys, values = (hook(f"attn.hook_{name}", qkv[:, :, n]) for n, name in enumerate("qkv"))
+    queries, keys = queries.swapaxes(1, 2), keys.swapaxes(1, 2)  # (B, T, H, K) -> (B, H, T, K)
+    weights = np.stack([attention_pattern(*of_row, pattern) for of_row in zip(queries, keys, strict=True)])
+    mixed = hook("attn.hook_pattern", weights) @ values.swapaxes(1, 2)
+    heads = hook("attn.hook_z", mixed.swapaxes(1, 2))  # (B, T, H, K)
+    return heads.reshape(*heads.shape[:2], -1)
+
+
+@dataclass(frozen=True)
+class Trace(Mapping[str, Array]):
+    """Name of a place -> the array that was there; of one sequence, without the axis B.
+
+    Attributes
+    ----------
+    model : GPT
+    ids : integers, (T,) or (B, T)
+    logits : (T, V) or (B, T, V)
+    arrays : dict of name -> array
+        What was recorded.
+
+    Raises
+    ------
+    KeyError
+        If a place was not recorded: when it is asked for, by its name or by a method or function that needs it.
+    """
+
+    model: Readable
+    ids: Ids
+    logits: Array
+    arrays: dict[str, Array]
+
+    def __getitem__(self, name: str) -> Array:
+        try:
+            return self.arrays[name]
+        except KeyError:
+            recorded = ", ".join(self.arrays) or "nothing"
+            raise KeyError(f"{name} is not in the trace: recorded was {recorded}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def patterns(self) -> Array:
+        """The attention of all layers: (..., L, H, T, T)."""
+        return self._of_layers("attn.hook_pattern", axis=-4)
+
+    def residual_stream(self) -> Array:
+        """Before the first block and after each: (..., L + 1, T, D)."""
+        first = self["blocks.0.hook_resid_pre"]
+        return np.concatenate([np.expand_dims(first, -3), self._of_layers("hook_resid_post", axis=-3)], axis=-3)
+
+    def _of_layers(self, name: str, axis: int) -> Array:
+        layers = range(self.model.config.n_layer)
+        return np.stack([self[f"blocks.{layer}.{name}"] for layer in layers], axis=axis)
+
+
+def trace(model: Readable, ids: npt.ArrayLike, record: Iterable[str] = EVERYTHING) -> Trace:
+    """Let a model read, and keep what is at the named places.
+
+    Parameters
+    ----------
+    model : GPT
+    ids : integers, (T,) or (B, T)
+    record : names, in which "*" stands for anything
+        Such as "*.attn.hook_pattern"; everything if not given, which takes about L (16 D + 2 M + H T) numbers a token.
+
+    Returns
+    -------
+    Trace
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the model does; or if a name is that of no place.
+    """
+    if isinstance(record, str):
+        raise TypeError(f"record must be several names, such as [{record!r}], got {record!r}")
+    wanted = list(record)
+    arrays: dict[str, Array] = {}
+    seen: list[str] = []
+
+    def keep(name: str, array: Array) -> Array:
+        seen.append(name)
+        if any(fnmatchcase(name, pattern) for pattern in wanted):
+            arrays[name] = array.copy() if np.ndim(ids) == 2 else array[0].copy()
+        return array
+
+    logits = model(ids, hook=keep)
+    for pattern in wanted:
+        if not any(fnmatchcase(name, pattern) for name in seen):
+            raise ValueError(f"no place is called {pattern!r}: there are {', '.join(seen)}")
+    return Trace(model, np.asarray(ids, np.intp), logits, arrays)
+
+
+def changing(changes: Mapping[str, Change]) -> Hook:
+    """A hook that puts at each named place what a function makes of the array there.
+
+    The function gets a copy, and may change it.
+
+        model(ids, hook=changing({"blocks.0.attn.hook_z": without_heads([2])}))
+
+    Parameters
+    ----------
+    changes : dict of name -> function
+        Array -> array of the same shape, with the axis B also where there is one sequence.
+
+    Returns
+    -------
+    function of a name and an array
+        For `model(ids, hook=...)`.
+
+    Raises
+    ------
+    ValueError
+        When the model is called: if a function gives an array of another shape, or no place has one of the names.
+    """
+    seen: set[str] = set()
+
+    def hook(name: str, array: Array) -> Array:
+        seen.add(name)
+        if name == LAST_PLACE and (unknown := [place for place in changes if place not in seen]):
+            raise ValueError(f"no place is called {unknown[0]!r}: `trace` gives a dict of all places")
+        change = changes.get(name)
+        if change is None:
+            return array
+        changed = change(array.copy())
+        if np.shape(changed) != array.shape:
+            raise ValueError(f"at {name} there must be {array.shape}, got {np.shape(changed)}")
+        return np.array(changed, array.dtype)
+
+    return hook
+
+
+def without_heads(heads: Iterable[int]) -> Change:
+    """Nothing in the place of what some heads give: for "attn.hook_z" and "attn.hook_q", "hook_k", "hook_v".
+
+    Parameters
+    ----------
+    heads : integers
+        Counted from 0.
+
+    Returns
+    -------
+    function of an array
+        For `changing`: (B, T, H, K) -> (B, T, H, K), 0 where one of these heads is.
+    """
+    chosen = list(heads)
+
+    def change(array: Array) -> Array:
+        array[:, :, chosen] = 0
+        return array
+
+    return change
+
+
+def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
+    """What another trace has at that place, at all positions or some (Meng et al. 2022, arXiv:2202.05262, section 2).
+
+    Parameters
+    ----------
+    source : (T, ...) or (B, T, ...)
+        Of a trace of as many tokens.
+    positions : integers, optional
+        Of the tokens; all of them if not given.
+
+    Returns
+    -------
+    function of an array
+        For `changing`: (B, T, ...) -> (B, T, ...).
+
+    Raises
+    ------
+    ValueError
+        When the model is called: if the source does not fit the array at the place.
+    """
+    chosen = slice(None) if positions is None else list(positions)
+
+    def change(array: Array) -> Array:
+        array[:, chosen] = np.broadcast_to(source, array.shape)[:, chosen]
+        return array
+
+    return change

@@ -1,0 +1,45 @@
+"""What a forward pass may be given: token ids of the vocabulary, room for them, and a dtype. All else is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Ids
+from ..config import GPTConfig
+
+
+def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids") -> Ids:
+    """The ids as (B, T), known to be in the vocabulary: NumPy would let a negative one count from the end."""
+    try:
+        array = np.asarray(ids)
+    except ValueError:
+        raise ValueError(f"{name} must have shape (T,) or (B, T): the rows differ in length") from None
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} must have shape (T,) or (B, T), got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}: give at least one token")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    wrong = np.argwhere((array < 0) | (array >= config.n_vocab))
+    if len(wrong):
+        where = tuple(int(i) for i in wrong[0])
+        raise ValueError(
+            f"id {array[where]} at index {where if array.ndim == 2 else where[0]} is not in the vocabulary: "
+            f"{name} are 0 ... {config.n_vocab - 1}"
+        )
+    return np.atleast_2d(array).astype(np.intp, copy=False)
+
+
+def check_room(n_past: int, n_new: int, room: int, config: GPTConfig) -> None:
+    """ValueError if the new tokens do not fit after the past ones: `room` is the context's or a smaller cache's."""
+    if n_past + n_new > room:
+        raise ValueError(
+            f"{n_past} tokens in the cache and {n_new} new ones do not fit into the "
+            f"{'context' if room == config.n_ctx else 'cache'} of {room} tokens"
+        )
+
+
+def check_dtype(dtype: npt.DTypeLike) -> None:
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype).name}")

@@ -1,0 +1,43 @@
+"""The memory order of the weights: chosen here for speed, and hidden from everyone else.
+
+A linear layer's weight has the shape (d_in, d_out) whatever its order in memory is.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from ..arrays import Array
+from .threads import in_parallel, n_threads, shares
+
+COPIED_ROWS = 64
+LARGE = 2**20  # bytes, of which two threads make a copy faster than one
+
+
+def in_fast_order(weight: Array) -> Array:
+    """The same matrix with its longer axis contiguous in memory, copied only if it has to be.
+
+    Measured with OpenBLAS on x86-64 CPUs, a matrix-vector product, which is what decoding one token consists of,
+    reads memory fastest along the longer axis, and for a square matrix along the input axis.
+    """
+    if weight.ndim != 2:
+        return np.ascontiguousarray(weight)
+    d_in, d_out = weight.shape
+    if d_out > d_in:
+        return weight if weight.flags.c_contiguous else _copied(weight, "C")
+    return weight if weight.flags.f_contiguous else _copied(weight, "F")
+
+
+def _copied(matrix: Array, order: Literal["C", "F"]) -> Array:
+    """A copy in that memory order, a few rows at a time: they stay in the processor's cache while they are turned."""
+    copy: Array = np.empty(matrix.shape, matrix.dtype, order)
+
+    def copy_rows(share: slice) -> None:
+        for start in range(share.start, share.stop, COPIED_ROWS):
+            rows = slice(start, min(start + COPIED_ROWS, share.stop))
+            copy[rows] = matrix[rows]
+
+    in_parallel(copy_rows, shares(len(matrix), n_threads() if matrix.nbytes > LARGE else 1))
+    return copy

@@ -1,0 +1,148 @@
+"""The arithmetic of the model: pure functions on arrays.
+
+Each works on the last axis of an array of any rank, in float32 or float64, and gives back the dtype that it was given.
+Scalars come from `math`, not from NumPy: `np.sqrt(2)` is a float64 that would promote a whole float32 array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ..arrays import Array, Integers
+
+# What OpenBLAS likes (measured: benchmarks/RESULTS.md). Two vectors go through a weight one by one faster than as a
+# matrix, for which it would make a packed copy of the weight. And what is more, up to some, is best a multiple of
+# eight, as many as its innermost loop takes: eight vectors need less time than four or seven.
+FEW_VECTORS, SOME_VECTORS, EIGHT = 2, 128, 8
+
+
+def linear(x: Array, weight: Array, bias: Array) -> Array:
+    """x @ weight + bias: (..., d_in) -> (..., d_out), weight (d_in, d_out), bias (d_out,)."""
+    y = product(x, weight)
+    y += bias
+    return y
+
+
+def product(x: Array, weight: Array) -> Array:
+    """x @ weight: (..., d_in) -> (..., d_out), weight (d_in, d_out)."""
+    # One product of two matrices: a stack of vectors would read the whole weight once per vector.
+    vectors = x.reshape(-1, x.shape[-1])
+    n = len(vectors)
+    if n <= FEW_VECTORS:
+        y: Array = (vectors[:, None] @ weight)[:, 0]
+    elif n < SOME_VECTORS and n % EIGHT:
+        padded = np.zeros((-(-n // EIGHT) * EIGHT, x.shape[-1]), x.dtype)
+        padded[:n] = vectors
+        y = (padded @ weight)[:n]
+    else:
+        y = vectors @ weight
+    return y.reshape(*x.shape[:-1], -1)
+
+
+def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> Array:
+    """Each vector shifted to mean 0, scaled to variance 1, then gain and bias (Ba et al. 2016, arXiv:1607.06450)."""
+    y, _ = normalise(x, eps)
+    y *= gain
+    y += bias
+    return y
+
+
+def normalise(x: Array, eps: float) -> tuple[Array, Array]:
+    """Each vector shifted to mean 0 and scaled to variance 1, and its standard deviation: (..., D) and (..., 1)."""
+    width = x.shape[-1]
+    centred: Array = x - np.add.reduce(x, axis=-1, keepdims=True) / width
+    variance = np.vecdot(centred, centred)[..., None] / width
+    deviation: Array = np.sqrt(variance + eps)
+    centred /= deviation
+    return centred, deviation
+
+
+def gelu_tanh(x: Array) -> Array:
+    """The tanh approximation of GELU that GPT-2 uses (openai/gpt-2, src/model.py; arXiv:1606.08415, section 2)."""
+    divisor = gelu_tanh_divisor(x)
+    return np.divide(x, divisor, out=divisor)
+
+
+def gelu_tanh_divisor(x: Array) -> Array:
+    """1 + exp(-2u) with u = sqrt(2/pi) (x + 0.044715 x^3): x over this is x times (1 + tanh u) / 2.
+
+    Measured, the exponential takes half the time of the hyperbolic tangent.
+    """
+    divisor: Array = x * x
+    divisor *= -2 * math.sqrt(2 / math.pi) * 0.044715
+    divisor -= 2 * math.sqrt(2 / math.pi)
+    with np.errstate(over="ignore"):  # where 2u or exp(-2u) is infinite, the quotient is x or 0 all the same
+        divisor *= x
+        np.exp(divisor, out=divisor)
+    divisor += 1
+    return divisor
+
+
+def gelu_erf(x: Array) -> Array:
+    """GELU itself, x times the normal distribution function (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
+    y = normal_cdf(x)
+    y *= x
+    return y
+
+
+def normal_cdf(x: Array) -> Array:
+    """The normal distribution function, (1 + erf(x / sqrt 2)) / 2."""
+    y = erf(x * math.sqrt(0.5))
+    y += 1
+    y *= 0.5
+    return y
+
+
+def relu(x: Array) -> Array:
+    """The larger of x and 0."""
+    return np.maximum(x, 0)
+
+
+ACTIVATION: dict[str, Callable[[Array], Array]] = {"gelu_tanh": gelu_tanh, "gelu_erf": gelu_erf, "relu": relu}
+
+# erf is the one function of a GPT that NumPy lacks. The standard library's value at every multiple of 1/64, and
+# between them a Taylor series, is exact to 2e-14; beyond 6 erf is 1 to the last bit of a float64.
+_ERF_STEP, _ERF_END = 1 / 64, 6.0
+_ERF_NODES = [k * _ERF_STEP for k in range(round(_ERF_END / _ERF_STEP) + 1)]
+_ERF = np.array([math.erf(node) for node in _ERF_NODES])
+_ERF_SLOPE = np.array([2 / math.sqrt(math.pi) * math.exp(-node * node) for node in _ERF_NODES])
+
+
+def erf(x: Array) -> Array:
+    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x, to 2e-14 or the dtype's precision.
+
+    The derivatives at a node a are the slope exp(-a^2) 2/sqrt(pi) times the Hermite polynomials
+    1, -2a, 4a^2 - 2, -8a^3 + 12a, 16a^4 - 48a^2 + 12 (Abramowitz and Stegun, 7.1.19).
+    """
+    distance = np.minimum(np.abs(x), _ERF_END)
+    with np.errstate(invalid="ignore"):  # the node of NaN is any node: the NaN comes through h
+        node = np.nan_to_num(distance / _ERF_STEP + 0.5).astype(np.intp)
+    a = (node * _ERF_STEP).astype(x.dtype)
+    h = distance - a
+    a2 = a * a
+    series = 1 + h * (-a + h * ((4 * a2 - 2) / 6 + h * (a * (12 - 8 * a2) / 24 + h * ((16 * a2 - 48) * a2 + 12) / 120)))
+    y = _ERF.astype(x.dtype)[node] + _ERF_SLOPE.astype(x.dtype)[node] * h * series
+    return np.copysign(y, x)
+
+
+def softmax(x: Array) -> Array:
+    """exp(x) scaled to sum 1. Entries of -inf become 0; at least one entry of each row must be finite."""
+    y: Array = np.exp(x - x.max(axis=-1, keepdims=True))
+    y /= y.sum(axis=-1, keepdims=True)
+    return y
+
+
+def log_softmax(x: Array) -> Array:
+    """The logarithm of softmax, without leaving the range of the dtype."""
+    shifted: Array = x - x.max(axis=-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shifted
+
+
+def cross_entropy(logits: Array, targets: Integers) -> Array:
+    """-log p(target) in nats at each position: logits (..., V), targets (...) -> (...)."""
+    picked = np.take_along_axis(log_softmax(logits), targets[..., None], axis=-1)
+    return -picked[..., 0]

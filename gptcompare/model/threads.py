@@ -1,0 +1,219 @@
+"""Work on several threads at once, each with its matrix products to itself.
+
+NumPy's BLAS spreads a single product over the cores. For many tokens it is faster to give every core products of its
+own: what lies between the products is then spread as well, and no core waits for the others after each of them.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import ctypes
+import importlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+def in_parallel(
+    work: Callable[[Item], None], items: Sequence[Item], on_failure: Callable[[], None] = lambda: None
+) -> None:
+    """`work(item)` for every item, begun in their order, on as many threads as one of NumPy's products would use.
+
+    One item alone is worked on as without this function, its products on all threads. After an exception no other item
+    is begun, `on_failure` is called, and the exception comes out when what had begun has ended.
+    """
+    if len(items) < 2:
+        for item in items:
+            work(item)
+        return
+    queue = _WorkQueue(work, items, on_failure)
+    with products_on_one_thread():
+        others = [
+            threading.Thread(
+                target=contextvars.copy_context().run, args=(queue.take_items,)
+            )  # the caller's np.errstate
+            for _ in range(min(n_threads(), len(items)) - 1)
+        ]
+        try:
+            for thread in others:
+                thread.start()
+            queue.take_items()
+        finally:
+            for thread in others:
+                if thread.ident is not None:  # it was started
+                    thread.join()
+    if queue.errors:
+        raise queue.errors[0]
+
+
+class _WorkQueue(Generic[Item]):
+    """Threads that take items one after the other until none is left or one has failed."""
+
+    NONE_LEFT = object()
+
+    def __init__(self, work: Callable[[Item], None], items: Sequence[Item], on_failure: Callable[[], None]) -> None:
+        self._work = work
+        self._items = iter(items)
+        self._taking = threading.Lock()
+        self._on_failure = on_failure
+        self.errors: list[BaseException] = []
+
+    def take_items(self) -> None:
+        """What each of the threads does."""
+        try:
+            while (item := self._next()) is not self.NONE_LEFT:
+                self._work(item)
+        except BaseException as error:
+            self.errors.append(error)
+            self._on_failure()
+
+    def _next(self) -> Any:
+        with self._taking:
+            return self.NONE_LEFT if self.errors else next(self._items, self.NONE_LEFT)
+
+
+class LayerOrder:
+    """Keeps chunks in order: a chunk enters a layer after the chunk ahead of it has left that layer.
+
+    Use `with order:` once for each layer, from the first to the last.
+    """
+
+    def __init__(self, ahead: LayerOrder | None) -> None:
+        self._ahead = ahead
+        self._free = threading.Semaphore(0)  # layers that this chunk has left and the next one has not entered
+
+    def __enter__(self) -> None:
+        if self._ahead is not None:
+            self._ahead._free.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self._free.release()
+
+    def release(self, n_layers: int) -> None:
+        """Let the next chunk wait at none of the layers any more."""
+        self._free.release(n_layers)
+
+
+def in_layer_order(work: Callable[[Item, LayerOrder], None], chunks: Sequence[Item], n_layers: int) -> None:
+    """`in_parallel` for chunks that pass through the same layers in their order.
+
+    `work(chunk, order)` enters each of the `n_layers` layers with `with order:`. A chunk that fails lets the others
+    pass, so that all come to an end.
+    """
+    orders: list[LayerOrder] = []
+    for _ in chunks:
+        orders.append(LayerOrder(orders[-1] if orders else None))
+
+    def release_all() -> None:
+        for order in orders:
+            order.release(n_layers)
+
+    in_parallel(lambda both: work(*both), list(zip(chunks, orders, strict=True)), release_all)
+
+
+def shares(n: int, n_shares: int) -> list[slice]:
+    """range(n) in so many slices, or in fewer, of the same length; the last one may be shorter."""
+    step = max(1, -(-n // n_shares))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def _linear_algebra_of_numpy() -> Any:
+    """A library that is linked to NumPy's BLAS, through which the BLAS's functions can be found; None if there is none.
+
+    The module is private to NumPy: where a release has renamed it, products are as fast as ever, and their threads are
+    NumPy's own affair.
+    """
+    try:
+        module = importlib.import_module("numpy.linalg._umath_linalg")
+        return ctypes.CDLL(module.__file__)
+    except (ImportError, OSError, TypeError):  # not there, or a part of the program, or without a file
+        return None
+
+
+class _Blas:
+    """The number of threads that NumPy's BLAS uses for a product, where it can be found out and changed.
+
+    That is OpenBLAS with threads of its own: in NumPy's wheels for Linux and macOS, in most distributions. It is not
+    found where the libraries that a library is linked to cannot be searched (Windows), and with other BLAS libraries.
+    """
+
+    # NumPy's wheels rename what OpenBLAS calls openblas_get_num_threads.
+    NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")
+    CALLS = ("get_num_threads", "set_num_threads", "get_parallel")
+    OPENMP = 2  # what get_parallel says if the threads are OpenMP's, of which every thread has a number of its own
+
+    def __init__(self) -> None:
+        self.get, self.set = self._functions()
+        self.lock = threading.Lock()
+        self.holders: set[object] = set()  # one for each who wants the products on one thread
+        self.n_threads = int(self.get())  # without them
+
+    def _functions(self) -> tuple[Callable[[], int], Callable[[int], object]]:
+        library = _linear_algebra_of_numpy()
+        for name in self.NAMES:
+            calls: list[Any] = [getattr(library, name.format(call), None) for call in self.CALLS]
+            if all(calls) and calls[2]() != self.OPENMP:
+                return calls[0], calls[1]
+        return lambda: 1, lambda n: None
+
+    def restart(self) -> None:
+        """In a forked process, where nobody is inside any more, and the lock may have been held."""
+        self.lock = threading.Lock()
+        self.holders.clear()
+        self.set(self.n_threads)
+
+
+_blas = _Blas()
+_is_single_threaded = contextvars.ContextVar("_is_single_threaded", default=False)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _blas.restart())
+
+
+def n_threads() -> int:
+    """How many threads a product uses, or would use were it not for `products_on_one_thread`; 1 if it is not known.
+
+    It is 1 for who is `single_threaded`, too.
+    """
+    if _is_single_threaded.get():
+        return 1
+    return _blas.n_threads if _blas.holders else int(_blas.get())
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Everything that the block computes is computed on the thread that runs it, and nothing is shared out.
+
+    What is computed so is the same to the last bit however many threads there are, and whatever others do; but a
+    BLAS library whose number of threads cannot be set (`_Blas`) goes on sharing products out.
+    """
+    token = _is_single_threaded.set(True)
+    try:
+        with products_on_one_thread():
+            yield
+    finally:
+        _is_single_threaded.reset(token)
+
+
+@contextmanager
+def products_on_one_thread() -> Iterator[int]:
+    """Every product on the thread that asks for it; gives how many threads would have shared one.
+
+    The setting is that of the BLAS library and so of the whole process; the last to leave restores it.
+    """
+    holder = object()
+    try:
+        with _blas.lock:
+            if not _blas.holders:
+                _blas.n_threads = int(_blas.get())
+            _blas.holders.add(holder)
+            _blas.set(1)
+        yield _blas.n_threads
+    finally:
+        with _blas.lock:
+            _blas.holders.discard(holder)
+            if not _blas.holders:
+                _blas.set(_blas.n_threads)

@@ -1,0 +1,166 @@
+"""A document as blocks, and how each is written: as Markdown and as HTML that loads nothing.
+
+In all texts, `code` stands between backticks, and [1] is the first of the sources.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..arrays import Mask
+from ..patterns import Pattern, visible_keys
+
+POSITIONS = 24  # of a picture
+SEEN, UNSEEN = "#0072B2", "#f0f0f0"  # Okabe and Ito's blue, which colour-blind eyes tell apart
+CELL = 8  # pixels
+CODE = re.compile(r"(`[^`]*`)")
+STYLE = """\
+.report h1 { font-size: 1.5rem; margin: 0 0 0.6rem; }
+.report h2 { font-size: 1.25rem; margin: 2.2rem 0 0.4rem; border-top: 1px solid #bbb; padding-top: 0.8rem; }
+.report h3 { font-size: 1rem; margin: 1.4rem 0 0.4rem; }
+.report .wide { overflow-x: auto; }
+.report table { border-collapse: collapse; font-size: 0.87rem; }
+.report th, .report td { text-align: left; vertical-align: top; padding: 0.2rem 1rem 0.2rem 0; }
+.report tbody tr { border-top: 1px solid #e5e5e5; }
+.report tbody th { font-weight: normal; color: #555; }
+.report code { font: 0.92em ui-monospace, monospace; }
+.report a { color: #0072B2; text-decoration: none; }
+.report .pattern { display: inline-block; vertical-align: top; max-width: 20rem; margin: 0.4rem 2rem 0.4rem 0; }
+"""
+
+
+class Heading(NamedTuple):
+    level: int
+    text: str
+
+
+class Grid(NamedTuple):
+    """Rows of cells, the header first; the first cell of each is its label."""
+
+    rows: Sequence[Sequence[str]]
+
+
+class Items(NamedTuple):
+    """A list, with numbers if its items are what the numbers in brackets refer to."""
+
+    texts: Sequence[str]
+    numbered: bool = False
+
+
+class Picture(NamedTuple):
+    """Which keys each of `POSITIONS` queries sees; of a fixed pattern, those of the first head."""
+
+    pattern: Pattern
+    caption: str
+
+    @property
+    def seen(self) -> Mask:
+        return visible_keys(POSITIONS, POSITIONS, self.pattern)
+
+
+Block: TypeAlias = "str | Heading | Grid | Items | Picture"  # a str is a paragraph
+
+
+class Sources:
+    """The sources in the order in which they are first referred to."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def cite(self, source: str) -> str:
+        """The number of a source, in brackets."""
+        if source not in self.texts:
+            self.texts.append(source)
+        return f"[{self.texts.index(source) + 1}]"
+
+
+def together(names: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
+
+
+def merged(said: Iterable[tuple[str, str]]) -> list[str]:
+    """What is said of several models, once, behind their names."""
+    about: dict[str, list[str]] = {}
+    for name, text in said:
+        about.setdefault(text, []).append(name)
+    return [f"{', '.join(names)}: {text}" for text, names in about.items()]
+
+
+def to_markdown(block: Block) -> str:
+    if isinstance(block, str):
+        return _markdown_text(block)
+    if isinstance(block, Heading):
+        return f"{'#' * block.level} {block.text}"
+    if isinstance(block, Grid):
+        lines = [[_markdown_text(cell) for cell in row] for row in block.rows]
+        lines.insert(1, ["---"] * len(lines[0]))
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    if isinstance(block, Items):
+        marks = (f"{n}." if block.numbered else "-" for n in range(1, len(block.texts) + 1))
+        return "\n".join(f"{mark} {_markdown_text(text)}" for mark, text in zip(marks, block.texts, strict=True))
+    rows = ["".join("■ " if seen else "· " for seen in row).rstrip() for row in block.seen]
+    return "\n".join(["```text", *rows, "```", "", _markdown_text(block.caption)])
+
+
+def _markdown_text(text: str) -> str:
+    """With what Markdown would read as its own escaped, but in code."""
+    return "".join(part if part[:1] == "`" else re.sub(r"([\\*|<])", r"\\\1", part) for part in CODE.split(text))
+
+
+def to_html(block: Block) -> str:
+    if isinstance(block, str):
+        return f"<p>{_html_text(block)}</p>"
+    if isinstance(block, Heading):
+        return f"<h{block.level}>{_html_text(block.text)}</h{block.level}>"
+    if isinstance(block, Grid):
+        header, *rows = block.rows
+        head = "".join(f'<th scope="col">{_html_text(cell)}</th>' for cell in header)
+        body = "\n".join(f"<tr>{_html_row(row)}</tr>" for row in rows)
+        return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+    if isinstance(block, Items):
+        if block.numbered:
+            items = (f'<li id="source-{n}">{_html_text(text)}</li>' for n, text in enumerate(block.texts, 1))
+            return "<ol>\n" + "\n".join(items) + "\n</ol>"
+        return "<ul>\n" + "\n".join(f"<li>{_html_text(text)}</li>" for text in block.texts) + "\n</ul>"
+    return _html_picture(block)
+
+
+def _html_row(row: Sequence[str]) -> str:
+    label, *cells = map(_html_text, row)
+    return f'<th scope="row">{label}</th>' + "".join(f"<td>{cell}</td>" for cell in cells)
+
+
+def _html_text(text: str) -> str:
+    """Escaped, with code as code and a link from the number of each source to the source."""
+    parts = (
+        f"<code>{escape(part[1:-1])}</code>"
+        if part[:1] == "`"
+        else re.sub(r"\[(\d+)\]", r'<a href="#source-\1">[\1]</a>', escape(part))
+        for part in CODE.split(text)
+    )
+    return "".join(parts)
+
+
+def _html_picture(picture: Picture) -> str:
+    size = POSITIONS * CELL
+    paths = "".join(
+        f'<path fill="{colour}" d="{_squares(cells)}"/>'
+        for colour, cells in ((SEEN, picture.seen), (UNSEEN, ~picture.seen))
+    )
+    return (
+        f'<figure class="pattern">\n<svg width="{size}" height="{size}" viewBox="0 0 {size} {size}" role="img" '
+        f'aria-label="{escape(picture.caption.partition(":")[0])} attention">{paths}</svg>\n'
+        f"<figcaption>{_html_text(picture.caption)}</figcaption>\n</figure>"
+    )
+
+
+def _squares(cells: Mask) -> str:
+    """A square for each position that is True, as an SVG path: the query downwards, the key to the right."""
+    side = CELL - 1
+    return "".join(f"M{key * CELL} {query * CELL}h{side}v{side}h-{side}z" for query, key in np.argwhere(cells))

@@ -1,0 +1,295 @@
+"""Byte-level byte-pair encoding: text to ids and back.
+
+Sennrich et al. 2016 (arXiv:1508.07909) on bytes, as Radford et al. 2019, section 2.2, describe it; the reference
+implementation is github.com/openai/gpt-2, src/encoder.py. Text is cut into pieces (words with their leading space,
+numbers, runs of punctuation, white space); within a piece, the pair of neighbours that was learned first is merged
+until no pair is left that was learned. `vocabulary.py` defines a
+vocabulary, `files.py` reads and writes one, and `learning.py` learns one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import heapq
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable
+from itertools import chain, pairwise
+
+import regex
+
+from ..checkpoints import locate
+from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
+from ..config import GPTConfig
+from .files import bundled_gpt2, read_vocabulary, write_vocabulary
+from .learning import learn_merges
+from .vocabulary import BYTE_TO_CHAR, Vocabulary, to_bytes, to_characters
+
+# openai/gpt-2, src/encoder.py: contractions, words, numbers, other marks, white space before a word, white space.
+PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
+
+CACHED_CHARACTERS = 4_000_000  # of pieces whose ids are remembered; beyond that, the memory starts anew
+SHORT_PIECE = 24  # bytes; measured: up to here scanning all pairs is faster than keeping them in a heap
+UNRANKED = 2**62  # of a pair that no merge joins
+
+
+class Tokenizer:
+    """A byte-level BPE tokenizer.
+
+    Every text has ids and every list of ids has bytes: there is no unknown token. Special tokens, such as
+    "<|endoftext|>", are plain text in `encode` unless the caller allows them, as in tiktoken.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        Merges and ids. `from_pretrained` reads one, `train` learns one.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        ids = vocabulary.ids
+        self._vocabulary = vocabulary
+        self._id_of_byte = [ids[BYTE_TO_CHAR[byte]] for byte in range(256)]
+        self._rank = {(ids[left], ids[right]): rank for rank, (left, right) in enumerate(vocabulary.merges)}
+        self._merged = [ids[left + right] for left, right in vocabulary.merges]
+        self._bytes_of = {id_: to_bytes(token) for token, id_ in ids.items()}
+        self._bytes_of |= {id_: token.encode() for token, id_ in vocabulary.special_tokens.items()}
+        self._n_vocab = max(self._bytes_of) + 1
+        self._cache: dict[str, list[int]] = {}  # piece -> ids
+        self._n_cached = 0  # characters in it
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | os.PathLike[str]) -> Tokenizer:
+        """The tokenizer of a published model, or the one whose files are in a folder.
+
+        The folder holds `vocab.json` + `merges.txt`, `encoder.json` + `vocab.bpe`, or a byte-level BPE
+        `tokenizer.json`; `tokenizer_config.json` and `special_tokens_map.json` beside them may name the tokens that
+        begin and end a text. A name of GPT-2, GPT-3, GPT-Neo or Cerebras-GPT needs no files: they share GPT-2's
+        vocabulary, which is in the package. For another name the files of the tokenizer are downloaded, without the
+        weights.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder, or no tokenizer in it.
+        DownloadError
+            If the files of this name are not on this machine and cannot be fetched.
+        ValueError
+            If a file is damaged or is of another kind of tokenizer.
+        """
+        given = os.fspath(name_or_folder)
+        if any(os.path.exists(os.path.join(given, name)) for name in TOKENIZER_FILES):
+            return cls(read_vocabulary(given))
+        with contextlib.suppress(ValueError):  # an unknown name, which `locate` says too
+            if GPTConfig.preset(given).n_vocab == GPT2_SIZE:
+                return cls(bundled_gpt2())
+        return cls(read_vocabulary(locate(given, wanted="tokenizer")))
+
+    @classmethod
+    def train(cls, texts: Iterable[str], n_vocab: int) -> Tokenizer:
+        """Learn a vocabulary of `n_vocab` tokens: 256 bytes, merges, and "<|endoftext|>" as the last.
+
+        The pair that occurs most often is merged first; of equally frequent ones the one with the lower ids, as
+        Hugging Face tokenizers does. A pair that occurs once is not merged.
+
+        Raises
+        ------
+        TypeError
+            If `texts` is a single string, or one of them is no string.
+        ValueError
+            If n_vocab is below 257, the texts have too few different pairs for it, or one has a lone surrogate.
+        """
+        if n_vocab < 257:
+            raise ValueError(f"n_vocab must be at least 257 (256 bytes and the end of text), got {n_vocab}")
+        if isinstance(texts, str):
+            raise TypeError("texts must be a list of texts: a single string would be read letter by letter")
+        pieces: Counter[str] = Counter()
+        for text in texts:
+            pieces.update(PIECES.findall(_checked_text(text)))
+        merges = learn_merges({piece.encode(): count for piece, count in pieces.items()}, n_vocab - 257)
+        if len(merges) < n_vocab - 257:
+            raise ValueError(
+                f"the texts have only {len(merges)} pairs to merge: n_vocab can be at most {len(merges) + 257}, "
+                f"got {n_vocab}"
+            )
+        return cls(Vocabulary.from_merges([(to_characters(left), to_characters(right)) for left, right in merges]))
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write `vocab.json`, `merges.txt` and `tokenizer_config.json`, which Hugging Face's GPT-2 tokenizer reads.
+
+        They replace the tokenizer that the folder has: its `tokenizer.json`, `special_tokens_map.json` and
+        `added_tokens.json`, which would still be read, are removed.
+        """
+        write_vocabulary(folder, self._vocabulary)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Merges and ids, as data."""
+        return self._vocabulary
+
+    @property
+    def n_vocab(self) -> int:
+        """One more than the largest id."""
+        return self._n_vocab
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """Text -> id of the tokens that stand for no text of their own."""
+        return dict(self._vocabulary.special_tokens)
+
+    @property
+    def eot_id(self) -> int | None:
+        """The id that ends a text, "<|endoftext|>" unless the vocabulary says otherwise, or None if nothing does."""
+        return self._vocabulary.id_of(self._vocabulary.eot)
+
+    @property
+    def bos_id(self) -> int | None:
+        """The id that every text begins with for the model (OPT), or None (GPT-2). `encode` does not put it there."""
+        return self._vocabulary.id_of(self._vocabulary.bos)
+
+    def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
+        """The ids of a text, of that alone: `bos_id`, which some models read in front of it, is not among them.
+
+        Parameters
+        ----------
+        text : str
+        allowed_special : collection of str, or "all"
+            Special tokens that are recognised in the text; all others in it are plain text.
+
+        Returns
+        -------
+        list of int
+
+        Raises
+        ------
+        TypeError
+            If the text is not a string, or `allowed_special` is one other than "all".
+        ValueError
+            If the text contains a lone surrogate, which no UTF-8 text can, or an allowed token is not a special one.
+        """
+        text = _checked_text(text)
+        special = self._vocabulary.special_tokens
+        if allowed_special == "all":
+            allowed_special = special.keys()
+        elif isinstance(allowed_special, str):
+            raise TypeError(f'allowed_special must be a collection of tokens or "all", got {allowed_special!r}')
+        if unknown := [token for token in allowed_special if token not in special]:
+            raise ValueError(f"{unknown} are not special tokens of this vocabulary: it has {[*special]}")
+        if not allowed_special:
+            return self._encode_plain(text)
+        longest_first = sorted(allowed_special, key=len, reverse=True)
+        parts = regex.split("(" + "|".join(map(regex.escape, longest_first)) + ")", text)
+        # split with a group gives text, token, text, token, ..., text
+        return [
+            id_
+            for n, part in enumerate(parts)
+            for id_ in ([special[part]] if n % 2 else self._encode_plain(part))
+        ]  # fmt: skip
+
+    def _encode_plain(self, text: str) -> list[int]:
+        pieces = PIECES.findall(text)
+        cache = self._cache
+        for piece in set(pieces).difference(cache):
+            cache[piece] = self._merge(piece.encode())
+            self._n_cached += len(piece)
+        if self._n_cached > CACHED_CHARACTERS:
+            self._cache, self._n_cached = {}, 0
+        return list(chain.from_iterable(map(cache.__getitem__, pieces)))
+
+    def _merge(self, piece: bytes) -> list[int]:
+        """The ids of one piece: its bytes, and then always the pair of lowest rank, the leftmost first, made one."""
+        ids = [self._id_of_byte[byte] for byte in piece]
+        if len(ids) > SHORT_PIECE:
+            return self._merge_long(ids)
+        rank_of, merged = self._rank.get, self._merged
+        ranks = [rank_of(pair, UNRANKED) for pair in pairwise(ids)]
+        while ranks and (rank := min(ranks)) != UNRANKED:
+            left = ranks.index(rank)
+            ids[left] = merged[rank]
+            del ids[left + 1], ranks[left]
+            if left > 0:
+                ranks[left - 1] = rank_of((ids[left - 1], ids[left]), UNRANKED)
+            if left < len(ranks):
+                ranks[left] = rank_of((ids[left], ids[left + 1]), UNRANKED)
+        return ids
+
+    def _merge_long(self, ids: list[int]) -> list[int]:
+        """The same for a long piece, in a time that grows as n log n and not as n^2.
+
+        The pairs wait in a heap by rank, then position, and the symbols form a linked list.
+        """
+        n, rank_of, merged = len(ids), self._rank.get, self._merged
+        following = list(range(1, n + 1))
+        previous = list(range(-1, n - 1))
+        heap = [(rank, left) for left, pair in enumerate(pairwise(ids)) if (rank := rank_of(pair)) is not None]
+        heapq.heapify(heap)
+        while heap:
+            rank, left = heapq.heappop(heap)
+            right = following[left]
+            if right == n or rank_of((ids[left], ids[right])) != rank:
+                continue  # an earlier merge took one of the two
+            ids[left], ids[right] = merged[rank], -1
+            after = following[left] = following[right]
+            if after < n:
+                previous[after] = left
+                if (new := rank_of((ids[left], ids[after]))) is not None:
+                    heapq.heappush(heap, (new, left))
+            before = previous[left]
+            if before >= 0 and (new := rank_of((ids[before], ids[left]))) is not None:
+                heapq.heappush(heap, (new, before))
+        return [id_ for id_ in ids if id_ >= 0]
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes that the ids stand for. ValueError for an id that the vocabulary does not have."""
+        try:
+            return b"".join([self._bytes_of[id_] for id_ in ids])
+        except KeyError as error:
+            raise ValueError(f"id {error.args[0]} is not in the vocabulary: ids are 0 ... {self.n_vocab - 1}") from None
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids. Bytes that are not UTF-8 become "\N{REPLACEMENT CHARACTER}", as in tiktoken.
+
+        Raises
+        ------
+        ValueError
+            For an id that the vocabulary does not have.
+        """
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def stream_decoder(self) -> StreamDecoder:
+        """A decoder that takes ids one by one and gives out whole characters only."""
+        return StreamDecoder(self)
+
+
+class StreamDecoder:
+    """Ids to text, piece by piece: a character whose bytes lie in several tokens comes out with the last of them.
+
+    The pieces put together equal `Tokenizer.decode` of all the ids. Where that refuses an id because the vocabulary
+    does not have it, here it stands for no text: models have such ids where their vocabulary was padded.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._bytes_of = tokenizer._bytes_of
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, id_: int) -> str:
+        """The characters that this id completes; often none."""
+        return self._decoder.decode(self._bytes_of.get(id_, b""))
+
+    def finish(self) -> str:
+        """What is left at the end: a replacement character if the last character is incomplete."""
+        return self._decoder.decode(b"", final=True)
+
+
+def _checked_text(text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, got {type(text).__name__}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the text has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start}, which UTF-8 "
+            'cannot represent: read the text with errors="replace", or join surrogate pairs with '
+            'text.encode("utf-16", "surrogatepass").decode("utf-16")'
+        ) from None
+    return text

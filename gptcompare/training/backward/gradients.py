@@ -1,0 +1,144 @@
+"""The gradient of the loss by every parameter: the forward pass of `gptcompare.model.gpt`, then the same backwards."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...arrays import Array, Ids
+from ...config import GPTConfig
+from ...model import GPT
+from ...model.inputs import check_ids, check_room
+from ...parameters import block_shapes
+from .block import KeptBlock, block, block_backward
+from .ops import (
+    NO_DROPOUT,
+    Dropout,
+    cross_entropy,
+    dropout,
+    dropout_backward,
+    embedding_backward,
+    layer_norm,
+    layer_norm_backward,
+    sum_of_rows,
+)
+
+Parameters = dict[str, Array]
+
+# Tokens whose logits are in memory at once: enough for matrix products at full speed, few enough that the logits of a
+# small vocabulary stay in the processor's cache and those of a large one are not what fills the memory.
+CHUNK = 256
+
+
+def loss_and_grads(
+    model: GPT,
+    ids: npt.ArrayLike,
+    targets: npt.ArrayLike,
+    *,
+    p_drop: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> tuple[float, Parameters]:
+    """The mean loss of a batch and its gradient.
+
+    Parameters
+    ----------
+    model : GPT
+        Is not changed.
+    ids : integers, (T,) or (B, T)
+        Whole sequences, of up to the model's context.
+    targets : integers, shaped as `ids`
+        The token that follows each of `ids`.
+    p_drop : float
+        Probability with which a number is left out, in GPT's three places: of the sum of the embeddings, of the
+        attention's weights, and of what a layer adds to the residual stream (Radford et al. 2018, section 4.1).
+    rng : numpy.random.Generator
+        Draws which, if `p_drop` is not 0.
+
+    Returns
+    -------
+    loss : float
+        Mean of -log p(target), in nats.
+    grads : dict of name -> array
+        d loss / d parameter, in the parameter's shape, dtype and memory order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the model does; also if `targets` has another shape than `ids`, or if there is no generator to draw with.
+    """
+    checked, checked_targets = _check_batch(ids, targets, model.config)
+    drop = _check_dropout(p_drop, rng)
+    p = model.parameters()
+    x, dropped, kept = _forward(p, checked, model.config, drop)
+    loss, dx, grads = _loss_and_backward(x, p, checked_targets, model.config)
+    _backward(dx, p, checked, model.config, dropped, kept, grads)
+    return loss, {name: grads[name] for name in p}
+
+
+def _forward(p: Parameters, ids: Ids, config: GPTConfig, drop: Dropout) -> tuple[Array, Array | None, list[KeptBlock]]:
+    """The residual stream after the last block, (N, D), and what is kept of the embeddings and of each block."""
+    B, T = ids.shape
+    embedded = p["wte.weight"][ids] + p["wpe.weight"][:T]
+    x, dropped = dropout(embedded.reshape(B * T, -1), *drop)
+    kept = []
+    for layer in range(config.n_layer):
+        x, of_block = block(x, _of_layer(p, layer, config), config.pattern_of(layer), config, B, drop)
+        kept.append(of_block)
+    return x, dropped, kept
+
+
+def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig) -> tuple[float, Array, Parameters]:
+    """Final layer norm, output matrix and loss, and back to the residual stream: (N, D) -> loss, (N, D), gradients."""
+    normed, norm = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], config.layer_norm_eps)
+    output = p["wte.weight"].T if config.tied_embeddings else p["lm_head.weight"]
+    d_output, d_normed, loss = np.zeros_like(output), np.empty_like(normed), 0.0
+    for start in range(0, len(x), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        losses, d_logits = cross_entropy(normed[chunk] @ output, targets.ravel()[chunk])
+        loss += float(losses.sum(dtype=np.float64))
+        d_normed[chunk] = d_logits @ output.T
+        d_output += normed[chunk].T @ d_logits
+    d_normed /= len(x)  # the loss is the mean
+    d_output /= len(x)
+    grads = {"wte.weight": d_output.T} if config.tied_embeddings else {"lm_head.weight": d_output}
+    dx, grads["ln_f.weight"], grads["ln_f.bias"] = layer_norm_backward(d_normed, norm, p["ln_f.weight"])
+    return loss / len(x), dx, grads
+
+
+def _backward(
+    dx: Array, p: Parameters, ids: Ids, config: GPTConfig, dropped: Array | None, kept: list[KeptBlock],
+    grads: Parameters,
+) -> None:  # fmt: skip
+    """From the residual stream after the last block to the embeddings; `grads` gets the gradients."""
+    B, T = ids.shape
+    for layer in reversed(range(config.n_layer)):
+        dx, of_block = block_backward(dx, kept.pop(), _of_layer(p, layer, config), config, B)
+        grads |= {f"h.{layer}.{name}": gradient for name, gradient in of_block.items()}
+    dx = dropout_backward(dx, dropped)
+    grads["wpe.weight"] = np.zeros_like(p["wpe.weight"])
+    grads["wpe.weight"][:T] = sum_of_rows(dx.reshape(B, -1)).reshape(T, -1)
+    grads.setdefault("wte.weight", np.zeros_like(p["wte.weight"]))  # a tied one has that of the output already
+    embedding_backward(dx, ids.ravel(), grads["wte.weight"])
+
+
+def _of_layer(p: Parameters, layer: int, config: GPTConfig) -> Parameters:
+    return {name: p[f"h.{layer}.{name}"] for name in block_shapes(config)}
+
+
+def _check_batch(ids: npt.ArrayLike, targets: npt.ArrayLike, config: GPTConfig) -> tuple[Ids, Ids]:
+    """Both as (B, T)."""
+    checked, checked_targets = check_ids(ids, config), check_ids(targets, config, "targets")
+    if np.shape(targets) != np.shape(ids):
+        raise ValueError(f"targets has shape {np.shape(targets)}, ids {np.shape(ids)}: each id needs the one after it")
+    check_room(0, checked.shape[1], config.n_ctx, config)
+    return checked, checked_targets
+
+
+def _check_dropout(p_drop: float, rng: np.random.Generator | None) -> Dropout:
+    if not 0 <= p_drop < 1:
+        raise ValueError(f"p_drop must be at least 0 and less than 1, got {p_drop!r}")
+    if p_drop == 0:
+        return NO_DROPOUT
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"p_drop {p_drop} needs rng, a generator such as numpy.random.default_rng(0), got {rng!r}")
+    return Dropout(p_drop, rng)

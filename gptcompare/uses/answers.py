@@ -1,0 +1,131 @@
+"""A free answer to a question, and how it is compared with what is right."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+import regex
+
+from ..checks import integer
+from ..generation import LanguageModel
+from ..tokenizer.vocabulary import BYTE_TO_CHAR
+from .beam import WIDTH, beam_search
+from .templates import QUESTION, Example, Query, Template, several
+
+NEWLINE = BYTE_TO_CHAR[ord("\n")]
+
+
+@overload
+def answer(lm: LanguageModel, question: Query, examples: Sequence[Example] = ..., **options: Any) -> str: ...
+@overload
+def answer(
+    lm: LanguageModel, question: Sequence[Query], examples: Sequence[Example] = ..., **options: Any
+) -> list[str]: ...
+def answer(  # type: ignore[misc]  # the overloads leave the names of the options to this signature
+    lm: LanguageModel,
+    question: Query | Sequence[Query],
+    examples: Sequence[Example] = (),
+    *,
+    template: Template = QUESTION,
+    max_new_tokens: int = 40,
+    beams: int = WIDTH,
+) -> str | list[str]:
+    """What a model writes behind a question, or behind each of several, up to the end of the line.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+    question : str, or dict of the template's fields, or a sequence of them
+    examples : sequence of (question, answer)
+        None is zero-shot, one is one-shot, more are few-shot.
+    template : Template
+    max_new_tokens : int
+        At least 1.
+    beams : int
+        Width of the beam search; the default is that of GPT-3's paper, with its length penalty. 1 is the greedy answer,
+        in a quarter of the time.
+
+    Returns
+    -------
+    str, or a list of them for a sequence of questions
+        Without white space at its ends; it may be empty.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a text is missing or no text, or the prompt is longer than the model's context.
+
+    References
+    ----------
+    Brown et al. 2020 (arXiv:2005.14165), section 2.4.
+    """
+    prompts = [template.prompt(one, examples) for one in several(question)]
+    max_new_tokens, beams = integer("max_new_tokens", max_new_tokens, at_least=0), integer("beams", beams, at_least=1)
+    if beams == 1:
+        written = [one.text for one in lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n")]
+    else:
+        ends = _ends(lm)
+        found = (beam_search(lm, prompt, ends, width=beams, max_new_tokens=max_new_tokens) for prompt in prompts)
+        written = [_text_of(lm, beam.ids) for beam in found]
+    answers = [text.strip() for text in written]
+    return answers[0] if isinstance(question, (str, Mapping)) else answers
+
+
+def _text_of(lm: LanguageModel, ids: Sequence[int]) -> str:
+    decoder = lm.tokenizer.stream_decoder()
+    return "".join(map(decoder.push, ids)) + decoder.finish()
+
+
+def _ends(lm: LanguageModel) -> list[int]:
+    """The tokens that end a line or a text."""
+    ends = [id_ for token, id_ in lm.tokenizer.vocabulary.ids.items() if NEWLINE in token]
+    return ends if lm.tokenizer.eot_id is None else [*ends, lm.tokenizer.eot_id]
+
+
+def exact_match(answer: str, right: str | Sequence[str]) -> bool:
+    """Whether an answer is one of the right ones, when both are normalised.
+
+    References
+    ----------
+    Rajpurkar et al. 2016 (arXiv:1606.05250); SQuAD's evaluate-v2.0.py.
+    """
+    return any(normalised(answer) == normalised(one) for one in _all_right(right))
+
+
+def f1(answer: str, right: str | Sequence[str]) -> float:
+    """How well the words of an answer are those of a right one: the best F1 over all right ones, from 0 to 1.
+
+    F1 is the harmonic mean of the fraction of the answer's words that are right and that of the right ones which the
+    answer has. Where one of the two has no word, it is 1 if the other has none either, else 0.
+
+    References
+    ----------
+    As for `exact_match`.
+    """
+    return max(_f1(normalised(answer).split(), normalised(one).split()) for one in _all_right(right))
+
+
+def normalised(text: str) -> str:
+    """In small letters, without punctuation (ASCII) and the articles a, an, the, one space between words.
+
+    As SQuAD's evaluate-v2.0.py does it, `normalize_answer`.
+    """
+    kept = "".join(character for character in text.lower() if character not in string.punctuation)
+    return " ".join(regex.sub(r"\b(a|an|the)\b", " ", kept).split())
+
+
+def _f1(given: list[str], right: list[str]) -> float:
+    if not given or not right:
+        return float(given == right)
+    n_common = sum((Counter(given) & Counter(right)).values())
+    return 2 * n_common / (len(given) + len(right))
+
+
+def _all_right(right: str | Sequence[str]) -> Sequence[str]:
+    answers = [right] if isinstance(right, str) else right
+    if not answers:
+        raise ValueError("there is no right answer to compare with")
+    return answers

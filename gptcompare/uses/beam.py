@@ -1,0 +1,121 @@
+"""Beam search: the text that is the most probable as a whole, as far as a few attempts at a time can find it.
+
+The attempts, the `width` most probable beginnings, grow by a token at a time, and the best `width` of all their
+continuations go on. Where an attempt may end, it also stands for election as it is. Since every token makes a text less
+probable, the log-probability of n tokens is divided by ((5 + n) / 6)^alpha before lengths are compared (Wu et al. 2016,
+arXiv:1609.08144, equation 14). GPT-3's paper takes width 4 and alpha 0.6 for free answers (section 2.4).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import Float64
+from ..generation import LanguageModel
+from ..generation.sampling import finite
+from ..model.ops import log_softmax
+
+WIDTH, ALPHA = 4, 0.6
+
+
+@dataclass(frozen=True)
+class Beam:
+    """An attempt.
+
+    Attributes
+    ----------
+    ids : list of int
+        Its tokens, without the one that ended it.
+    logprob : float
+        Of all its tokens, and of the one that ended it.
+    n_tokens : int
+        How many these are.
+    """
+
+    ids: list[int]
+    logprob: float
+    n_tokens: int
+
+    def score(self, alpha: float) -> float:
+        return self.logprob / math.pow((5 + self.n_tokens) / 6, alpha)
+
+
+def beam_search(
+    lm: LanguageModel,
+    prompt: str,
+    ends: Sequence[int],
+    *,
+    width: int = WIDTH,
+    alpha: float = ALPHA,
+    max_new_tokens: int = 40,
+) -> Beam:
+    """The best continuation of a prompt up to one of the tokens `ends`, or of `max_new_tokens`.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+    prompt : str
+    ends : ids
+        Tokens that end a continuation, and do not belong to it.
+    width : int
+        Attempts at a time.
+    alpha : float
+        Of the length penalty; 0 compares the probabilities as they are.
+    max_new_tokens : int
+        Fewer where the model's context ends.
+
+    Raises
+    ------
+    ValueError
+        If width or max_new_tokens is below 1, or the prompt leaves no room in the model's context.
+    """
+    if width < 1 or max_new_tokens < 1:
+        raise ValueError(f"width and max_new_tokens must be at least 1, got {width} and {max_new_tokens}")
+    prompt_ids, n_ctx = lm.prompt_ids(prompt), lm.config.n_ctx
+    n_most = min(max_new_tokens, n_ctx - len(prompt_ids))
+    if n_most < 1:
+        raise ValueError(f"the prompt has {len(prompt_ids)} tokens, the model's context is {n_ctx}: shorten it")
+
+    def rank(beam: Beam) -> float:
+        return beam.score(alpha)
+
+    cache = lm.model.new_cache(capacity=len(prompt_ids) + n_most)
+    logits = lm.model([prompt_ids], cache, last_only=True)  # (1, V)
+    live, best = [Beam([], 0.0, 0)], Beam([], -math.inf, 1)
+    for n in range(1, n_most + 1):
+        totals = np.array([[beam.logprob] for beam in live]) + log_softmax(finite(logits)).astype(np.float64)
+        best = max([best, *_ended(live, totals, ends)], key=rank)
+        totals[:, ends] = -math.inf
+        live, parents = _grown(live, totals, width)
+        as_long_as_may_be = [Beam(beam.ids, beam.logprob, n_most) for beam in live]  # none can become better than this
+        if n == n_most or rank(best) >= max(map(rank, as_long_as_may_be), default=-math.inf):
+            break
+        cache = cache.select(parents) if len({*parents}) == len(parents) else cache.copies(parents)
+        logits = lm.model([beam.ids[-1:] for beam in live], cache, last_only=True)  # (B, V)
+    return max([best, *live], key=rank)
+
+
+def _ended(live: Sequence[Beam], totals: Float64, ends: Sequence[int]) -> list[Beam]:
+    """Each attempt, if it ended here with the likeliest of the tokens that end one; totals (B, V)."""
+    if not ends:
+        return []
+    best = totals[:, ends].max(axis=-1)
+    return [Beam(beam.ids, float(logprob), beam.n_tokens + 1) for beam, logprob in zip(live, best, strict=True)]
+
+
+def _grown(live: Sequence[Beam], totals: Float64, width: int) -> tuple[list[Beam], list[int]]:
+    """The best continuations of all attempts by a token, and of which attempt each is one; totals (B, V)."""
+    flat = totals.ravel()
+    n = min(width, int(np.isfinite(flat).sum()))
+    chosen = np.argpartition(-flat, n - 1)[:n] if n else np.array([], np.intp)
+    chosen = chosen[np.argsort(-flat[chosen], kind="stable")]
+    parents, ids = np.divmod(chosen, totals.shape[1])
+    grown = [
+        Beam([*live[parent].ids, int(id_)], float(totals[parent, id_]), live[parent].n_tokens + 1)
+        for parent, id_ in zip(parents, ids, strict=True)
+    ]
+    return grown, parents.tolist()

@@ -1,0 +1,131 @@
+"""The names in a text: of persons, of places, of whatever type has examples.
+
+The model is asked for each type by itself, in the form of the examples, and its answer is a line of names with commas
+between them. What it answers counts only where it stands in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import regex
+
+from ..generation import LanguageModel
+from .templates import ENTITIES, ENTITY_EXAMPLES, NO_ENTITY, Example, NamedExample, Query, Template
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A name in a text.
+
+    Attributes
+    ----------
+    text : str
+    type : str
+    start, end : int
+        text is the part [start:end] of the whole text, in characters.
+    """
+
+    text: str
+    type: str
+    start: int
+    end: int
+
+
+@overload
+def entities(
+    lm: LanguageModel,
+    texts: str,
+    types: Sequence[str] = ...,
+    examples: Sequence[NamedExample] = ...,
+    *,
+    template: Template = ...,
+    max_new_tokens: int = ...,
+) -> list[Entity]: ...
+@overload
+def entities(
+    lm: LanguageModel, texts: list[str] | tuple[str, ...], types: Sequence[str] = ...,
+    examples: Sequence[NamedExample] = ..., *, template: Template = ..., max_new_tokens: int = ...,
+) -> list[list[Entity]]: ...  # fmt: skip
+def entities(
+    lm: LanguageModel,
+    texts: str | list[str] | tuple[str, ...],
+    types: Sequence[str] = ("person", "place"),
+    examples: Sequence[NamedExample] = ENTITY_EXAMPLES,
+    *,
+    template: Template = ENTITIES,
+    max_new_tokens: int = 40,
+) -> list[Entity] | list[list[Entity]]:
+    """Find the names in a text, or in each of several.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+    texts : str, or a list of them
+    types : sequence of str
+        As the prompt calls them.
+    examples : sequence of (text, dict of type -> names in it)
+        Without any, a model cannot know the form of the answer. A type that an example does not have has no name there.
+    template : Template
+        With the fields {text} and {type}.
+    max_new_tokens : int
+        Of the answer for one type.
+
+    Returns
+    -------
+    list of Entity, in the order of the text; or a list of those for a list of texts
+        Each place of the text is in one at most: the longer name wins, and of equally long ones the type that is asked
+        for first.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a text is no text, there is no type, or a prompt is longer than the model's context.
+    """
+    if isinstance(types, str) or not types:
+        raise TypeError(f"types must be several, such as ('person', 'place'), got {types!r}")
+    several = [texts] if isinstance(texts, str) else list(texts)
+    prompts = [entity_prompt(text, type_, examples, template) for text in several for type_ in types]
+    answers = iter(lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n"))
+    found = []
+    for text in several:
+        said = [entity for type_ in types for entity in _in_text(text, type_, next(answers).text)]
+        found.append(_apart(said))
+    return found[0] if isinstance(texts, str) else found
+
+
+def entity_prompt(
+    text: str, type_: str, examples: Sequence[NamedExample] = ENTITY_EXAMPLES, template: Template = ENTITIES
+) -> str:
+    """What the model reads when it is asked for the names of a type."""
+    shown: list[Example] = [(_query(example, type_), _listed(names.get(type_, ()))) for example, names in examples]
+    return template.prompt(_query(text, type_), shown)
+
+
+def _listed(names: Sequence[str]) -> str:
+    if isinstance(names, str):
+        raise TypeError(f"the names of a type must be several, got {names!r}: put it into a list")
+    return ", ".join(names) or NO_ENTITY
+
+
+def _query(text: str, type_: str) -> Query:
+    return {"text": text, "type": type_}
+
+
+def _in_text(text: str, type_: str, answer: str) -> Iterator[Entity]:
+    """Every place where a name of the answer stands in the text as a word or several."""
+    for name in dict.fromkeys(part.strip() for part in answer.split(",")):
+        if name and name != NO_ENTITY:
+            for match in regex.finditer(rf"(?<!\w){regex.escape(name)}(?!\w)", text):
+                yield Entity(name, type_, *match.span())
+
+
+def _apart(found: Sequence[Entity]) -> list[Entity]:
+    """Those that do not overlap, the longer ones first; in the order of the text."""
+    kept: list[Entity] = []
+    for entity in sorted(found, key=lambda one: one.start - one.end):
+        if all(entity.end <= other.start or other.end <= entity.start for other in kept):
+            kept.append(entity)
+    return sorted(kept, key=lambda one: one.start)

@@ -1,0 +1,250 @@
+"""What a model makes of a text as numbers: the residual stream, for a classifier to learn from.
+
+A text is read behind the token that begins or separates texts, whose own vector does not count, as the first token's is
+unlike all others. A text longer than the model's context is read in windows, each half a context after the one before;
+a token's vector comes from the first window that it is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from ..arrays import Array, Float32, Ids
+from ..checks import integer
+from ..generation import LanguageModel, load
+from ..model import GPT
+
+TOKENS = 1024  # of texts of the same length that are read together
+POOLS: dict[str, Callable[[Float32], Float32]] = {
+    "mean": lambda vectors: vectors.mean(axis=0),
+    "last": lambda vectors: vectors[-1].copy(),
+}
+
+
+@overload
+def features(
+    lm: LanguageModel, texts: str | Sequence[str], layer: int = ..., pool: Literal["mean", "last"] = ...
+) -> Float32: ...
+@overload
+def features(lm: LanguageModel, texts: str | Sequence[str], layer: int, pool: None) -> list[Float32]: ...
+@overload
+def features(lm: LanguageModel, texts: str | Sequence[str], *, pool: None) -> list[Float32]: ...
+@overload
+def features(lm: LanguageModel, texts: str | Sequence[str], layer: int = ..., pool: str | None = ...) -> Any: ...
+def features(
+    lm: LanguageModel, texts: str | Sequence[str], layer: int = -1, pool: str | None = "mean"
+) -> Float32 | list[Float32]:
+    """A vector for each text.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+    texts : str, or a sequence of them
+        None of them empty.
+    layer : int
+        Which residual stream: 0 are the embeddings, n_layer is what the last block gives, and -1 is that, too.
+    pool : "mean", "last" or None
+        The mean over the text's tokens; the last token's vector, which has seen the whole text; or all of them.
+
+    Returns
+    -------
+    (n_texts, D) float32; without a pool a list of (T, D) float32
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a text is empty or no text, there is no such layer, or no such pool.
+    """
+    if pool is not None and pool not in POOLS:
+        raise ValueError(f"pool must be {', '.join(map(repr, POOLS))} or None, got {pool!r}")
+    several = [texts] if isinstance(texts, str) else list(texts)
+    layer = _checked_layer(lm, layer)
+    vectors: list[Float32] = [np.empty(0, np.float32)] * len(several)
+    for number, of_text in _read(lm, several, layer):
+        if not len(of_text):
+            raise ValueError(f"text {number} is empty: it has no features")
+        vectors[number] = of_text if pool is None else POOLS[pool](of_text)
+    if pool is None:
+        return vectors
+    return np.array(vectors, np.float32).reshape(len(several), lm.config.d_model)
+
+
+@dataclass(frozen=True)
+class TokenFeatures:
+    """A vector for each token of a text.
+
+    Attributes
+    ----------
+    vectors : (T, D) float32
+    spans : list of (start, end)
+        In characters: token t is in text[start:end]. Tokens that are parts of one character have all the same span.
+    """
+
+    vectors: Float32
+    spans: list[tuple[int, int]]
+
+
+def token_features(lm: LanguageModel, text: str, layer: int = -1) -> TokenFeatures:
+    """A vector for each token of a text, and where the token stands in it: for tagging names, for example.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+    text : str
+    layer : int
+        As `features` takes it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `features`, but for an empty text, which has no tokens.
+    """
+    ((_, vectors),) = _read(lm, [text], _checked_layer(lm, layer))
+    return TokenFeatures(vectors, token_spans(lm, text))
+
+
+def token_spans(lm: LanguageModel, text: str) -> list[tuple[int, int]]:
+    """The characters of a text that each of its tokens stands for, wholly or in part."""
+    character_of_byte = [n for n, character in enumerate(text) for _ in character.encode()]
+    spans, start = [], 0
+    for id_ in lm.tokenizer.encode(text):
+        end = start + len(lm.tokenizer.decode_bytes([id_]))
+        spans.append((character_of_byte[start], character_of_byte[end - 1] + 1))
+        start = end
+    return spans
+
+
+def _checked_layer(lm: LanguageModel, layer: int) -> int:
+    n_streams = lm.config.n_layer + 1
+    layer = integer("layer", layer)
+    if not -n_streams <= layer < n_streams:
+        raise ValueError(f"layer must be between {-n_streams} and {n_streams - 1}, got {layer}")
+    return layer % n_streams
+
+
+def _read(lm: LanguageModel, texts: Sequence[str], layer: int) -> Iterator[tuple[int, Float32]]:
+    """Each text's number and the vectors of its tokens, (T, D); texts of the same length are read together."""
+    before = _beginning(lm)
+    ids = [before + lm.tokenizer.encode(text) for text in texts]
+    of_length: dict[int, list[int]] = {}  # number of tokens -> numbers of the texts
+    for number, of_text in enumerate(ids):
+        of_length.setdefault(len(of_text), []).append(number)
+    for length, numbers in of_length.items():
+        if length == len(before):  # the empty ones
+            yield from ((number, np.empty((0, lm.config.d_model), np.float32)) for number in numbers)
+            continue
+        n_together = max(TOKENS // length, 1)
+        for start in range(0, len(numbers), n_together):
+            batch = numbers[start : start + n_together]
+            stream = _in_windows(lm.model, np.array([ids[number] for number in batch]), layer)
+            for number, vectors in zip(batch, stream.astype(np.float32, copy=False), strict=True):
+                yield number, vectors[len(before) :]
+
+
+def _beginning(lm: LanguageModel) -> list[int]:
+    """The token that begins or separates texts, if there is one."""
+    if lm.tokenizer.bos_id is None and lm.tokenizer.eot_id is None:
+        return []
+    return lm.prompt_ids("")
+
+
+def _in_windows(model: GPT, ids: Ids, layer: int) -> Array:
+    """The residual stream (B, T, D) of ids (B, T) that may be longer than the context."""
+    n_ctx, T = model.config.n_ctx, ids.shape[1]
+    step = max(n_ctx // 2, 1)
+    stream: Array = np.empty((*ids.shape, model.config.d_model), model.dtype)
+    done = 0
+    for start in range(0, max(T - n_ctx, 0) + step, step):
+        end = min(start + n_ctx, T)
+        if end > done:
+            stream[:, done:end] = model.residual_stream(ids[:, start:end], n_blocks=layer)[:, done - start :]
+            done = end
+    return stream
+
+
+class Features:
+    """Texts to vectors, with the methods that scikit-learn asks of a transformer.
+
+        make_pipeline(Features("nano-gpt2"), StandardScaler(), LogisticRegression()).fit(texts, labels)
+
+    Parameters
+    ----------
+    model : str or LanguageModel
+        A name or folder, as `gptcompare.load` takes it, which is loaded at first use; or a model, which all clones of
+        this object share.
+    layer, pool
+        As `features` takes them; pool is "mean" or "last".
+    """
+
+    def __init__(self, model: str | LanguageModel = "nano-gpt2", layer: int = -1, pool: str = "mean") -> None:
+        self.model = model
+        self.layer = layer
+        self.pool = pool
+
+    def fit(self, X: Sequence[str], y: Any = None) -> Features:
+        """There is nothing to learn."""
+        return self
+
+    def transform(self, X: Sequence[str]) -> Float32:
+        """Texts to (n_texts, D) float32. Errors are those of `features` and `gptcompare.load`."""
+        if self.pool is None:
+            raise ValueError('pool must be "mean" or "last": a classifier wants one vector a text')
+        if isinstance(X, str):
+            raise TypeError(f"X must be several texts, got {X[:20]!r}")
+        lm = self.model if isinstance(self.model, LanguageModel) else _loaded(self.model)
+        vectors: Float32 = features(lm, [_text(text) for text in X], self.layer, self.pool)
+        return vectors
+
+    def fit_transform(self, X: Sequence[str], y: Any = None) -> Float32:
+        """What `transform` gives."""
+        return self.fit(X, y).transform(X)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by their names."""
+        return {"model": self.model, "layer": self.layer, "pool": self.pool}
+
+    def set_params(self, **params: Any) -> Features:
+        """Change parameters. ValueError for a name that is none."""
+        for name, value in params.items():
+            if name not in self.get_params():
+                raise ValueError(f"Features has the parameters {', '.join(self.get_params())}, not {name!r}")
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        model = self.model if isinstance(self.model, LanguageModel) else repr(self.model)
+        return f"Features({model}, layer={self.layer}, pool={self.pool!r})"
+
+    def __sklearn_clone__(self) -> Features:
+        return Features(**self.get_params())
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn wants to know; only scikit-learn calls this."""
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type="transformer",
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=[]),
+            input_tags=InputTags(one_d_array=True, two_d_array=False, string=True),
+            requires_fit=False,
+        )
+
+
+@lru_cache(maxsize=2)
+def _loaded(name: str) -> LanguageModel:
+    return load(name)
+
+
+def _text(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"a text must be a str, got {type(text).__name__}")
+    return str(text)

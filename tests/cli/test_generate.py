@@ -1,0 +1,87 @@
+import io
+import json
+import os
+import sys
+
+import pytest
+from support.command import start
+from support.places import STORY_FOLDER
+
+import gptcompare as gc
+from gptcompare.cli import main
+
+STORY = ["--model", str(STORY_FOLDER)]
+
+
+def test_generate_writes_the_prompt_and_its_completion(story, capsys):
+    assert main(["generate", "Once upon a time", *STORY, "--max-new-tokens", "12"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "Once upon a time" + story.generate("Once upon a time", max_new_tokens=12).text + "\n"
+    assert "12 tokens" in err
+    assert "length" in err
+
+
+def test_without_a_name_it_is_the_embedded_gpt2(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "Once upon a time", "--max-new-tokens", "5"]) == 0
+    completion = gc.load("nano-gpt2").generate("Once upon a time", max_new_tokens=5)
+    assert capsys.readouterr().out == f"Once upon a time{completion.text}\n"
+
+
+def test_every_option_reaches_the_generation(story, capsys):
+    arguments = "--max-new-tokens 30 --temperature 0.8 --top-k 50 --top-p 0.9 --seed 4 --stop the --stop a --json"
+    assert main(["generate", "Once", *STORY, *arguments.split()]) == 0
+    expected = story.generate(
+        "Once", max_new_tokens=30, temperature=0.8, top_k=50, top_p=0.9, seed=4, stop=["the", "a"]
+    )  # fmt: skip
+    result = json.loads(capsys.readouterr().out)
+    assert result == vars(expected)
+
+
+@pytest.mark.parametrize("draft", ["repetitions", "nano-gpt3"])
+def test_a_draft_changes_nothing_of_what_is_written(draft, capsys):
+    options = ["generate", "Once upon a time", "--temperature", "0.8", "--seed", "3", "--max-new-tokens", "30"]
+    main(options)
+    plain = capsys.readouterr().out
+    main([*options, "--draft", draft])
+    assert capsys.readouterr().out == plain
+
+
+def test_a_prompt_is_read_from_standard_input(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Das Ende, schön".encode()), "latin-1"))
+    assert main(["generate", "-", *STORY, "--max-new-tokens", "0"]) == 0
+    assert capsys.readouterr().out == "Das Ende, schön\n"
+
+
+def test_standard_input_that_is_no_text_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\xff")))
+    assert main(["tokenize", "-"]) == 2
+    assert "standard input is not UTF-8 text (invalid start byte at byte 1)" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["tokenize", "-"]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
+
+
+def test_tokenize_shows_every_token(capsys):
+    assert main(["tokenize", "don't 🐇"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    tokenizer = gc.Tokenizer.from_pretrained("gpt2")
+    assert [int(line.split()[0]) for line in lines[:-1]] == tokenizer.encode("don't 🐇")
+    assert lines[0].endswith("'don'")
+    assert any("b'" in line for line in lines)  # a part of a character
+    assert lines[-1].endswith("7 characters, 10 bytes")
+
+
+def test_tokenize_prints_the_ids_alone(capsys):
+    main(["tokenize", "Hello<|endoftext|>", "--ids", "--allow-special"])
+    assert capsys.readouterr().out == "15496 50256\n"
+
+
+def test_text_streams_while_it_is_generated():
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    process = start("generate", "Once", *STORY, "--max-new-tokens", "250", env=environment)
+    pieces = 0
+    while os.read(process.stdout.fileno(), 4096):
+        pieces += 1
+    process.communicate(timeout=60)
+    assert pieces > 5

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gptcompare.generation.sampling import RandomNumbers, Sampling, draw, nucleus
+
+LOGITS = np.random.default_rng(0).standard_normal(50).astype(np.float32) * 3
+
+
+def test_temperature_zero_takes_the_likeliest_and_draws_no_number():
+    assert Sampling().choose(LOGITS, None) == LOGITS.argmax()
+
+
+def test_draws_follow_the_distribution():
+    sampling = Sampling(temperature=0.7, top_k=8)
+    probabilities = sampling.probabilities(LOGITS)
+    rng = np.random.default_rng(1)
+    n = 20_000
+    counts = np.bincount([sampling.choose(LOGITS, rng) for _ in range(n)], minlength=50)
+    possible = probabilities > 0
+    assert not counts[~possible].any()
+    chi_squared = ((counts - n * probabilities)[possible] ** 2 / (n * probabilities[possible])).sum()
+    assert chi_squared < 24.3  # the 99.9th percentile for 7 degrees of freedom
+
+
+def test_top_k_keeps_what_is_as_likely_as_the_kth():
+    kept = Sampling(1.0, top_k=2).probabilities(np.array([1.0, 2.0, 2.0, 3.0, 0.0])) > 0
+    assert kept.tolist() == [False, True, True, True, False]
+
+
+def test_top_p_keeps_the_fewest_tokens_that_reach_p():
+    probabilities = np.array([0.1, 0.5, 0.15, 0.25])
+    assert nucleus(probabilities, 0.5).tolist() == [0, 1, 0, 0]
+    assert nucleus(probabilities, 0.75).tolist() == pytest.approx([0, 0.5 / 0.75, 0, 0.25 / 0.75])
+    assert (nucleus(probabilities, 1e-9) > 0).sum() == 1
+
+
+def test_restrictions_that_allow_everything_change_nothing():
+    plain = Sampling(1.0).probabilities(LOGITS)
+    assert np.array_equal(Sampling(1.0, top_k=50, top_p=1.0).probabilities(LOGITS), plain)
+    assert np.array_equal(Sampling(1.0, top_k=5000).probabilities(LOGITS), plain)
+
+
+def test_a_tiny_temperature_is_greedy_and_does_not_overflow():
+    for temperature in (1e-300, 5e-324):
+        assert Sampling(temperature).probabilities(LOGITS)[LOGITS.argmax()] == 1
+
+
+def test_numpy_numbers_are_numbers():
+    Sampling(np.float32(0.5), np.int64(3), np.float64(0.9))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30).filter(any), st.floats(0, 1, exclude_max=True))
+def test_no_token_of_probability_zero_is_drawn(weights, u):
+    probabilities = np.array(weights)
+    assert probabilities[draw(probabilities, u)] > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ({"temperature": -1}, ValueError, "temperature"),
+        ({"temperature": float("nan")}, ValueError, "temperature"),
+        ({"temperature": float("inf")}, ValueError, "temperature"),
+        ({"temperature": "hot"}, TypeError, "temperature must be a number"),
+        ({"top_k": 0}, ValueError, "top_k must be at least 1"),
+        ({"top_k": 1.5}, TypeError, "top_k must be an integer"),
+        ({"top_p": 0}, ValueError, "top_p"),
+        ({"top_p": 1.01}, ValueError, "top_p"),
+        ({"top_p": True}, TypeError, "top_p"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(values, error, words):
+    with pytest.raises(error, match=words):
+        Sampling(**values)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_not_finite_are_refused(temperature, value):
+    with pytest.raises(ValueError, match="not finite"):
+        Sampling(temperature).choose(np.array([0.0, value]), np.random.default_rng(0))
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("seed", range(20))
+def test_probabilities_equal_transformers_warpers(seed):
+    torch = pytest.importorskip("torch", reason="needs the `reference` extra")
+    transformers = pytest.importorskip("transformers", reason="needs the `reference` extra")
+    rng = np.random.default_rng(seed)
+    logits = rng.standard_normal(200) * 4
+    temperature, top_k, top_p = rng.uniform(0.2, 2), int(rng.integers(1, 250)), rng.uniform(0.05, 1)
+    scores = torch.tensor(logits[None])
+    for warper in (
+        transformers.TemperatureLogitsWarper(temperature),
+        transformers.TopKLogitsWarper(top_k),
+        transformers.TopPLogitsWarper(top_p),
+    ):
+        scores = warper(None, scores)
+    expected = torch.softmax(scores, dim=-1)[0].numpy()
+    assert Sampling(temperature, top_k, top_p).probabilities(logits) == pytest.approx(expected, abs=1e-12)
+
+
+def test_numbers_looked_at_ahead_are_those_that_come():
+    numbers, plain = RandomNumbers(5), np.random.default_rng(5)
+    expected = [plain.random() for _ in range(9)]
+    assert numbers.random() == expected[0]
+    assert numbers.ahead(3) == expected[1:4]
+    assert numbers.ahead(2) == expected[1:3]
+    assert [numbers.random() for _ in range(5)] == expected[1:6]
+    assert numbers.ahead(3) == expected[6:]
