@@ -21,8 +21,7 @@ def integer(name: str, value: object, *, at_least: int | None = None) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if at_least is not None and value < at_least:
-        wanted = "must not be negative" if at_least == 0 else f"must be at least {at_least}"
-        raise ValueError(f"{name} {wanted}, got {value}")
+        raise ValueError(f"{name} must be at least {at_least}, got {value}")
     return int(value)
 
 

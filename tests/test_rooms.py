@@ -105,7 +105,9 @@ def test_a_module_fits_in_an_afternoon(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path.name == "__init__.py"], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", [path for path in PATHS if path.name == "__init__.py"], ids=lambda path: path.parent.name
+)
 def test_a_room_says_what_it_does(path):
     assert len(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "") > 40
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from ..checkpoints import download, listing, remove
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..display.units import in_bytes, in_letters
+from ..presets import presets
 from ..report.table import table
 from .options import add_source
 

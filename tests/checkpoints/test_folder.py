@@ -23,7 +23,7 @@ from support.forge import (
 from support.places import DATA
 
 import gptcompare as gc
-from gptcompare.checkpoints import CheckpointError, folder, read_checkpoint, write_checkpoint
+from gptcompare.checkpoints import CheckpointError, folder, layouts, read_checkpoint, write_checkpoint
 from gptcompare.checkpoints.families import gpt2
 from gptcompare.checkpoints.formats.safetensors import write_safetensors
 
@@ -198,7 +198,7 @@ class TestMalformed:
             read_checkpoint(tmp_path)
 
     def test_a_description_beyond_the_limit_is_refused(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(folder, "MAX_JSON", 10)
+        monkeypatch.setattr(layouts, "MAX_JSON", 10)
         with pytest.raises(CheckpointError, match="too large"):
             read_checkpoint(saved(tmp_path))
 

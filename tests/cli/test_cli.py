@@ -69,7 +69,7 @@ def test_every_example_of_the_help_parses():
     assert len(commands) >= 4
     for command in commands:
         words = shlex.split(command.partition(" < ")[0])
-        _parser().parse_args(words[1:])
+        _parser(words[1:]).parse_args(words[1:])
 
 
 def test_ctrl_c_keeps_what_was_written_and_ends_with_130():

@@ -56,7 +56,7 @@ def test_a_prompt_is_read_from_standard_input(monkeypatch, capsys):
 def test_standard_input_that_is_no_text_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\xff")))
     assert main(["tokenize", "-"]) == 2
-    assert "standard input is not UTF-8 text (invalid start byte at byte 1)" in capsys.readouterr().err
+    assert "standard input: not UTF-8 text (invalid start byte at byte 1)" in capsys.readouterr().err
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["tokenize", "-"]) == 2
     assert "standard input is closed" in capsys.readouterr().err

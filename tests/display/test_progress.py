@@ -23,7 +23,7 @@ def test_without_a_stream_there_is_no_bar(monkeypatch):
 
 def test_the_user_can_do_without_bars():
     """In a process of its own: tqdm looks at the environment when it is imported."""
-    code = "from gptcompare.progress import progress_bar; progress_bar(total=3).update(3)"
+    code = "from gptcompare.display.progress import progress_bar; progress_bar(total=3).update(3)"
     for variable, shown in (("SOMETHING_ELSE", True), ("TQDM_DISABLE", False)):
         environment = {**os.environ, variable: "1"}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)

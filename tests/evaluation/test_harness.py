@@ -16,8 +16,7 @@ from support.models import random_model
 from support.places import REASON
 
 import gptcompare as gc
-from gptcompare.evaluation import TASKS, Settings
-from gptcompare.evaluation import run as evaluate
+from gptcompare.evaluation import TASKS, Settings, evaluate
 from gptcompare.generation.scoring import windows
 from gptcompare.presets.record import ACCURACY, BITS_PER_BYTE, HARNESS_PERPLEXITY, PER_CHARACTER, PERPLEXITY
 

@@ -7,8 +7,7 @@ from support.places import STORY_FOLDER
 from support.published_tasks import additions, lambada, wikitext, winogrande
 
 import gptcompare as gc
-from gptcompare.evaluation import TASKS, Item, Questions, log_likelihoods
-from gptcompare.evaluation import run as evaluate
+from gptcompare.evaluation import TASKS, Item, Questions, evaluate, log_likelihoods
 from gptcompare.evaluation.tasks.protocols import Choosing, LastWord
 
 TASK_FILES = {"lambada": lambada, "winogrande": winogrande, "wikitext-2": wikitext, "two-digit-addition": additions}

@@ -163,7 +163,7 @@ class TestEnds:
         ({"stop": ""}, ValueError, "stop string must not be empty"),
         ({"stop": [1]}, TypeError, "stop"),
         ({"top_k": 0}, ValueError, "top_k"),
-        ({"seed": -1}, ValueError, "seed must not be negative"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"seed": "a"}, TypeError, "seed must be an integer"),
     ],
 )

@@ -292,7 +292,7 @@ def test_only_what_was_copied_of_a_checkpoint_leaves_the_memory(tmp_path, monkey
     model = gc.GPT(CONFIGS["dense"], seed=0)
     model.save_pretrained(tmp_path)
     released = []
-    monkeypatch.setattr("gptcompare.checkpoints.release", lambda array: released.append(array.shape))
+    monkeypatch.setattr("gptcompare.model.gpt.release", lambda array: released.append(array.shape))
     loaded = gc.GPT.from_pretrained(tmp_path).parameters()
     turned = [value.shape for value in loaded.values() if value.ndim == 2 and not value.flags.c_contiguous]
     assert sorted(released) == sorted(turned)

@@ -287,7 +287,8 @@ class TestApplications:
     @pytest.mark.parametrize("names", SEVERAL, ids="-".join)
     def test_every_command_is_one_that_the_command_line_understands(self, names):
         for command in self.commands(names):
-            _parser().parse_args(shlex.split(command)[1:])
+            words = shlex.split(command)[1:]
+            _parser(words).parse_args(words)
 
     @pytest.mark.parametrize("names", [*map(list, PAIRS), *SEVERAL], ids="-".join)
     def test_what_is_loaded_can_be_loaded(self, names):

@@ -31,7 +31,7 @@ def test_names_a_line(tmp_path):
     ("line", "words"),
     [
         (b"{", "line 2: not JSON"),
-        (b"\xff", "line 2: not JSON"),
+        (b"\xff", "line 2: not UTF-8 text"),
         (b"[" * 100_000, "line 2: not JSON"),
         (b"[]", "line 2: not a JSON object"),
         (b'{"text": "x"}', "line 2: an example is"),

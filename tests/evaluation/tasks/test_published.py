@@ -51,5 +51,5 @@ class TestReadText:
         assert read_text([Content("text.txt", b"\xef\xbb\xbfna\xc3\xafve")]) == [Document("naïve", 1, 6)]
 
     def test_a_text_must_be_utf_8(self, tmp_path):
-        with pytest.raises(ValueError, match=r"latin\.txt is not UTF-8 text \(.* at byte 1\)"):
+        with pytest.raises(ValueError, match=r"latin\.txt: not UTF-8 text \(.* at byte 1\)"):
             read_text([Content("latin.txt", b"n\xefve")])

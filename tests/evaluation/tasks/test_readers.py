@@ -290,7 +290,7 @@ class TestAnyFormat:
         read, contents = FILES[name]
         for n, one in enumerate(contents):
             damaged = Content(one.name, one.content.replace(b"\n", b"\n" + line + b"\n", 1))
-            with pytest.raises(ValueError, match=f"^{re.escape(one.name)}, line 2: not .* in UTF-8"):
+            with pytest.raises(ValueError, match=f"^{re.escape(one.name)}, line 2: not UTF-8 text"):
                 read([*contents[:n], damaged, *contents[n + 1 :]])
 
     @settings(max_examples=60, deadline=None)
@@ -338,7 +338,7 @@ def read_second_line(name, second):
 class TestLinesOfJSON:
     @pytest.mark.parametrize("line", [b"{", b"null", b"3", b'"text"', b"[]", b"{} {}", b"[" * 10**5, b"{'a': 1}"])
     def test_what_is_no_object_is_refused_with_its_line(self, name, line):
-        with pytest.raises(ValueError, match=r"^dev\.jsonl, line 2: not (JSON in UTF-8|a JSON object)"):
+        with pytest.raises(ValueError, match=r"^dev\.jsonl, line 2: not (JSON|a JSON object)"):
             read_second_line(name, line)
 
     def test_each_field_must_be_there_and_be_what_it_should(self, name):
