@@ -76,6 +76,7 @@ class GPT:
         self.config = config
         self.dtype = np.dtype(dtype)
         self._parameters = {name: in_fast_order(value.astype(dtype, copy=False)) for name, value in parameters.items()}
+        self._patterns = [config.pattern_of(layer) for layer in range(config.n_layer)]
         self._blocks = [
             {name: self._parameters[f"h.{layer}.{name}"] for name in block_shapes(config)}
             for layer in range(config.n_layer)
@@ -255,7 +256,7 @@ class GPT:
         for layer, block in enumerate(self._blocks[:n_blocks]):
             caches = [sequence.layers[layer] for sequence in cache.sequences]
             in_block = hook_in_block(hook, layer)
-            attend = partial(self._attend, self.config.pattern_of(layer), caches, positions, in_block, order)
+            attend = partial(self._attend, self._patterns[layer], caches, positions, in_block, order)
             x = self._block(x, block, attend, in_block)
         return x
 
