@@ -122,16 +122,18 @@ class LiveColumns:
         )
         if same == len(wanted):
             return
+        to_the_first = ""
         if same < len(self._shown):
             n_up = len(self._shown) - 1 - same
-            self._file.write("\r" + (UP.format(n_up) if n_up else ""))
+            to_the_first = "\r" + (UP.format(n_up) if n_up else "")
         elif self._shown:
-            self._file.write("\n")
+            to_the_first = "\n"
         # Said before the write, which a slow terminal may let wait and Ctrl-C interrupt: the stream has taken what is
-        # written to it by then, and its next flush brings it to the terminal.
+        # written to it by then, and its next flush brings it to the terminal. One write, so that the cursor has not
+        # moved without the rows.
         self._shown = wanted
         # Cleared before it is written: after a row as wide as the window, some terminals would clear its last cell.
-        self._file.write("\n".join(CLEAR_LINE + row for row in wanted[same:]))
+        self._file.write(to_the_first + "\n".join(CLEAR_LINE + row for row in wanted[same:]))
 
     def finish(self) -> None:
         """Draw all that there is, and put the cursor below."""
