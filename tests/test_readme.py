@@ -13,7 +13,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = re.findall(r"```console\n\$ gptcompare ([^\n]*)\n(.*?)```", README, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize(("command", "output"), CONSOLE, ids=[command for command, _ in CONSOLE])
+EXAMPLES = [
+    pytest.param(command, output, id=command, marks=[pytest.mark.slow] if command.startswith("evaluate") else [])
+    for command, output in CONSOLE
+]
+
+
+@pytest.mark.parametrize(("command", "output"), EXAMPLES)
 def test_a_command_prints_what_stands_below_it(command, output, monkeypatch, tmp_path, capsys):
     for entry in ROOT.iterdir():  # what it writes does not stay
         if entry.name != "evaluations":

@@ -111,9 +111,8 @@ class TestTerminal:
         terminal.read(until=PROMPT)
         terminal.resize(70, 200)
         assert terminal.end()[0] == 0
-        assert terminal.rows()[-len(expected_rows(PROMPT, 70, max_new_tokens=400)) :] == expected_rows(
-            PROMPT, 70, max_new_tokens=400
-        )
+        expected = expected_rows(PROMPT, 70, max_new_tokens=400)
+        assert terminal.rows()[-len(expected) :] == expected
 
     def test_ctrl_c_leaves_what_was_written_and_status_130(self):
         terminal = Terminal(PROMPT, "--max-new-tokens", "500")
