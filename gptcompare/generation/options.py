@@ -63,12 +63,12 @@ class GenerationOptions(Sampling):
 
 
 def _stop_strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
-    stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
+    stops = (stop,) if isinstance(stop, str) else tuple(() if stop is None else stop)
     if not all(isinstance(text, str) for text in stops):
         raise TypeError(f"stop must be a string or several, got {stop!r}")
     if "" in stops:
         raise ValueError("a stop string must not be empty: it would stop everything")
-    return stops
+    return tuple(map(str, stops))  # also of NumPy's strings
 
 
 def takes_generation_options(function: Function) -> Function:

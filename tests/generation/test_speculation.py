@@ -61,7 +61,9 @@ def test_a_thousand_greedy_completions_are_the_same_token_for_token(tokenizer, k
 
 @pytest.mark.usefixtures("every_guess_is_read")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("options", [{}, {"top_k": 5}, {"top_p": 0.8}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"top_k": 5}, {"top_p": 0.8}, {"min_p": 0.2}, {"repetition_penalty": 1.7}], ids=str
+)
 def test_sampled_completions_of_the_same_seed_are_the_same_token_for_token(tokenizer, kind, options):
     lm = random_model(tokenizer, **KINDS[kind])
     rng = np.random.default_rng(1)
