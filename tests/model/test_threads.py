@@ -239,7 +239,7 @@ def test_products_on_several_threads_at_once_give_what_one_thread_gives(n_tokens
 @pytest.mark.parametrize(
     "without",
     [
-        "import numpy; sys.modules['numpy.linalg._umath_linalg'] = None",  # a release of NumPy that calls it something else
+        "import numpy; sys.modules['numpy.linalg._umath_linalg'] = None",  # a NumPy that calls it something else
         "import ctypes; ctypes.CDLL = None",
         "import ctypes; ctypes.CDLL = lambda name: object()",  # a library without OpenBLAS's functions
     ],
