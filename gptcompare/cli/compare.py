@@ -192,8 +192,8 @@ def _show_one_after_the_other(stream: ComparisonStream, headers: Sequence[tuple[
 
     def print_new() -> None:
         nonlocal n_printed
-        print(texts[current][n_printed:], end="", flush=True)
-        n_printed = len(texts[current])
+        new, n_printed = texts[current][n_printed:], len(texts[current])  # counted before a print that may be stopped
+        print(new, end="", flush=True)
 
     print(": ".join(headers[0]) + "\n")
     try:

@@ -122,16 +122,21 @@ class LiveColumns:
         )
         if same == len(wanted):
             return
+        n_up = len(self._shown) - 1 - same
         if same < len(self._shown):
-            n_up = len(self._shown) - 1 - same
-            self._file.write("\r" + (UP.format(n_up) if n_up else ""))
-        elif self._shown:
-            self._file.write("\n")
-        # Said before the write, which a slow terminal may let wait and Ctrl-C interrupt: the stream has taken what is
-        # written to it by then, and its next flush brings it to the terminal.
-        self._shown = wanted
-        # Cleared before it is written: after a row as wide as the window, some terminals would clear its last cell.
-        self._file.write("\n".join(CLEAR_LINE + row for row in wanted[same:]))
+            move = "\r" + (UP.format(n_up) if n_up else "")
+        else:
+            move = "\n" if self._shown else ""
+        # A row at a time, and each is said to be shown before it is written: a slow terminal may let the write wait and
+        # Ctrl-C interrupt it, and what a stream has taken by then comes out with its next flush. (It takes a write that
+        # its buffer has room for, and loses one that is longer: findings/interrupted_write.sh.)
+        self._shown = self._shown[:same]
+        for row in wanted[same:]:
+            self._shown = [*self._shown, row]
+            # Cleared before it is written: after a row as wide as the window, some terminals would clear its last cell.
+            self._file.write(f"{move}{CLEAR_LINE}{row}")
+            self._file.flush()
+            move = "\n"
 
     def finish(self) -> None:
         """Draw all that there is, and put the cursor below."""
