@@ -23,7 +23,7 @@ from .protocols import EveryToken, Protocol, Writing, in_windows
 
 @dataclass(frozen=True)
 class Settings:
-    """How much of a task is run, and how. None is the task's default, and the only value if a task has no such setting.
+    """Settings of an evaluation. None is the task's default, and the only value if the task does not have that setting.
 
     Parameters
     ----------
