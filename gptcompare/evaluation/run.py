@@ -121,11 +121,13 @@ def _check(dask: str | int | None, model: object) -> None:
     """Check that such workers are possible, before anything is loaded; it is a ValueError if not."""
     if dask is not None and isinstance(model, LanguageModel):
         raise ValueError("with Dask the model must be given by its name or folder: every worker loads it")
-    if isinstance(dask, str):
-        if ":" not in dask:
-            raise ValueError(f'dask must be an address such as "tcp://host:8786", or a number of workers, got {dask!r}')
-    elif dask is not None:
+    if dask is None or (isinstance(dask, str) and ":" in dask):
+        return
+    try:
         integer("dask", dask, at_least=0)
+    except (TypeError, ValueError):
+        message = f'dask must be an address such as "tcp://host:8786", or a number of workers, got {dask!r}'
+        raise ValueError(message) from None
 
 
 def _workers(lm: LanguageModel, about_model: dict[str, Any], source: str, dask: str | int | None) -> Workers:

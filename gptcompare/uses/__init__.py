@@ -9,10 +9,10 @@ examples, as data.
 from .answers import answer, exact_match, f1
 from .beam import WIDTH, beam_search
 from .classification import Classification, classification_prompts, classify, sentiment
-from .entities import Entity, entities, entity_prompt
-from .features import Features, TokenFeatures, features, token_features
+from .feature_vectors import Features, TokenFeatures, features, token_features
 from .likelihood import LogLikelihood, encode_pair, log_likelihoods
 from .multiple_choice import NORMALISATIONS, Choice, choose
+from .named_entities import Entity, entities, entity_prompt
 from .templates import (
     CLASSIFICATION,
     COMPLETION,

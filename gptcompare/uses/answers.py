@@ -63,7 +63,7 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
     Brown et al. 2020 (arXiv:2005.14165), section 2.4.
     """
     prompts = [template.prompt(one, examples) for one in several(question)]
-    max_new_tokens, beams = integer("max_new_tokens", max_new_tokens, at_least=0), integer("beams", beams, at_least=1)
+    max_new_tokens, beams = integer("max_new_tokens", max_new_tokens, at_least=1), integer("beams", beams, at_least=1)
     if beams == 1:
         written = [one.text for one in lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n")]
     else:

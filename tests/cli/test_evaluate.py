@@ -94,7 +94,7 @@ def test_each_text_has_a_folder_of_its_own(capsys):
         (["--task", "lambada", "--data", "nowhere.jsonl"], "there is no nowhere.jsonl"),
         (["--task", "lambada"], "GPTCOMPARE_OFFLINE is set"),
         (["--task", "text,lambada", "--stride", "5"], "lambada has no stride"),
-        (["--task", "lambada", "--dask", "-3"], "dask must be at least 0, got -3"),
+        (["--task", "lambada", "--dask", "-3"], "or a number of workers, got -3"),
         (["--task", "lambada", "--dask", "foo"], "or a number of workers, got 'foo'"),
     ],
 )
