@@ -122,11 +122,10 @@ class LiveColumns:
         )
         if same == len(wanted):
             return
-        n_up = len(self._shown) - 1 - same
+        move = "\n" if self._shown else ""  # of the cursor, to where the first row goes that has changed
         if same < len(self._shown):
+            n_up = len(self._shown) - 1 - same
             move = "\r" + (UP.format(n_up) if n_up else "")
-        else:
-            move = "\n" if self._shown else ""
         # A row at a time, and each is said to be shown before it is written: a slow terminal may let the write wait and
         # Ctrl-C interrupt it, and what a stream has taken by then comes out with its next flush. (It takes a write that
         # its buffer has room for, and loses one that is longer: findings/interrupted_write.sh.)

@@ -1,9 +1,9 @@
 """Uses of a language model that need no training, or only a small classifier on top.
 
 `likelihood` says how probable a continuation is, and everything that chooses is built on it: `multiple_choice` (one
-of several answers) and `classification` (one of several labels). In `answers` and `entities` the model writes, in the
-first with `beam` search. `features` turns texts into vectors for a classifier. `templates` holds the prompts and their
-examples, as data.
+of several answers) and `classification` (one of several labels). In `answers` and `named_entities` the model writes, in
+the first with `beam` search. `feature_vectors` turns texts into vectors for a classifier. `templates` holds the
+prompts and their examples, as data.
 """
 
 from .answers import answer, exact_match, f1
