@@ -18,7 +18,8 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import evaluation, inspection, plots, training, uses
-    from .checkpoints import CheckpointError, DownloadError, download
+    from .checkpoints import CheckpointError, DownloadError
+    from .checkpoints.by_name import download
     from .comparison import Comparison, TextComparison, compare, compare_text
     from .config import GPTConfig
     from .generation import Completion, GenerationOptions, LanguageModel, Sampling, Score, load
@@ -63,7 +64,8 @@ __all__ = [
 _MODULES = ("evaluation", "inspection", "plots", "presets", "report", "training", "uses")
 # Module -> the names that it gives to this package: what `if TYPE_CHECKING` says, for when it runs.
 _NAMES = {
-    "checkpoints": ("CheckpointError", "DownloadError", "download"),
+    "checkpoints": ("CheckpointError", "DownloadError"),
+    "checkpoints.by_name": ("download",),
     "comparison": ("Comparison", "TextComparison", "compare", "compare_text"),
     "config": ("GPTConfig",),
     "generation": ("Completion", "GenerationOptions", "LanguageModel", "Sampling", "Score", "load"),

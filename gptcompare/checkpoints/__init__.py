@@ -6,7 +6,7 @@ fetches what is not here. `layouts` says which files a model consists of, `catal
 `embedded` where the two models in the package are.
 """
 
-from .by_name import download, locate, remove
+from .by_name import locate, remove
 from .catalogue import listing
 from .errors import CheckpointError, DownloadError
 from .folder import read_checkpoint, write_checkpoint
@@ -15,7 +15,6 @@ from .formats.tensor_file import release
 __all__ = [
     "CheckpointError",
     "DownloadError",
-    "download",
     "listing",
     "locate",
     "read_checkpoint",

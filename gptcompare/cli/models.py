@@ -7,7 +7,8 @@ import json
 import shutil
 from dataclasses import asdict
 
-from ..checkpoints import download, listing, remove
+from ..checkpoints import listing, remove
+from ..checkpoints.by_name import download
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..display.units import in_bytes, in_letters
 from ..presets import presets
