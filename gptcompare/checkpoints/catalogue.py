@@ -106,7 +106,7 @@ def nearest_in_size(name: str, n: int = 3) -> list[str]:
     """Return the `n` models with published weights whose number of parameters is nearest.
 
     >>> nearest_in_size("gpt3-small", n=2)
-    ['gpt2', 'gpt-neo-125m']
+    ['gpt-neo-125m', 'opt-125m']
     """
     wanted = GPTConfig.preset(name).n_params
     public = [other for other in presets() if published(other).repository is not None]

@@ -1,4 +1,4 @@
-"""The files that make up a published model, and tests whether a folder has them; of their contents, only lists are read.
+"""The files that make up a published model, and tests whether a folder has them; only lists of files are read.
 
 The tokenizer and the readers of weights both use this, and so does the download cache, which must know what is
 missing before it fetches anything.
@@ -13,7 +13,7 @@ from typing import Any
 from ..files.texts import parse_object
 from .errors import CheckpointError
 
-GPT2_SIZE = 50257  # tokens of GPT-2's vocabulary, which is in the package: a model with as many needs no tokenizer files
+GPT2_SIZE = 50257  # tokens of GPT-2's vocabulary, which is in the package: such a model needs no tokenizer files
 TOKENIZER_LAYOUTS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 TOKENIZER_FILES = tuple(name for layout in TOKENIZER_LAYOUTS for name in layout)
 # In order of preference: first the memory-mapped layout, in which no code can hide.

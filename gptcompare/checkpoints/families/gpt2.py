@@ -42,7 +42,7 @@ def config_to_hf(config: GPTConfig) -> dict[str, Any] | None:
     all_dense = all(isinstance(config.pattern_of(layer), Dense) for layer in range(config.n_layer))
     if not all_dense or config.d_attention != config.d_model:
         return None
-    eot = min(50256, config.n_vocab - 1)  # GPT-2's end of text, or the last token of a vocabulary learned by `Tokenizer.train`
+    eot = min(50256, config.n_vocab - 1)  # GPT-2's end of text, or the last token of `Tokenizer.train`
     activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     return {
         "architectures": ["GPT2LMHeadModel"],

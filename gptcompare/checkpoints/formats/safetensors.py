@@ -24,7 +24,13 @@ TYPE_NAMES = {"float16": "F16", "float32": "F32", "float64": "F64"}
 
 
 def read_safetensors(path: Path) -> dict[str, AnyArray]:
-    """Read every tensor in a file: name -> memory-mapped array. CheckpointError if the file is invalid in any way."""
+    """Read every tensor in a file: name -> memory-mapped array.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is invalid in any way.
+    """
     buffer = map_file(path)
     header, data = _split(path, buffer)
     spans = []
@@ -34,7 +40,7 @@ def read_safetensors(path: Path) -> dict[str, AnyArray]:
         if not 0 <= begin <= end <= len(data):
             raise CheckpointError(path, f"{name} does not lie inside the {len(data)} bytes of data: truncated?")
         if end - begin != n_bytes(path, name, dtype, shape):
-            raise CheckpointError(path, f"{name} is {dtype} {shape}, which does not take the {end - begin} bytes it is given")
+            raise CheckpointError(path, f"{name} is {dtype} {shape}, which does not fill its {end - begin} bytes")
         spans.append((begin, end, name))
         tensors[name] = tensor_at(path, data, name, begin, dtype, tuple(shape))
     check_disjoint(path, spans)

@@ -83,7 +83,7 @@ def tensor_at(path: Path, buffer: Buffer, name: str, offset: int, dtype: str, sh
     size = n_bytes(path, name, dtype, shape)
     if not 0 <= offset <= len(buffer) - size:
         raise CheckpointError(
-            path, f"{name} should be at bytes {offset} to {offset + size}, but the data ends at {len(buffer)}: truncated?"
+            path, f"{name} should be at bytes {offset} to {offset + size}, the data ends at {len(buffer)}: truncated?"
         )
     array = buffer[offset : offset + size].view(DTYPES[dtype]).reshape(shape)
     return bfloat16_to_float32(array) if dtype == "BF16" else aligned(array)

@@ -67,9 +67,7 @@ def read_tensorflow(index: Path) -> dict[str, AnyArray]:
             raise CheckpointError(index, f"{name} is stored in slices, which is not supported")
         dtype = TYPE_NAMES.get(entry.dtype, f"number {entry.dtype} of types.proto")
         if n_bytes(index, name, dtype, entry.shape) != entry.size:
-            raise CheckpointError(
-                index, f"{name} is {dtype} {entry.shape}, which does not take the {entry.size} bytes it is given"
-            )
+            raise CheckpointError(index, f"{name} is {dtype} {entry.shape}, which does not fill its {entry.size} bytes")
         if entry.shard not in shards:
             shards[entry.shard] = _open_shard(index, entry.shard, n_shards)
         path, buffer = shards[entry.shard]
@@ -178,7 +176,7 @@ def _parse_shape(path: Path, message: bytes) -> list[int]:
 
 
 def _proto_fields(path: Path, message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield number and value of each field of a protobuf message: an int, or the bytes of a string or inner message."""
+    """Yield number and value of each field of a protobuf message: an int, or bytes (string or inner message)."""
     reader = _Reader(path, message)
     while not reader.at_end():
         number, wire_type = divmod(reader.varint(), 8)
@@ -210,7 +208,7 @@ class _Reader:
         return self.data[self.position - size : self.position]
 
     def varint(self) -> int:
-        """Take a varint: seven bits per byte, the lowest first; the eighth bit says that more follow. At most 64 bits."""
+        """Take a varint of at most 64 bits: seven bits per byte, the lowest first; the eighth says that more follow."""
         value = 0
         for shift in range(0, 70, 7):
             byte = self.take(1)[0]

@@ -269,9 +269,9 @@ def _top(stack: list[Any], depth: int, kind: type) -> Any:
 
 
 def _key(path: Path, key: object) -> str:
-    """Check that a key is a string: comparing tuples that contain each other many times over could take for ever."""
+    """Check that a key is a string: comparing tuples that nest each other many times over could take for ever."""
     if not isinstance(key, str):
-        raise CheckpointError(path, f"data.pkl has a dict with a key of type {type(key).__name__}: not a dict of tensors")
+        raise CheckpointError(path, f"data.pkl has a dict with a key of type {type(key).__name__}: not of tensors")
     return key
 
 
