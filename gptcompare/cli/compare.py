@@ -42,7 +42,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--text", metavar="FILE",
         help=f'read this text instead of writing; "-" reads standard input; "{GPT3_SAMPLES}" stands for the texts '
-        "that OpenAI published of GPT-3 175B, which are downloaded once",
+        "by GPT-3 175B that OpenAI published, which are downloaded once",
     )  # fmt: skip
     what.add_argument(
         "--report", action="store_true",

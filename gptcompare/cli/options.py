@@ -12,7 +12,7 @@ from ..files.texts import decode_utf8
 from ..generation import GenerationOptions
 
 MODEL_HELP = (
-    "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout), or with hparams.json "
+    "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout), or hparams.json "
     "and model.ckpt.* (OpenAI's); or the name of a published model (`gptcompare models` lists them) or a Hugging Face "
     "repository, owner/name[@revision], which is downloaded once"
 )

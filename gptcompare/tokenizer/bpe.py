@@ -44,14 +44,6 @@ class Tokenizer:
     ----------
     vocabulary : Vocabulary
         Merges and ids. `from_pretrained` reads one, `train` learns one.
-
-    Examples
-    --------
-    >>> tokenizer = Tokenizer.from_pretrained("gpt2")
-    >>> tokenizer.encode("Hello world")
-    [15496, 995]
-    >>> tokenizer.decode([15496, 995])
-    'Hello world'
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -74,10 +66,6 @@ class Tokenizer:
         `tokenizer.json`; `tokenizer_config.json` and `special_tokens_map.json` beside them may name the tokens that
         begin and end a text. GPT-2, GPT-3, GPT-Neo and Cerebras-GPT need no files: they share GPT-2's vocabulary, which
         is in the package. For any other name the tokenizer's files are downloaded, without the weights.
-
-        Parameters
-        ----------
-        name_or_folder : str or path
 
         Raises
         ------
@@ -103,12 +91,6 @@ class Tokenizer:
         The most frequent pair is merged first; among equally frequent pairs, the one with the lower ids, as in Hugging
         Face tokenizers. A pair that occurs only once is not merged.
 
-        Parameters
-        ----------
-        texts : iterable of str
-        n_vocab : int
-            At least 257.
-
         Raises
         ------
         TypeError
@@ -118,8 +100,7 @@ class Tokenizer:
 
         Examples
         --------
-        >>> tokenizer = Tokenizer.train(["low lower lowest"], n_vocab=259)
-        >>> tokenizer.vocabulary.merges
+        >>> Tokenizer.train(["low lower lowest"], n_vocab=259).vocabulary.merges
         [('l', 'o'), ('lo', 'w')]
         """
         if n_vocab < 257:
@@ -142,10 +123,6 @@ class Tokenizer:
 
         They replace any tokenizer in the folder: its `tokenizer.json`, `special_tokens_map.json` and
         `added_tokens.json`, which would otherwise still be read, are removed.
-
-        Parameters
-        ----------
-        folder : str or path
         """
         write_vocabulary(folder, self._vocabulary)
 
@@ -183,10 +160,6 @@ class Tokenizer:
         allowed_special : collection of str, or "all"
             Special tokens that are recognised in the text; all others are read as plain text.
 
-        Returns
-        -------
-        list of int
-
         Raises
         ------
         TypeError
@@ -196,8 +169,9 @@ class Tokenizer:
 
         Examples
         --------
-        >>> Tokenizer.from_pretrained("gpt2").encode("The end.<|endoftext|>", allowed_special="all")
-        [464, 886, 13, 50256]
+        >>> tokenizer = Tokenizer.from_pretrained("gpt2")
+        >>> tokenizer.encode("Hello world<|endoftext|>", allowed_special="all")
+        [15496, 995, 50256]
         """
         text = _checked_text(text)
         special = self._vocabulary.special_tokens
@@ -275,19 +249,8 @@ class Tokenizer:
         return [id_ for id_ in ids if id_ >= 0]
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        r"""Return the bytes that the ids stand for.
+        r"""Return the bytes that the ids stand for. ValueError for an id that is not in the vocabulary.
 
-        Parameters
-        ----------
-        ids : iterable of int
-
-        Raises
-        ------
-        ValueError
-            If an id is not in the vocabulary.
-
-        Examples
-        --------
         >>> Tokenizer.from_pretrained("gpt2").decode_bytes([6184, 107])
         b' \xc3\xaf'
         """
@@ -297,11 +260,7 @@ class Tokenizer:
             raise ValueError(f"id {error.args[0]} is not in the vocabulary: ids are 0 ... {self.n_vocab - 1}") from None
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of the ids. Bytes that are not UTF-8 become U+FFFD ("replace"), as in tiktoken.
-
-        Parameters
-        ----------
-        ids : iterable of int
+        """Return the text of the ids. Bytes that are not UTF-8 become U+FFFD, as in tiktoken.
 
         Raises
         ------
@@ -310,8 +269,8 @@ class Tokenizer:
 
         Examples
         --------
-        >>> Tokenizer.from_pretrained("gpt2").decode([464, 886, 13])
-        'The end.'
+        >>> Tokenizer.from_pretrained("gpt2").decode([15496, 995])
+        'Hello world'
         """
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
@@ -326,8 +285,6 @@ class StreamDecoder:
     The pieces joined together equal `Tokenizer.decode` of all the ids, with one exception: an id that is not in the
     vocabulary is an error there, but stands for no text here. Models whose vocabulary was padded have such ids.
 
-    Examples
-    --------
     >>> decoder = StreamDecoder(Tokenizer.from_pretrained("gpt2"))
     >>> [decoder.push(id_) for id_ in (6184, 107)]
     [' ', 'ï']

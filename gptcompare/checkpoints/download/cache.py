@@ -1,4 +1,4 @@
-"""Where published models are on this machine: in our own cache, and in Hugging Face's, which is read and never changed.
+"""The published models on this machine: in our own cache, and in Hugging Face's, which is read and never changed.
 
 $GPTCOMPARE_HOME                           default: gptcompare in $XDG_CACHE_HOME or ~/.cache
   huggingface/openai-community--gpt2/      the folder of a revision other than main ends in "@revision"

@@ -1,4 +1,4 @@
-"""Where files that are not part of a model are published: texts that models wrote, and tasks for them.
+"""The publishers of files that are not part of a model: texts that models wrote, and tasks for them.
 
 GitHub serves a file at `ENDPOINT/OWNER/NAME/COMMIT/FILE`, and the Hugging Face Hub serves a dataset's file at
 `ENDPOINT/datasets/OWNER/NAME/resolve/COMMIT/FILE` (huggingface_hub, constants.py). Two stores have one folder each:

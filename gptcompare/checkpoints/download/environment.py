@@ -1,6 +1,6 @@
-"""What the environment says about the network: addresses, the token, the folders, and whether it may be used at all.
+"""The environment variables about the network: addresses, the token, the folders, and whether it may be used at all.
 
-It is read as huggingface_hub reads it: HF_ENDPOINT, HF_TOKEN, HF_HOME and the file HF_HOME/token.
+They are read as huggingface_hub reads them: HF_ENDPOINT, HF_TOKEN, HF_HOME and the file HF_HOME/token.
 GPTCOMPARE_OPENAI_ENDPOINT names a mirror of OpenAI's store.
 """
 

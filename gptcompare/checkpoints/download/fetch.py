@@ -177,7 +177,7 @@ def _check_space(place: Place, folder: Path, missing: list[tuple[Path, RemoteFil
     free = shutil.disk_usage(folder).free
     if needed > free - RESERVE:
         raise DownloadError(
-            f"{place.full_name} needs {needed:,} more bytes, but the disk of {cache.home()} has {free:,} free: make "
+            f"{place.full_name} needs {needed:,} more bytes, and the disk of {cache.home()} has {free:,} free: make "
             "room, or set GPTCOMPARE_HOME to a folder on another disk"
         )
 

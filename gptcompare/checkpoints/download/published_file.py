@@ -82,7 +82,7 @@ class PublishedFile:
         missing = f"{what} are not on this machine"
         if self.path.exists():
             missing = f"{self.path} is not what was published as {what} ({problem})"
-        by_hand = f"They are at {self.address}; you can also download that file yourself and save it as {self.path}"
+        by_hand = f"They are at {self.address}; that file can also be put by hand at {self.path}"
         if variable := offline_variable():
             raise DownloadError(f"{missing}, and {variable} is set. {by_hand}")
         from .fetch import fetch_file  # its network libraries take a tenth of a second to import

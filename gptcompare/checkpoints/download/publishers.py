@@ -1,4 +1,4 @@
-"""Where weights are published: the address of each file, the digests that are known, and who may read them.
+"""The publishers of weights: the address of each file, its known digest, and who may read it.
 
 The Hugging Face Hub serves a repository's files at `ENDPOINT/OWNER/NAME/resolve/REVISION/FILE` (huggingface_hub,
 constants.py); OpenAI's store serves GPT-2's at `ENDPOINT/gpt-2/models/SIZE/FILE` (openai/gpt-2, download_model.py).

@@ -1,4 +1,4 @@
-"""What a server announces about a file, and checking a file on disk against it.
+"""A file as its server announces it, and checking a file on disk against that.
 
 The Hugging Face Hub announces a large file in the headers of a redirect: X-Linked-Size, and X-Linked-Etag with its
 SHA-256; the ETag of a small one is its git blob id. X-Repo-Commit is the commit (huggingface_hub 2.4,
@@ -57,7 +57,7 @@ class RemoteFile:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether an interrupted download can be resumed: the part is known to belong to this version."""
+        """True if an interrupted download can be resumed: its part is known to belong to this version."""
         return bool(self.digests or self.version)
 
     def problem(self, path: Path) -> str | None:

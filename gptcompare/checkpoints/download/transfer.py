@@ -131,7 +131,7 @@ class Transfer:
         os.replace(part, path)
 
     def _persist(self, url: str, attempt: Callable[[], T], n_bytes: Callable[[], int] = lambda: 0) -> T:
-        """Attempt until it succeeds, waiting longer after each failure; an attempt that brought bytes starts anew."""
+        """Attempt until it succeeds, waiting longer after each failure; an attempt that brought bytes resets that."""
         failures, most = 0, n_bytes()
         while True:
             try:

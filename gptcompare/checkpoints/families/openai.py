@@ -13,7 +13,7 @@ from ...config import GPTConfig
 from ..errors import CheckpointError
 from .common import Tensors, checked, make_config
 
-# What training adds to a checkpoint: Adam's moments beside each variable, counters outside model/.
+# Variables that training adds to a checkpoint: Adam's moments beside each variable, counters outside model/.
 TRAINING_STATE = re.compile(r"(?!model/).*|.*/Adam(_1)?")
 
 

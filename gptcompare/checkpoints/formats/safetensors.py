@@ -38,7 +38,7 @@ def read_safetensors(path: Path) -> dict[str, AnyArray]:
     for name, entry in header.items():
         dtype, shape, begin, end = _checked_entry(path, name, entry)
         if not 0 <= begin <= end <= len(data):
-            raise CheckpointError(path, f"{name} does not lie inside the {len(data)} bytes of data: truncated?")
+            raise CheckpointError(path, f"{name} is not inside the {len(data)} bytes of data: truncated?")
         if end - begin != n_bytes(path, name, dtype, shape):
             raise CheckpointError(path, f"{name} is {dtype} {shape}, which does not fill its {end - begin} bytes")
         spans.append((begin, end, name))
