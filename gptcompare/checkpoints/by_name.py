@@ -92,7 +92,7 @@ def remove(name: str, *, source: str = DEFAULT_SOURCE) -> tuple[Path, int]:
     folder = cache.folder_of(origin)
     if not folder.is_dir():
         elsewhere = cache.find(origin)
-        hint = f"; {elsewhere} is in Hugging Face's cache: remove it with Hugging Face's own tools" if elsewhere else ""
+        hint = f"; {elsewhere} is in Hugging Face's cache: remove it with its own tools" if elsewhere else ""
         raise FileNotFoundError(f"{name!r} is not in {cache.home()}{hint}")
     with cache.locked(origin):
         return folder, cache.remove(origin)

@@ -192,7 +192,7 @@ def _texts(options: argparse.Namespace) -> list[str]:
 def _template(options: argparse.Namespace) -> Template:
     """Return the template in the file, if one is given, else the command's own."""
     if options.template is None:
-        return options.default_template  # type: ignore[no-any-return]  # argparse knows no types
+        return options.default_template  # type: ignore[no-any-return]  # argparse's options have no types
     value = parse_object(text_in(options.template), options.template)
     try:
         return Template(**value)

@@ -35,7 +35,7 @@ class Row(NamedTuple):
     task: str
     metric: str  # the table's "acc" is `PER_TOKEN` or `OVER_UNCONDITIONAL` where section 2.4 says so: see `record.py`
     split: str
-    k: int | None  # number of examples of few-shot
+    k: int | None  # number of examples in the few-shot context
     zero_shot: tuple[float | None, ...]
     one_shot: tuple[float | None, ...]
     few_shot: tuple[float | None, ...]

@@ -44,6 +44,11 @@ class Tokenizer:
     ----------
     vocabulary : Vocabulary
         Merges and ids. `from_pretrained` reads one, `train` learns one.
+
+    Examples
+    --------
+    >>> Tokenizer.from_pretrained("gpt2").encode("Hello world")
+    [15496, 995]
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:

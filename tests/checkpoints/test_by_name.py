@@ -192,7 +192,7 @@ class TestRemoving:
         monkeypatch.setenv("HF_HOME", str(tmp_path))
         snapshot = tmp_path / "hub" / "models--someone--story" / "snapshots" / COMMIT
         shutil.copytree(STORY_FOLDER, snapshot)
-        with pytest.raises(FileNotFoundError, match="is in Hugging Face's cache: remove it with Hugging Face's own tools"):
+        with pytest.raises(FileNotFoundError, match="is in Hugging Face's cache: remove it with its own tools"):
             gc.checkpoints.remove(f"{NAME}@{COMMIT}")
         assert contents(snapshot) == STORY
 
