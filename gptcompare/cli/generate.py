@@ -1,4 +1,4 @@
-"""`gptcompare generate` and `gptcompare tokenize`: what a model does with a text."""
+"""`gptcompare generate` and `gptcompare tokenize`: continuing a text, and showing its tokens."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .options import add_generation_options, add_model, generation_options_of, t
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Continue a prompt, word by word."
+    parser.description = "Continue a prompt."
     parser.add_argument("prompt", metavar="PROMPT", help='the text to continue; "-" reads standard input')
     add_model(parser, "which needs no network")
     add_generation_options(parser)
     parser.add_argument(
         "--draft", metavar="FOLDER_OR_NAME",
-        help=f"a smaller model of the same vocabulary, or {REPETITIONS!r}: guesses the next tokens, which makes it "
+        help=f"a smaller model with the same vocabulary, or {REPETITIONS!r}: guesses the next tokens, which is "
         "faster where the guesses are good, and changes no token",
     )  # fmt: skip
     parser.add_argument(
@@ -59,8 +59,10 @@ def add_tokenize(parser: argparse.ArgumentParser) -> None:
         "--model", default="gpt2", metavar="FOLDER_OR_NAME",
         help="a folder with a tokenizer, or the name of a model (default: gpt2, whose vocabulary needs no network)",
     )  # fmt: skip
-    parser.add_argument("--allow-special", action="store_true", help='read "<|endoftext|>" in the text as the token')
-    parser.add_argument("--ids", action="store_true", help="print the ids alone, on one line")
+    parser.add_argument(
+        "--allow-special", action="store_true", help='read "<|endoftext|>" in the text as the special token'
+    )
+    parser.add_argument("--ids", action="store_true", help="print only the ids, on one line")
     parser.set_defaults(run=_tokenize)
 
 
@@ -77,7 +79,7 @@ def _tokenize(options: argparse.Namespace) -> None:
 
 
 def _shown(token: bytes) -> str:
-    """A token as a quoted string, or as bytes if it is a part of a character."""
+    """Return a token as a quoted string, or as bytes if it is only part of a character."""
     try:
         return repr(token.decode())
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The published models as data, each number beside its source: a module per family, and here what finds a model."""
+"""The published models as data, each number beside its source: a module per family, and functions that find a model."""
 
 from __future__ import annotations
 
@@ -29,17 +29,32 @@ SPELLINGS = {name.lower(): name for name in (*MODELS, *ALIASES)}
 
 
 def presets() -> tuple[str, ...]:
-    """The names that `GPTConfig.preset` knows, smallest model of each family first; aliases are not repeated."""
+    """Return the names that `GPTConfig.preset` knows, the smallest model of each family first, without aliases.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> presets()[:3]
+    ('gpt2', 'gpt2-medium', 'gpt2-large')
+    """
     return tuple(MODELS)
 
 
 def canonical_name(name: str) -> str:
-    """A model's name as `presets()` has it, from that name or an alias of it, in upper or lower case.
+    """Return a model's name as in `presets()`, given that name or an alias of it, in upper or lower case.
 
     Raises
     ------
     TypeError, ValueError
         If the name is not a string, or unknown; the message gives the nearest names.
+
+    Examples
+    --------
+    >>> canonical_name("GPT3-125M")
+    'gpt3-small'
     """
     if not isinstance(name, str):
         raise TypeError(f"a model's name is a string, got {name!r}")
@@ -52,23 +67,33 @@ def canonical_name(name: str) -> str:
 
 
 def hyperparameters(name: str) -> dict[str, Any]:
-    """The arguments of `GPTConfig` for a published model; what is not named has its default, which is GPT-2's.
+    """Return the arguments of `GPTConfig` for a published model; those left out have their defaults, which are GPT-2's.
 
     Raises
     ------
     TypeError, ValueError
         As `canonical_name`.
+
+    Examples
+    --------
+    >>> hyperparameters("gpt2")
+    {'n_layer': 12, 'n_head': 12, 'd_model': 768}
     """
     return dict(published(name).hyperparameters)
 
 
 def published(name: str) -> Published:
-    """What is published about a model: its hyperparameters, training and results, each beside its source.
+    """Return what is published about a model: its hyperparameters, training and results, each beside its source.
 
     Raises
     ------
     TypeError, ValueError
         If the name is not a string, or unknown; the message gives the nearest names.
+
+    Examples
+    --------
+    >>> published("gpt3-xl").name_in_paper
+    'GPT-3 XL'
     """
     return MODELS[canonical_name(name)]
 

@@ -122,7 +122,7 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_it_had_not_stopped
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in err
-    assert b"the same command resumes" in err
+    assert b"run the same command again to resume" in err
     assert 20 <= len(read_metrics(tmp_path / "stopped")) < 400
     for folder in ("stopped", "whole"):
         subprocess.run(command(tmp_path / folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

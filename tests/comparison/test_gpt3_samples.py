@@ -149,7 +149,7 @@ class TestWhatGoesWrongOnTheWay:
     def test_a_missing_file_is_told_with_the_host(self, github, path):
         github.github.clear()
         host = github.url.removeprefix("http://")
-        assert f"not on this machine: {host} answers HTTP status 404 for openai/gpt-3. They are at" in refusal()
+        assert f"not on this machine: {host} answered with HTTP status 404 for openai/gpt-3. They are at" in refusal()
         assert names_in(path.parent) == []
 
     def test_a_full_disk_is_told_before_anything_is_fetched(self, github, monkeypatch):
