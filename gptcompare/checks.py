@@ -1,7 +1,12 @@
-"""Whether an argument is a number of the right kind: NumPy's numbers count as Python's, and booleans never do."""
+"""Checks of arguments: numbers of the right kind, and names that are nearly right.
+
+NumPy's numbers count as Python's, and booleans never do.
+"""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 
@@ -30,3 +35,14 @@ def number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     return int(value) if isinstance(value, Integral) else float(value)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the known names that are nearest to an unknown one, in any case; "" if none is near.
+
+    >>> did_you_mean("temprature", ["temperature", "top_k"])
+    'did you mean temperature? '
+    """
+    names = {one.lower(): one for one in known}
+    near = [names[one] for one in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
+    return f"did you mean {' or '.join(near)}? " if near else ""

@@ -17,7 +17,7 @@ from ..version import __version__
 COMMANDS = {
     "compare": ("compare", "let models continue a prompt side by side"),
     "generate": ("generate", "continue a prompt"),
-    "tokenize": ("generate", "show the tokens of a text"),
+    "tokenize": ("tokenize", "show the tokens of a text"),
     "classify": ("uses", "label each text with one of several labels"),
     "sentiment": ("uses", "say whether texts are positive or negative"),
     "entities": ("uses", "find the names in texts"),
@@ -43,10 +43,13 @@ examples:
   gptcompare classify --labels animals,weather --model gpt2 "The hens were asleep." "It rained all day."
   gptcompare choose "What does a cow give?" milk gold ink --model gpt2
   gptcompare answer "What does a cow give?" --model gpt2
+  gptcompare entities "Max took the boat to Corfu." --types person,place --model gpt2
+  gptcompare tasks
   gptcompare evaluate --model gpt2 --task lambada
   gptcompare evaluate --model gpt2 --task text --data story.txt --stride 512
   gptcompare download gpt2-xl
   gptcompare models
+  gptcompare remove gpt2-xl
   gptcompare tokenize "don't and don't"
   gptcompare table gpt2-xl gpt3-xl gpt-neo-1.3b
   gptcompare train stories.txt --config gpt2 --out runs/stories --steps 1000

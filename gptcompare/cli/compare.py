@@ -28,7 +28,8 @@ from ..files.atomic_files import written_together
 from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer.vocabulary import END_OF_TEXT
-from .options import add_generation_options, generation_options_of, text_in, text_of
+from .generation_options import add_generation_options, generation_options_of
+from .options import text_in, text_of
 
 GPT3_SAMPLES = "gpt3-samples"
 

@@ -1,23 +1,19 @@
-"""Options and arguments that several commands share: texts, a model, and the options of generation."""
+"""Options and arguments that several commands share: texts and a model."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from pathlib import Path
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
 from ..files.texts import decode_utf8
-from ..generation import GenerationOptions
 
 MODEL_HELP = (
     "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout), or hparams.json "
     "and model.ckpt.* (OpenAI's); or the name of a published model (`gptcompare models` lists them) or a Hugging Face "
     "repository, owner/name[@revision], which is downloaded once"
 )
-
-
 DEFAULT_MODEL = "nano-gpt2"
 
 
@@ -49,25 +45,3 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--source", choices=SOURCES, default=DEFAULT_SOURCE,
         help="where to download a model from: Hugging Face (default) or, for GPT-2, OpenAI",
     )  # fmt: skip
-
-
-def add_generation_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each field of `GenerationOptions`."""
-    for field in dataclasses.fields(GenerationOptions):
-        flag = "--" + field.name.replace("_", "-")
-        if field.name == "stop":
-            parser.add_argument(flag, action="append", default=[], **field.metadata)
-        else:
-            parser.add_argument(flag, type=_kind_of(field), default=field.default, **field.metadata)
-
-
-def _kind_of(field: dataclasses.Field[object]) -> type:
-    """Return the type of an option's value: the type of the field, without None."""
-    return {"int": int, "float": float}[str(field.type).removesuffix(" | None")]
-
-
-def generation_options_of(options: argparse.Namespace) -> GenerationOptions:
-    """Collect the values that were given for the fields of `GenerationOptions`."""
-    return GenerationOptions(
-        **{field.name: getattr(options, field.name) for field in dataclasses.fields(GenerationOptions)}
-    )

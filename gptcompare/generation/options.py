@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..checks import integer
+from ..checks import did_you_mean, integer
 from .sampling import Sampling, option
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -52,8 +51,7 @@ class GenerationOptions(Sampling):
         """The options of these names. TypeError that names the nearest for one that does not exist."""
         names = [field.name for field in dataclasses.fields(cls)]
         if unknown := [name for name in options if name not in names]:
-            near = difflib.get_close_matches(unknown[0], names, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(unknown[0], names)
             raise TypeError(f"there is no option {unknown[0]!r}: {hint}there are {', '.join(names)}")
         return cls(**options)
 

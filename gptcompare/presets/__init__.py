@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from typing import Any
 
 from ..callable_module import CallableModule
+from ..checks import did_you_mean
 from . import cerebras_gpt, gpt2, gpt3, gpt_neo, nano, opt
 from .record import DataSource, Published, Result, Training
 
@@ -60,8 +60,7 @@ def canonical_name(name: str) -> str:
         raise TypeError(f"a model's name is a string, got {name!r}")
     spelling = SPELLINGS.get(name.lower())
     if spelling is None:
-        near = [SPELLINGS[key] for key in difflib.get_close_matches(name.lower(), SPELLINGS, n=3, cutoff=0.5)]
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        hint = did_you_mean(name, SPELLINGS.values())
         raise ValueError(f"unknown model {name!r}: {hint}known are {', '.join(SPELLINGS.values())}")
     return ALIASES.get(spelling, spelling)
 

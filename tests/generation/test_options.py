@@ -10,7 +10,7 @@ import pytest
 
 import gptcompare as gc
 from gptcompare.cli import main
-from gptcompare.cli.options import add_generation_options, generation_options_of
+from gptcompare.cli.generation_options import add_generation_options, generation_options_of
 from gptcompare.generation import GenerationOptions, Sampling
 
 FIELDS = [field.name for field in dataclasses.fields(GenerationOptions)]

@@ -7,8 +7,7 @@ writes two spaces before the last word; here it is one.)
 
 from __future__ import annotations
 
-import difflib
-
+from ...checks import did_you_mean
 from ...files.json_lines import BYTE_ORDER_MARK
 from ...files.texts import decode_utf8
 from ...presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
@@ -133,7 +132,5 @@ TASKS = {task.name: task for task in _ALL}
 def task_named(name: str) -> Task:
     """Return the task of this name; an unknown name is a ValueError that gives the nearest names."""
     if name not in TASKS:
-        near = difflib.get_close_matches(name, TASKS, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"unknown task {name!r}: {hint}known are {', '.join(TASKS)}")
+        raise ValueError(f"unknown task {name!r}: {did_you_mean(name, TASKS)}known are {', '.join(TASKS)}")
     return TASKS[name]
