@@ -38,7 +38,7 @@ def test_what_is_not_a_number_is_refused_by_its_name(value):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("gpt2-XXL", "did you mean GPT2-xl or gpt2? "), ("gpt", "did you mean gpt2? "), ("zzz", ""), ("", "")],
+    [("gpt2-XXL", "did you mean GPT2-xl or gpt2? "), ("gpt", "did you mean gpt2 or GPT2-xl? "), ("zzz", ""), ("", "")],
 )
 def test_the_nearest_names_are_suggested_in_their_own_spelling(name, hint):
     assert did_you_mean(name, ["GPT2-xl", "gpt2", "other"]) == hint
