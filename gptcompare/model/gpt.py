@@ -209,8 +209,7 @@ class GPT:
         ids, cache
             As in a call of the model.
         n_blocks : int, optional
-            Number of blocks that the tokens go through; all if not given, and always all with a cache. 0 returns the
-            embeddings.
+            Number of blocks that the tokens go through; all if not given, and with a cache. 0 gives the embeddings.
 
         Returns
         -------
@@ -336,7 +335,6 @@ class GPT:
 
 def chunks(n_new: int) -> list[slice]:
     """Split `n_new` tokens into chunks that go through the layers together."""
-    # Two for each thread, since later chunks see more keys and so take longer.
-    wanted = 2 * n_threads() if n_threads() > 1 else 1
+    wanted = 2 * n_threads() if n_threads() > 1 else 1  # two each, since later chunks see more keys and take longer
     fewest, most = -(-n_new // CHUNK), n_new // LEAST_CHUNK
     return shares(n_new, max(fewest, min(wanted, most)))

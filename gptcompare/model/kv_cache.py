@@ -1,4 +1,4 @@
-"""What attention remembers: each layer's keys and values of the tokens so far.
+"""The memory of attention: each layer's keys and values of the tokens so far.
 
 A banded layer keeps only its band, every other layer all of them. Each sequence of a batch has a cache of its own, so
 prompts of different lengths need no padding.

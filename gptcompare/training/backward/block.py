@@ -75,7 +75,8 @@ def block_backward(
 ) -> tuple[Array, dict[str, Array]]:
     """Turn the gradient with respect to a block's output, (N, D), into those with respect to its input and parameters.
 
-    The gradient with respect to the input overwrites `dx`. x enters twice, directly and through the layer: y = x + layer(x), so dx = dy + the layer's gradient.
+    The gradient with respect to the input overwrites `dx`. x enters twice, directly and through the layer:
+    y = x + layer(x), so dx = dy + the layer's gradient.
     """
     g: dict[str, Array] = {}
 
