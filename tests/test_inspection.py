@@ -96,7 +96,7 @@ class TestTrace:
     def test_a_name_of_no_place_is_refused(self, model):
         with pytest.raises(ValueError, match=r"no place is called 'blocks\.3\.hook_z': there are hook_embed, "):
             model.trace(IDS, ["hook_embed", "blocks.3.hook_z"])
-        with pytest.raises(TypeError, match="several names"):
+        with pytest.raises(TypeError, match="record must be a list of names"):
             model.trace(IDS, "hook_embed")
 
     def test_a_text_longer_than_a_chunk_is_traced_whole(self):

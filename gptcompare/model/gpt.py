@@ -209,7 +209,7 @@ class GPT:
         ids, cache
             As in a call of the model.
         n_blocks : int, optional
-            Number of blocks that the tokens go through; all if not given, and with a cache. 0 gives the embeddings.
+            Number of blocks to go through; all if not given, and always with a cache; 0 gives the embeddings.
 
         Returns
         -------

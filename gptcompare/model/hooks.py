@@ -142,7 +142,7 @@ def trace(model: Readable, ids: npt.ArrayLike, record: Iterable[str] = EVERYTHIN
         As the model does; also if a name matches no place.
     """
     if isinstance(record, str):
-        raise TypeError(f"record must be a list of several names, such as [{record!r}], got {record!r}")
+        raise TypeError(f"record must be a list of names, such as [{record!r}], got {record!r}")
     wanted = list(record)
     arrays: dict[str, Array] = {}
     seen: list[str] = []
