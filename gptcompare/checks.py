@@ -11,7 +11,7 @@ from numbers import Integral, Real
 
 
 def integer(name: str, value: object, *, at_least: int | None = None) -> int:
-    """The value as Python's int, which JSON can hold.
+    """Return the value as a Python int, which JSON can hold.
 
     >>> integer("seed", 3)
     3
@@ -19,7 +19,7 @@ def integer(name: str, value: object, *, at_least: int | None = None) -> int:
     Raises
     ------
     TypeError
-        If it is not an integer. True and False are none.
+        If it is not an integer; True and False do not count as integers.
     ValueError
         If it is below `at_least`.
     """
@@ -31,7 +31,7 @@ def integer(name: str, value: object, *, at_least: int | None = None) -> int:
 
 
 def number(name: str, value: object) -> float:
-    """The value as a Python number, which JSON can hold: an int stays an int. TypeError if it is not a number."""
+    """Return the value as a Python int or float, which JSON can hold; raise TypeError if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     return int(value) if isinstance(value, Integral) else float(value)

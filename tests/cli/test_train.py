@@ -143,7 +143,7 @@ def test_a_trained_model_is_never_written_over_by_its_own_tuning(texts, tmp_path
     story.tokenizer.save_pretrained(out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert main(["train", texts[0], "--init", str(out), "--out", str(out), *FEW]) == 2
-    assert "has a model that is not of a run" in capsys.readouterr().err
+    assert "has a model that no run has saved there" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

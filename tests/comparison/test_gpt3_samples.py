@@ -215,7 +215,7 @@ class TestLines:
         content = b'"a"\n' + line + b'\n"b"\n'
         expect(monkeypatch, content)
         put(path, content)
-        assert refusal(gc.CheckpointError) == f"{path}: line 2 is not a text: that is a JSON string"
+        assert refusal(gc.CheckpointError) == f"{path}: line 2 is not a text, which is a JSON string"
 
     def test_the_last_line_needs_no_end(self, path, monkeypatch):
         expect(monkeypatch, b'"a"\n"b"')

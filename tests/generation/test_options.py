@@ -128,7 +128,7 @@ def test_numpy_numbers_are_numbers_and_json_holds_what_comes_of_them(options):
 def test_an_unknown_option_is_refused_and_the_nearest_named(call):
     with pytest.raises(TypeError, match="there is no option 'temprature': did you mean temperature"):
         call("Once", temprature=1)
-    with pytest.raises(TypeError, match="there is no option 'xyz': there are temperature, top_k"):
+    with pytest.raises(TypeError, match="there is no option 'xyz': the options are temperature, top_k"):
         call("Once", xyz=1)
 
 
