@@ -8,14 +8,22 @@ of earlier blocks are a slice of each block. So the cost grows with the number o
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from ..arrays import Array, Mask
-from ..patterns import Pattern
+from ..patterns import Part, Pattern
+
+# Is told about each part of an attention, its exponentials (H, T, S) and their sums (H, T, 1), and returns the
+# exponentials to use: for training, which needs them again, and leaves some out (dropout).
+Keep: TypeAlias = Callable[[Part, Array, Array], Array]
 
 
-def causal_attention(queries: Array, keys: Array, values: Array, pattern: Pattern) -> Array:
+def causal_attention(
+    queries: Array, keys: Array, values: Array, pattern: Pattern, out: Array | None = None, keep: Keep | None = None
+) -> Array:
     """Return the softmax of the scaled scores over the visible keys, times the values.
 
     Parameters
@@ -25,15 +33,21 @@ def causal_attention(queries: Array, keys: Array, values: Array, pattern: Patter
         S >= T. The last T belong to the queries' own positions, the others to earlier positions: all of them or, for a
         banded layer, at least the first query's band.
     pattern : Pattern
+    out : (H, T, K), optional
+        Array to write the result to; a new one if not given.
+    keep : function of a part and two arrays, optional
+        See `Keep`.
 
     Returns
     -------
     (H, T, K), in the dtype of the queries
     """
-    mixed = np.empty_like(queries)
+    mixed = np.empty_like(queries) if out is None else out
     H, T, _ = queries.shape
     for part in pattern.parts(T, keys.shape[1], H):
         weights, totals = attention_weights(queries[part.queries], keys[part.keys], part.mask)
+        if keep is not None:
+            weights = keep(part, weights, totals)
         # Divided after the product: that is K divisions per query instead of S.
         np.divide(weights @ values[part.keys], totals, mixed[part.queries])
     return mixed

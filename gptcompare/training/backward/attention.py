@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...arrays import Array
-from ...model.attention import attention_weights
+from ...model import attention
 from ...patterns import Part, Pattern
 from .ops import NO_DROPOUT, Dropout, dropout, dropout_backward
 
@@ -31,12 +31,13 @@ def causal_attention(
 ) -> list[KeptPart]:
     """Attend within one sequence, arrays (H, T, K): fill `mixed`, and return what the backward pass needs."""
     kept = []
-    H, T, _ = queries.shape
-    for part in pattern.parts(T, T, H):
-        weights, totals = attention_weights(queries[part.queries], keys[part.keys], part.mask)
+
+    def keep(part: Part, weights: Array, totals: Array) -> Array:
         used, dropped = dropout(weights, *drop)
-        np.divide(used @ values[part.keys], totals, out=mixed[part.queries])
         kept.append(KeptPart(part, weights, totals, dropped))
+        return used
+
+    attention.causal_attention(queries, keys, values, pattern, mixed, keep)
     return kept
 
 
