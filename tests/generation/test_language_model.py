@@ -8,6 +8,7 @@ import pytest
 from support.places import DATA
 
 import gptcompare as gc
+from gptcompare.generation import Sampling
 
 RECORDS = json.loads((DATA / "story_reference.json").read_text(encoding="utf-8"))
 PROMPTS = [record["prompt"] for record in RECORDS]
@@ -224,7 +225,7 @@ class TestScore:
         assert gc.LanguageModel(story.model, with_bos(story).tokenizer).score("The king").n_bytes == len("The king")
 
     def test_a_text_of_one_token_has_no_score(self, byte_model):
-        with pytest.raises(ValueError, match="at least two tokens, and of this text the model reads 1"):
+        with pytest.raises(ValueError, match="at least two tokens, but from this text the model reads 1"):
             byte_model.score("x")
 
 
@@ -267,7 +268,7 @@ class TestBeginOfEveryText:
 
     def test_a_text_of_one_token_has_a_score_and_an_empty_one_has_none(self, story_with_bos):
         assert len(story_with_bos.score("x").logprobs) == 1
-        with pytest.raises(ValueError, match="at least two tokens, and of this text the model reads 1"):
+        with pytest.raises(ValueError, match="at least two tokens, but from this text the model reads 1"):
             story_with_bos.score("")
 
     @pytest.mark.reference
@@ -326,3 +327,33 @@ class TestLoad:
             logits = lm.model(record["ids"]).astype(np.float64)
             chosen = [row[id_] - np.logaddexp.reduce(row) for row, id_ in zip(logits, record["ids"][1:], strict=False)]
             assert chosen == pytest.approx(record["logprobs"], abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    "options", [{"repetition_penalty": 1.6}, {"repetition_penalty": 1.6, "temperature": 0.9}], ids=str
+)
+def test_the_penalty_is_for_the_prompt_and_what_was_written_since_in_a_batch_too(story, options):
+    prompts = ["Once upon a time", "The king and the king", "A"]
+    batch = story.generate(prompts, max_new_tokens=25, seed=3, **options)
+    for prompt, completion in zip(prompts, batch, strict=True):
+        ids, sampling = story.prompt_ids(prompt), Sampling(**options)
+        rng = np.random.default_rng(3)
+        for id_ in completion.ids:
+            logits = story.model(ids, last_only=True)
+            assert sampling.choose(logits, rng, ids) == id_
+            ids.append(id_)
+
+
+@pytest.mark.reference
+def test_greedy_text_with_a_penalty_is_that_of_transformers(torch, transformers, story, tmp_path):
+    story.model.save_pretrained(tmp_path)
+    reference = transformers.GPT2LMHeadModel.from_pretrained(tmp_path)
+    for prompt in ("Once upon a time", "The king and the king", "The fox said to the hen"):
+        ids = story.prompt_ids(prompt)
+        expected = reference.generate(
+            torch.tensor([ids]), max_new_tokens=40, do_sample=False, repetition_penalty=1.4, pad_token_id=0,
+            eos_token_id=None,
+        )  # fmt: skip
+        found = story.generate(prompt, max_new_tokens=40, repetition_penalty=1.4).ids
+        assert found == expected[0, len(ids) :].tolist()[: len(found)]
+        assert len(found) > 5

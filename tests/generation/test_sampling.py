@@ -69,6 +69,10 @@ def test_no_token_of_probability_zero_is_drawn(weights, u):
         ({"top_p": 0}, ValueError, "top_p"),
         ({"top_p": 1.01}, ValueError, "top_p"),
         ({"top_p": True}, TypeError, "top_p"),
+        ({"min_p": 0}, ValueError, "min_p must be above 0"),
+        ({"min_p": "a"}, TypeError, "min_p must be a number"),
+        ({"repetition_penalty": 0}, ValueError, "repetition_penalty must be a positive"),
+        ({"repetition_penalty": float("inf")}, ValueError, "repetition_penalty must be a positive"),
     ],
 )
 def test_a_value_out_of_range_is_refused(values, error, words):
@@ -83,23 +87,72 @@ def test_logits_that_are_not_finite_are_refused(temperature, value):
         Sampling(temperature).choose(np.array([0.0, value]), np.random.default_rng(0))
 
 
+def test_min_p_keeps_what_is_nearly_as_probable_as_the_likeliest():
+    plain = Sampling(0.8).probabilities(LOGITS)
+    kept = plain >= 0.3 * plain.max()
+    assert 1 < kept.sum() < 50
+    expected = np.where(kept, plain, 0) / plain[kept].sum()
+    assert Sampling(0.8, min_p=0.3).probabilities(LOGITS) == pytest.approx(expected, abs=1e-15)
+    assert Sampling(0.8, min_p=1).probabilities(LOGITS)[LOGITS.argmax()] == 1
+
+
+def test_a_penalty_divides_positive_logits_and_multiplies_negative_ones_of_what_came_before():
+    logits = np.array([2.0, -2.0, 3.0, 0.0, -1.0], np.float32)
+    sampling = Sampling(1.0, repetition_penalty=2)
+    assert sampling.penalised(logits, [0, 1, 1, 0, 3]).tolist() == [1.0, -4.0, 3.0, 0.0, -1.0]
+    assert sampling.penalised(logits, []).tolist() == logits.tolist()
+    assert sampling.penalised(logits, [0]).dtype == np.float32
+    assert logits.tolist() == [2.0, -2.0, 3.0, 0.0, -1.0]
+
+
+def test_a_greedy_choice_heeds_the_penalty():
+    likeliest, second = np.argsort(-LOGITS)[:2]
+    sampling = Sampling(repetition_penalty=100)
+    assert sampling.choose(LOGITS, None) == likeliest
+    assert sampling.choose(LOGITS, None, [likeliest]) == second
+
+
 @pytest.mark.reference
-@pytest.mark.parametrize("seed", range(20))
-def test_probabilities_equal_transformers_warpers(seed):
-    torch = pytest.importorskip("torch", reason="needs the `reference` extra")
-    transformers = pytest.importorskip("transformers", reason="needs the `reference` extra")
+@pytest.mark.parametrize("seed", range(60))
+def test_probabilities_equal_transformers_processors(seed, torch, transformers):
+    """In the order in which `generate` of transformers applies them: penalty, temperature, top-k, top-p, min-p."""
     rng = np.random.default_rng(seed)
     logits = rng.standard_normal(200) * 4
-    temperature, top_k, top_p = rng.uniform(0.2, 2), int(rng.integers(1, 250)), rng.uniform(0.05, 1)
+    previous = rng.integers(0, 200, rng.integers(1, 100)).tolist()
+    temperature, penalty = rng.uniform(0.2, 2), rng.uniform(0.5, 3)
+    top_k, top_p, min_p = int(rng.integers(1, 250)), rng.uniform(0.05, 1), rng.uniform(0.01, 1)
+    chosen = {"top_k": top_k, "top_p": top_p, "min_p": min_p, "repetition_penalty": penalty}
+    chosen = {name: value for name, value in chosen.items() if rng.random() < 0.7}
+    processors = {
+        "repetition_penalty": lambda: transformers.RepetitionPenaltyLogitsProcessor(penalty),
+        "temperature": lambda: transformers.TemperatureLogitsWarper(temperature),
+        "top_k": lambda: transformers.TopKLogitsWarper(top_k),
+        "top_p": lambda: transformers.TopPLogitsWarper(top_p),
+        "min_p": lambda: transformers.MinPLogitsWarper(min_p),
+    }
     scores = torch.tensor(logits[None])
-    for warper in (
-        transformers.TemperatureLogitsWarper(temperature),
-        transformers.TopKLogitsWarper(top_k),
-        transformers.TopPLogitsWarper(top_p),
-    ):
-        scores = warper(None, scores)
+    for name, processor in processors.items():
+        if name in chosen or name == "temperature":
+            scores = processor()(torch.tensor([previous]), scores)
     expected = torch.softmax(scores, dim=-1)[0].numpy()
-    assert Sampling(temperature, top_k, top_p).probabilities(logits) == pytest.approx(expected, abs=1e-12)
+    found = Sampling(temperature, **chosen).probabilities(logits, previous)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.reference
+def test_the_order_of_the_processors_is_that_of_transformers(torch, transformers):
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config(n_layer=1, n_head=1, n_embd=4, vocab_size=9))
+    settings = transformers.GenerationConfig(
+        do_sample=True, repetition_penalty=1.5, temperature=0.5, top_k=3, top_p=0.5, min_p=0.5
+    )
+    processors = model._get_logits_processor(
+        settings, input_ids_seq_length=1, encoder_input_ids=None, prefix_allowed_tokens_fn=None, logits_processor=[]
+    )
+    names = [type(processor).__name__ for processor in processors]
+    assert names == [
+        "RepetitionPenaltyLogitsProcessor", "TemperatureLogitsWarper", "TopKLogitsWarper", "TopPLogitsWarper",
+        "MinPLogitsWarper",
+    ]  # fmt: skip
 
 
 def test_numbers_looked_at_ahead_are_those_that_come():

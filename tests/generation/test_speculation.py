@@ -63,7 +63,9 @@ def test_greedy_completions_are_the_same_token_for_token(tokenizer, kind, n):
 
 @pytest.mark.usefixtures("every_guess_is_read")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("options", [{}, {"top_k": 5}, {"top_p": 0.8}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"top_k": 5}, {"top_p": 0.8}, {"min_p": 0.2}, {"repetition_penalty": 1.7}], ids=str
+)
 @few_or_many("n", 4, 40)
 def test_sampled_completions_of_the_same_seed_are_the_same_token_for_token(tokenizer, kind, options, n):
     lm = random_model(tokenizer, **KINDS[kind])

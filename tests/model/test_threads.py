@@ -1,5 +1,7 @@
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -232,3 +234,25 @@ def test_products_on_several_threads_at_once_give_what_one_thread_gives(n_tokens
 
     in_parallel(multiply, shares(n_tokens, 5))
     np.testing.assert_allclose(out, x @ weight, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        "import numpy; sys.modules['numpy.linalg._umath_linalg'] = None",  # a NumPy that calls it something else
+        "import ctypes; ctypes.CDLL = None",
+        "import ctypes; ctypes.CDLL = lambda name: object()",  # a library without OpenBLAS's functions
+    ],
+)
+def test_where_the_threads_of_the_products_cannot_be_found_everything_else_works(without):
+    program = f"""
+import sys
+{without}
+import numpy as np
+import gptcompare as gc
+from gptcompare.model.threads import n_threads
+assert n_threads() == 1
+model = gc.GPT(gc.GPTConfig(n_layer=2, n_head=2, d_model=16, n_ctx=400, n_vocab=50), seed=0)
+assert np.isfinite(model(np.arange(300) % 50)).all()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
