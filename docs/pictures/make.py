@@ -1,8 +1,8 @@
 """Make the pictures of the README and of the documentation's first page: `python docs/pictures/make.py`.
 
 Nothing in them is drawn by hand: the columns are a run of `gptcompare.compare` with a fixed seed, the steps are what
-happens to its prompt, and the patterns are what `gptcompare.patterns` says. `tests/test_pictures.py` makes them anew and
-compares. The colours follow the reader's preference for dark or light.
+happens to its prompt, and the patterns are what `gptcompare.patterns` says. `tests/test_pictures.py` makes them anew
+and compares. The colours follow the reader's preference for dark or light.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROMPT = "Once upon a time there was a little rabbit"
 OPTIONS = {"temperature": 0.8, "top_p": 0.9, "seed": 1}
 
 CELL, LINE = 8.4, 21  # pixels of a character of the text and between two lines
-N_CELLS = 38  # of a column
+N_CELLS = 43  # of a column
 MOST_BITS = 12  # of surprise, from where the colour gets no deeper
 SHADES = 10  # of the colour, so that the last digits of a computation do not show
 STYLE = """\
