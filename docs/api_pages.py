@@ -193,13 +193,8 @@ def page_of() -> dict[str, str]:
     """Full name of a room or a name -> its page. Names that differ only in capitals get different files everywhere."""
     every = [*faces(), *(name.full for name in names())]
     n_alike = Counter(full.lower() for full in every)
-    kinds = {name.full: name.kind for name in names()}
-    return {
-        full: f"{full}-{kinds[full]}"
-        if n_alike[full.lower()] > 1 and kinds.get(full) in ("class", "exception")
-        else full
-        for full in every
-    }
+    kinds = {name.full: name.kind for name in names() if name.kind != "function"}
+    return {full: f"{full}-{kinds[full]}" if n_alike[full.lower()] > 1 and full in kinds else full for full in every}
 
 
 def own_members(of: Any) -> list[str]:

@@ -69,5 +69,8 @@ html_theme_options = {
 html_sidebars = {"index": []}
 
 copied_pages.copy(HERE)
-for name, text in api_pages.pages().items():
-    copied_pages.write(HERE / "api" / f"{name}.rst", text)
+made = {HERE / "api" / f"{name}.rst": text for name, text in api_pages.pages().items()}
+for path, text in made.items():
+    copied_pages.write(path, text)
+for path in {*(HERE / "api").iterdir()} - {*made}:
+    path.unlink()  # of a name that is gone
