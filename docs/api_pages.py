@@ -209,17 +209,20 @@ def own_members(of: Any) -> list[str]:
 
 @cache
 def targets() -> dict[str, str]:
-    """What a docstring may call a name -> its full name: the full one, and each shorter one that is not ambiguous."""
-    fulls = [*faces()]
+    """What a docstring may call a name -> its full name: that itself, `GPT`, `Tokenizer.encode`.
+
+    A room or a member of a class is not meant by a single word such as `model` or `text`; nor does a name lead anywhere
+    that several have.
+    """
+    fulls = list(faces())
     for name in names():
         fulls += [name.full, *(f"{name.full}.{member}" for member in own_members(name.value))]
-    shorter = Counter(end for full in fulls for end in ends(full))
-    last_of_names = {name.last: name.full for name in names()}
-    return (
-        {end: full for full in fulls for end in ends(full) if shorter[end] == 1}
-        | {name.value.__module__ + "." + name.last: name.full for name in names() if hasattr(name.value, "__module__")}
-        | last_of_names
-    )
+    several = Counter(end for full in fulls for end in ends(full))
+    found = {end: full for full in fulls for end in ends(full) if several[end] == 1 and "." in end}
+    found |= {
+        f"{name.value.__module__}.{name.last}": name.full for name in names() if hasattr(name.value, "__module__")
+    }
+    return found | {name.last: name.full for name in names()} | {full: full for full in faces()}
 
 
 def ends(full: str) -> Iterator[str]:
@@ -273,7 +276,7 @@ def places(name: Name) -> list[str]:
 
 def name_page(name: Name) -> str:
     """The page of a class, a function, an exception or a constant."""
-    lines = heading(name.full)
+    lines = heading(name.last)
     if name.kind == "data":
         value = re.sub(
             r"<(?:function|object) (\w+) at 0x[0-9a-f]+>", r"\1", repr(name.value)

@@ -64,9 +64,9 @@ html_theme_options = {
     "collapse_navigation": True,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {pages: ["page-toc"] for pages in ("api/*", "glossary", "notebooks/*", "repository/*")},
 }
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "start": [], "glossary": []}
 
 copied_pages.copy(HERE)
 made = {HERE / "api" / f"{name}.rst": text for name, text in api_pages.pages().items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,7 @@ from docutils.statemachine import StringList
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 OF_HEADS = {"Parameters", "Attributes", "Returns", "Yields", "Raises"}  # sections with lines that numpydoc reads
@@ -150,7 +152,18 @@ def missing_reference(
     return found
 
 
+def without_overloads(analyze: Callable[[ModuleAnalyzer], None]) -> Callable[[ModuleAnalyzer], None]:
+    """Overloads are for type checkers. Readers get one signature, which has all options where there are several."""
+
+    def analyze_without(self: ModuleAnalyzer) -> None:
+        analyze(self)
+        self.overloads = {}
+
+    return analyze_without
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    ModuleAnalyzer.analyze = without_overloads(ModuleAnalyzer.analyze)  # type: ignore[method-assign]
     app.add_role("named", Named())
     app.add_directive("docstring-of", DocstringOf)
     app.connect("autodoc-process-docstring", process_docstring, priority=100)  # before numpydoc's
