@@ -1,12 +1,12 @@
-"""How time and memory grow with the context: dense layers, banded ones, and models that alternate them.
+"""Measure how time and memory grow with the context: dense and banded layers, and models that alternate them.
 
     python benchmarks/context.py
 
-Needs nothing but the library. The layers have the width and heads of GPT-3 Small, the band is 256 tokens, the weights
-are random. Every number is the middle of the repetitions, in which the kinds take turns; peak memory is what NumPy
-allocates during one pass, the cache included, the parameters not. The last line of each table is the exponent p of the
-power law context^p that fits the longer half of the contexts best (least squares of the logarithms): 2 is quadratic,
-1 is linear, 0 does not grow.
+Needs nothing but the library. The layers have the width and heads of GPT-3 Small, the band is 256 tokens, and the
+weights are random. Every number is the median of the repetitions, in which the kinds take turns. Peak memory is what
+NumPy allocates during one pass, including the cache but not the parameters. The last line of each table is the exponent
+p of the power law context^p that best fits the longer half of the contexts (least squares of the logarithms): 2 is
+quadratic, 1 is linear, 0 does not grow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gptcompare.model.kv_cache import LayerCache
 CONTEXTS = (256, 512, 1024, 2048, 4096, 8192)
 REPETITIONS = 5
 BAND = 256
-DECODED = 9  # tokens behind the context
+DECODED = 9  # tokens after the context
 PATTERNS = {"dense": {}, "alternating": {"attention": ("dense", "banded"), "band_width": BAND}}
 N_HEAD, D_MODEL = 12, 768
 
@@ -39,7 +39,7 @@ def config(kind: str) -> gc.GPTConfig:
 
 
 def attention_seconds(layer: int, n: int) -> float:
-    """One layer's attention of n tokens, read in chunks through its cache, as the model does it."""
+    """Time one layer's attention over n tokens, read in chunks through its cache, as in the model."""
     pattern = config("alternating").pattern_of(layer)
     queries, keys, values = np.random.default_rng(0).standard_normal((3, N_HEAD, n, D_MODEL // N_HEAD), np.float32)
     cache = LayerCache(N_HEAD, D_MODEL // N_HEAD, n, pattern)
@@ -53,12 +53,12 @@ def attention_seconds(layer: int, n: int) -> float:
 
 
 def prefill_seconds(model: gc.GPT, n: int) -> float:
-    """All n tokens through the model, logits of the last alone."""
+    """Time reading all n tokens, with logits of the last one only."""
     return seconds(lambda: model(np.zeros(n, int), last_only=True))
 
 
 def decode_seconds(model: gc.GPT, n: int) -> float:
-    """One more token behind n others."""
+    """Time one more token after n others."""
     cache = model.new_cache(capacity=n + DECODED)
     model(np.zeros(n, int), cache, last_only=True)
     return statistics.median(seconds(lambda: model([0], cache)) for _ in range(DECODED))
@@ -77,13 +77,13 @@ def peak_megabytes(model: gc.GPT, n: int) -> float:
 
 
 def exponent(values: list[float]) -> float:
-    """Of the power law that fits the longer half of the contexts."""
+    """Return the exponent of the power law that fits the longer half of the contexts."""
     half = len(CONTEXTS) // 2
     return float(np.polyfit(np.log(CONTEXTS[half:]), np.log(values[half:]), 1)[0])
 
 
 def report(title: str, sides: dict[str, Callable[[int], float]], repetitions: int = REPETITIONS) -> None:
-    """A table: a line for each context, a column for each side and one for how many times less the second needs."""
+    """Print a table: a line for each context, a column for each of two sides and one for first / second."""
     columns: dict[str, list[float]] = {name: [] for name in sides}
     first, second = sides
     print(f"\n{title}\n\n| context | {first} | {second} | ratio |\n|---:|---:|---:|---:|")

@@ -1,10 +1,11 @@
-"""How fast items of published tasks are scored: beside EleutherAI's lm-evaluation-harness, and by several workers.
+"""Measure how fast items of published tasks are scored: beside EleutherAI's lm-evaluation-harness, and by workers.
 
     python benchmarks/evaluation.py
 
-The harness runs transformers on PyTorch (extra `reference`), the workers need Dask (extra `dask`); what is not there is
-left out. The model has GPT-2's 124M shape and random weights, and the items have the shape of the tasks', made of a
-text of the tests: how fast they are scored depends on neither. Everything is in float32, on the same number of threads.
+The harness runs transformers on PyTorch (extra `reference`), the workers need Dask (extra `dask`); what is not
+installed is left out. The model has GPT-2's 124M shape and random weights. The items have the shapes of the tasks'
+items, and are made from a text of the tests: the speed depends on neither weights nor words. Everything is in float32,
+on the same number of threads.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SHAPES = {
 
 
 def items(n: int, n_context: int, n_answers: int, n_words: int) -> list[Item]:
-    """Pieces of a text, of about these lengths."""
+    """Make n items from pieces of a text, of about these lengths in words."""
     words, rng = TEXT.read_text(encoding="utf-8").split(), random.Random(0)
 
     def piece(length: int) -> str:
@@ -47,7 +48,7 @@ def items(n: int, n_context: int, n_answers: int, n_words: int) -> list[Item]:
 
 
 def scoring(workers: Workers, of: list[Item]) -> Callable[[], float]:
-    """Items per second."""
+    """Return a function that measures items per second."""
     chunks, protocol = in_chunks(of), Choosing(normalised=True)
     return lambda: len(of) / seconds(lambda: workers.score(protocol, of, chunks, lambda chunk, rows: None))
 

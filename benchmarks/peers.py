@@ -1,11 +1,11 @@
-"""The libraries that gptcompare is measured beside, each behind the same three calls.
+"""The libraries that gptcompare is measured beside, with the same interface for all.
 
-    side.decode(ids, n)      seconds for n more tokens, chosen greedily, behind ids (B, T), which are not counted
+    side.decode(ids, n)      seconds for n more tokens, chosen greedily, after ids (B, T), whose reading is not counted
     side.logits(ids)         the logits of all positions of ids (T,): (T, V)
     side.FIRST_TOKEN         a program that loads the folder in sys.argv[1] and prints the first token it writes
 
-All compute in float32 with the number of threads that this process may use. A package that is not installed is left
-out, and `installed` says so.
+All compute in float32 with the number of threads that this process may use. A package that is not installed
+(`installed`) is left out.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ print(generator.generate_batch([tokens], max_length=1, include_prompt_in_result=
 
 class LlamaCpp:
     name, package = "llama.cpp", "llama_cpp"
-    FIRST_TOKEN = None  # the file that is made for it here holds no tokens
+    FIRST_TOKEN = None  # the file made for it here has no vocabulary
 
     def __init__(self, folder: Path, n_threads: int) -> None:
         import llama_cpp
@@ -173,7 +173,7 @@ class LlamaCpp:
 
 
 def write_gguf(file: Path, model: gc.GPT) -> None:
-    """A GPT-2 in llama.cpp's format, float32, without tokens (names: github.com/ggml-org/llama.cpp, gguf-py)."""
+    """Write a GPT-2 in llama.cpp's format, float32, without tokens (names: github.com/ggml-org/llama.cpp, gguf-py)."""
     import gguf
 
     config = model.config
@@ -197,7 +197,7 @@ def write_gguf(file: Path, model: gc.GPT) -> None:
             writer.add_tensor(f"{whole[part]}.{kind}", np.ascontiguousarray(value))
         else:
             _, layer, part = part.split(".", 2)
-            # There, a linear layer's weight is (d_out, d_in).
+            # In that format a linear layer's weight is (d_out, d_in).
             writer.add_tensor(f"blk.{layer}.{parts[part]}.{kind}", np.ascontiguousarray(value.T))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -220,7 +220,7 @@ def installed(name: str) -> bool:
 
 @contextlib.contextmanager
 def silence() -> Any:
-    """What a C library writes to standard error is not shown."""
+    """Hide what a C library writes to standard error."""
     with open(os.devnull, "w") as nothing:
         kept = os.dup(2)
         os.dup2(nothing.fileno(), 2)

@@ -3,14 +3,14 @@
     python benchmarks/run.py                   # everything: a quarter of an hour
     python benchmarks/run.py decode scoring    # some of it
 
-Beside it stand Hugging Face transformers (PyTorch), CTranslate2 and llama.cpp (llama-cpp-python with gguf), all of them
-in float32 and with the same number of threads. The `benchmark` extra installs them; llama-cpp-python is compiled then.
-The models have the published shapes and random weights: speed does not depend on their values, and nothing has to be
+The other libraries are Hugging Face transformers (PyTorch), CTranslate2 and llama.cpp (llama-cpp-python with gguf), all
+in float32 and with the same number of threads. The `benchmark` extra installs them, which compiles llama-cpp-python.
+The models have the published shapes and random weights: speed does not depend on their values, and nothing needs to be
 downloaded.
 
-In every repetition the sides take turns, and what the machine can do at most takes its turn with them: memory read at
-full speed for decoding, a large matrix product for reading. So a machine that slows down slows all of them; the middle
-of the repetitions is reported. "Ratio" always says how many times better gptcompare is.
+In every repetition the sides take turns, and so does a measurement of what the machine can do at most: reading memory
+at full speed for decoding, a large matrix product for scoring. So a machine that slows down slows all of them. The
+median of the repetitions is reported. "Ratio" always says how many times better gptcompare is.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ import gptcompare as gc
 from gptcompare.model.threads import in_parallel, n_threads, shares
 
 REPETITIONS = 5
-PAUSE = 0.2  # seconds, until the threads of the side before, which wait for more to do, have gone to sleep
+PAUSE = 0.2  # seconds, until the previous side's threads, which wait for more work, have gone to sleep
 ROOT = Path(__file__).parents[1]
 TEXT = ROOT / "tests" / "data" / "alice.txt"
 
 
 def take_turns(sides: dict[str, Callable[[], float]], repetitions: int = REPETITIONS) -> dict[str, float]:
-    """Side -> the middle of its results over the repetitions; one more of each, for warming up, is not counted."""
+    """Return side -> the median of its results over the repetitions, after one for warming up that is not counted."""
     results: dict[str, list[float]] = {name: [] for name in sides}
     for repetition in range(repetitions + 1):
         for name, measure in sides.items():
@@ -61,7 +61,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 @dataclass
 class Row:
-    """One thing that was measured: each side's number, and the most that the machine could do, if that is known."""
+    """One measured quantity: each side's number, and the most that the machine could do, if that is known."""
 
     what: str
     values: dict[str, float]
@@ -88,7 +88,7 @@ CEILING = "ceiling"
 
 
 def shape(names: str, folder: Path) -> Path:
-    """A checkpoint of the shape of a published model and random weights, made the first time it is asked for."""
+    """Return a checkpoint with the shape of a published model and random weights, made when it is first needed."""
     made = folder / names
     if not made.exists():
         gc.GPT(gc.GPTConfig.preset(names)).save_pretrained(made)
@@ -105,7 +105,7 @@ def random_ids(*size: int) -> np.ndarray:
 
 
 def reading_memory(n_bytes: int) -> Callable[[], float]:
-    """Seconds for reading so many bytes once, each thread its share, with BLAS's product of a vector with itself."""
+    """Return a function that times reading so many bytes once, each thread its share, by a BLAS dot product."""
     numbers = np.ones(n_bytes // 4, np.float32)
     parts = [numbers[share] for share in shares(len(numbers), n_threads())]
 
@@ -113,13 +113,13 @@ def reading_memory(n_bytes: int) -> Callable[[], float]:
 
 
 def multiplying(size: int = 2048) -> Callable[[], float]:
-    """Floating-point operations per second of a product of two square matrices."""
+    """Return a function that measures the floating-point operations per second of a product of square matrices."""
     a, b = np.ones((2, size, size), np.float32)
     return lambda: 2 * size**3 / seconds(lambda: a @ b)
 
 
 def decode(folder: Path) -> Iterator[Row]:
-    """Tokens per second after a prompt, greedily."""
+    """Measure tokens per second after a prompt, decoded greedily."""
     for name, n_new in (("gpt2", 64), ("gpt2-medium", 24), ("gpt2-large", 12)):
         sides = sides_for(shape(name, folder))
         config = gc.GPTConfig.preset(name)
@@ -127,7 +127,7 @@ def decode(folder: Path) -> Iterator[Row]:
         yield decoding(f"decode, {name}", sides, random_ids(1, 32), n_new, weights)
         if name == "gpt2":
             near_the_end = weights + config.kv_cache_bytes(1000)
-            yield decoding("decode behind 950 tokens, gpt2", sides, random_ids(1, 950), n_new, near_the_end)
+            yield decoding("decode after 950 tokens, gpt2", sides, random_ids(1, 950), n_new, near_the_end)
             sides.pop("llama.cpp", None)
             yield decoding("decode, 8 prompts, gpt2", sides, random_ids(8, 32), 16, None)
 
@@ -145,7 +145,7 @@ def decoding(what: str, sides: dict[str, object], ids: np.ndarray, n: int, n_byt
 
 
 def scoring(folder: Path) -> Iterator[Row]:
-    """Tokens per second when all logits of a text are wanted."""
+    """Measure tokens per second when all logits of a text are computed."""
     for name, lengths in (("gpt2", (128, 512, 1024)), ("gpt2-medium", (512,)), ("gpt2-large", (512,))):
         sides = sides_for(shape(name, folder))
         for n in lengths:
@@ -169,7 +169,7 @@ def scored(what: str, sides: dict[str, object], ids: np.ndarray, config: gc.GPTC
 
 
 def gpt_neo_sides(config: gc.GPTConfig, folder: Path) -> dict[str, object]:
-    """GPT-3 Small's shape and pattern: GPT-Neo's class in transformers has the same banded layers."""
+    """Make GPT-3 Small's shape and pattern: GPT-Neo's class in transformers has the same banded layers."""
     if not installed("transformers"):
         return {}
     from transformers import GPTNeoConfig, GPTNeoForCausalLM
@@ -184,7 +184,7 @@ def gpt_neo_sides(config: gc.GPTConfig, folder: Path) -> dict[str, object]:
 
 
 def start(folder: Path) -> Iterator[Row]:
-    """Seconds from the start of a process to its end after one token."""
+    """Measure the seconds from the start of a process to its end after one token."""
     made = shape("gpt2", folder)
     programs = first_token_programs(made)
     yield Row(
@@ -195,7 +195,7 @@ def start(folder: Path) -> Iterator[Row]:
 
 
 def memory(folder: Path) -> Iterator[Row]:
-    """The most that such a process has in memory; gpt2-xl with this library alone."""
+    """Measure the peak memory of such a process; gpt2-xl with this library only."""
     for name in ("gpt2", "gpt2-xl"):
         made = shape(name, folder)
         programs = {Gptcompare.name: Gptcompare.FIRST_TOKEN} if name == "gpt2-xl" else first_token_programs(made)
@@ -223,14 +223,14 @@ def process_seconds(program: str, folder: Path) -> float:
 
 
 def process_peak(program: str, folder: Path) -> float:
-    """The largest resident memory in MB, as Linux has it: what getrusage tells would count this process, too."""
+    """Return the peak resident memory in MB, from Linux's /proc: getrusage would count this process, too."""
     report = "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
     return int(process(f"{program}\n{report}", folder).split()[-1]) * 1024 / 1e6
 
 
 def encode(folder: Path) -> Iterator[Row]:
-    """Megabytes of English text per second; each time a new tokenizer, which has seen no word yet."""
-    text = TEXT.read_text(encoding="utf-8")  # short, so new words are frequent: a longer text is faster
+    """Measure megabytes of English text per second, each time with a new tokenizer, which has seen no word yet."""
+    text = TEXT.read_text(encoding="utf-8")  # short, so new words are frequent: a longer text is encoded faster
     n_bytes = len(text.encode())
     made = shape("gpt2", folder)
 
@@ -270,7 +270,7 @@ def main() -> None:
     if unknown := sorted(set(names) - set(BENCHMARKS)):
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(BENCHMARKS)}")
     if n_threads() == 1 and os.cpu_count() != 1 and "OPENBLAS_NUM_THREADS" not in os.environ:
-        parser.error("how many threads NumPy uses cannot be found out: set OPENBLAS_NUM_THREADS=1, so that all use one")
+        parser.error("the number of NumPy's threads is unknown: set OPENBLAS_NUM_THREADS=1, so that all sides use one")
     print(machine(), end="\n\n")
     print("| " + " | ".join(["what", SIDES[0], *(f"{name} (ratio)" for name in SIDES[1:]), "ceiling (reached)"]) + " |")
     print("|---|" + "---:|" * (len(SIDES) + 1))

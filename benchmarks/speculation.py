@@ -1,12 +1,12 @@
-"""What a draft gains: tokens per second with one and without, of the same text.
+"""Measure what a draft gains: tokens per second of the same text, with a draft and without.
 
     python benchmarks/speculation.py
 
-Needs nothing but the library. The first lines are of the embedded nano-gpt2 and of a model of GPT-2's 124M shape and
-random weights, whose greedy text soon repeats itself and whose sampled text never does. For a smaller model as the
-draft there is no published pair in the package, so one is made: a model of gpt2-medium's shape and random weights
-whose layers behind the second add little, and its first two layers as the draft. How often the draft is right is
-printed with it.
+Needs nothing but the library. The first lines are for the embedded nano-gpt2, and for a model with GPT-2's 124M shape
+and random weights, whose greedy text soon repeats itself and whose sampled text never does. The package contains no
+published pair with a smaller model as the draft, so one is made: a model with gpt2-medium's shape and random weights,
+in which the layers after the second add little, and its first two layers as the draft. The output says how often the
+draft is right.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def of_random_weights(name: str) -> gc.LanguageModel:
 
 
 def with_quiet_layers(name: str, n_loud: int, loudness: float) -> tuple[gc.LanguageModel, gc.LanguageModel]:
-    """A model whose layers behind the first few add little, and a draft of those first few alone."""
+    """Make a model in which the layers after the first few add little, and a draft of only those first few."""
     config = gc.GPTConfig.preset(name)
     model = gc.GPT(config)
     parameters = model.parameters()
@@ -65,7 +65,7 @@ def with_quiet_layers(name: str, n_loud: int, loudness: float) -> tuple[gc.Langu
 
 
 def hit_rate(lm: gc.LanguageModel, draft: gc.LanguageModel, prompt: str) -> float:
-    """How often the draft would write the model's next token."""
+    """Return how often the draft would write the model's next token."""
     completion = lm.generate(prompt, max_new_tokens=NEW_TOKENS)
     prompt_ids = lm.prompt_ids(prompt)
     guesses = draft.model([*prompt_ids, *completion.ids])[len(prompt_ids) - 1 : -1].argmax(-1)

@@ -5,9 +5,9 @@
 
 Needs the `benchmark` extra. A step is the loss of a batch, its gradients, clipping and AdamW, in float32; the model has
 4 layers of width 256 and a vocabulary of 4,096, and the ids are random. PyTorch's side is transformers' GPT-2 with its
-fastest attention ("sdpa") and torch.optim.AdamW, fused. Both use all cores, gptcompare with a thread for each part of
-the batch, PyTorch as it likes. Each side is a process of its own, so that the threads of one are not in the way of the
-other; they take turns. Peak memory is that of the process, less what it had before the model.
+fastest attention ("sdpa") and the fused torch.optim.AdamW. Both use all cores, gptcompare with a thread for each part
+of the batch, PyTorch in its own way. Each side is a process of its own, so that their threads do not disturb each
+other; they take turns. Peak memory is the peak of the process minus what it used before the model.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHAPES = {  # name -> sequences, tokens of each, attention of gptcompare's side;
 }
 SIDES = ("gptcompare", "PyTorch")
 CORES = len(os.sched_getaffinity(0))
-THREADS = max(n for n in (1, 2, 4, 8) if n <= CORES)  # which divides the batch
+THREADS = max(n for n in (1, 2, 4, 8) if n <= CORES)  # a divisor of the batch
 ENVIRONMENT = {"gptcompare": {"OPENBLAS_NUM_THREADS": "1"}, "PyTorch": {"HF_HUB_OFFLINE": "1"}}
 PAUSE = 0.3  # seconds, for the threads of the other side to fall asleep
 
@@ -85,9 +85,9 @@ def pytorch_step(batch: int, context: int, attention: tuple[str, ...]) -> Callab
 
 
 def serve(side: str, shape: str) -> None:
-    """One side: a step for every line on standard input; the answer is its seconds and the peak memory in MB."""
+    """Run one side: a step for every line on standard input, answered by its seconds and the peak memory in MB."""
     if side == "PyTorch":
-        import torch  # noqa: F401  before the memory is measured
+        import torch  # noqa: F401  imported before the memory is measured
         import transformers  # noqa: F401
     make = {"gptcompare": gptcompare_step, "PyTorch": pytorch_step}[side]
     before = peak_memory()
@@ -97,12 +97,12 @@ def serve(side: str, shape: str) -> None:
 
 
 def peak_memory() -> float:
-    """MB that the process has had at most."""
+    """Return the peak memory of the process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
 def compare(shape: str, repetitions: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Tokens per second and peak memory of both sides."""
+    """Measure tokens per second and peak memory of both sides."""
     n_tokens = SHAPES[shape][0] * SHAPES[shape][1]
     memory: dict[str, float] = {}
     processes = {
@@ -135,7 +135,7 @@ def compare(shape: str, repetitions: int) -> tuple[dict[str, float], dict[str, f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=f"of {', '.join(map(repr, SHAPES))} (default: all)")
-    parser.add_argument("--repetitions", type=int, default=11, metavar="N", help="of which the middle counts")
+    parser.add_argument("--repetitions", type=int, default=11, metavar="N", help="the median of which counts")
     parser.add_argument("--serve", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     shapes = options.shapes or list(SHAPES)

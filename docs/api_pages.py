@@ -88,6 +88,7 @@ SAID = {
     "Tensors": "A dict of name -> array, as a file of tensors holds them.",
     "Wanted": "Which files of a model are wanted.",
     "NORMALISATIONS": "The ways in which the log-likelihoods of choices can be made comparable.",
+    "PATTERNS": "The attention patterns by the names that a configuration may give them.",
     "Query": "What is put into a template: a text, or a text for each of its fields.",
     "SENTIMENT_EXAMPLES": "Four reviews with their answers, for few-shot prompts of `sentiment`.",
     "SENTIMENT_WORDS": "The word that stands for each label in the prompt of `sentiment`.",
@@ -278,9 +279,7 @@ def name_page(name: Name) -> str:
     """The page of a class, a function, an exception or a constant."""
     lines = heading(name.last)
     if name.kind == "data":
-        value = re.sub(
-            r"<(?:function|object) (\w+) at 0x[0-9a-f]+>", r"\1", repr(name.value)
-        )  # an address says nothing
+        value = re.sub(r"<(?:class|function) '?(?:\w+\.)*(\w+)[^>]*>", r"\1", repr(name.value))  # their names alone
         shown = value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 4] + " ..."
         lines += [f".. py:data:: {name.full}", ""]
         lines += [f"   {plain(described(name))}", ""] if described(name) else []
@@ -329,13 +328,7 @@ def room_page(full: str, module: ModuleType) -> str:
         lines += [".. toctree::", "   :hidden:", "", *[f"   {page}" for page in own_pages], ""]
     rooms = [target for _, target in offered if target in faces()]
     if rooms:
-        lines += [
-            "Rooms",
-            "-----",
-            "",
-            *[f"- :doc:`{page_of()[room]}`: {ROOMS[room.split('.')[1]]}" for room in rooms],
-            "",
-        ]
+        lines += ["Rooms", "-----", "", *[f"- :doc:`{page_of()[room]}`" for room in rooms], ""]
     return "\n".join(lines)
 
 

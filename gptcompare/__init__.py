@@ -1,14 +1,15 @@
 """GPT-2 and GPT-3 as one readable NumPy program.
 
-The flow, a folder each:
+The flow, one folder per step:
 
     text --tokenizer--> ids --model--> logits --generation--> text --comparison--> two texts side by side
 
-`config`, `patterns` and `parameters` are a model as numbers, and the only place where GPT-2 and GPT-3 differ; `presets`
-holds the published tables, `checkpoints` reads published weights, `training` learns. `inspection` and `plots` show what
-happens inside, `uses` and `evaluation` what a model is good for, `report` what is published about it.
+`config`, `patterns` and `parameters` describe a model as numbers, and are the only place where GPT-2 and GPT-3 differ.
+`presets` holds the published tables, `checkpoints` reads published weights, and `training` trains. `inspection` and
+`plots` show what happens inside a model, `uses` and `evaluation` what it is good for, and `report` what is published
+about it.
 
-Every name below is imported when it is first used, so that a program waits only for what it needs.
+Every name below is imported on first use, so that a program loads only what it needs.
 """
 
 from importlib import import_module
@@ -18,7 +19,8 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import evaluation, inspection, plots, training, uses
-    from .checkpoints import CheckpointError, DownloadError, download
+    from .checkpoints import CheckpointError, DownloadError
+    from .checkpoints.by_name import download
     from .comparison import Comparison, TextComparison, compare, compare_text
     from .config import GPTConfig
     from .generation import Completion, GenerationOptions, LanguageModel, Sampling, Score, load
@@ -59,11 +61,12 @@ __all__ = [
     "uses",
 ]
 
-# Modules that are names of this package themselves; `presets` and `report` can also be called.
+# Modules that are public under their own names; `presets` and `report` can also be called.
 _MODULES = ("evaluation", "inspection", "plots", "presets", "report", "training", "uses")
-# Module -> the names that it gives to this package: what `if TYPE_CHECKING` says, for when it runs.
+# Module -> the names that this package takes from it: the imports under `if TYPE_CHECKING`, for run time.
 _NAMES = {
-    "checkpoints": ("CheckpointError", "DownloadError", "download"),
+    "checkpoints": ("CheckpointError", "DownloadError"),
+    "checkpoints.by_name": ("download",),
     "comparison": ("Comparison", "TextComparison", "compare", "compare_text"),
     "config": ("GPTConfig",),
     "generation": ("Completion", "GenerationOptions", "LanguageModel", "Sampling", "Score", "load"),
@@ -80,7 +83,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name in _MODULE_OF:
         value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-        globals()[name] = value  # found at once the next time
+        globals()[name] = value  # found directly the next time
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -1,4 +1,4 @@
-"""`python -m gptcompare` is the command `gptcompare`."""
+"""Run the command `gptcompare` by `python -m gptcompare`."""
 
 import sys
 

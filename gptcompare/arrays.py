@@ -2,10 +2,10 @@
 
 One legend for the whole library. Shapes in docstrings and comments use these letters:
 
-    B  batch: sequences that are read together
+    B  batch: sequences read together
     T  new tokens: the positions whose queries are computed
-    S  keys: the positions that are looked at, the T new ones last
-    N  B x T: all tokens of a batch, in one row
+    S  keys: the positions attended to, the T new ones last
+    N  B x T: all tokens of a batch, one after another
     L  layers (blocks)
     H  attention heads
     K  d_head: width of a head's queries, keys and values
@@ -19,10 +19,20 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[np.floating[Any]]  # float32 or float64, as the model's
+__all__ = [
+    "AnyArray",
+    "Array",
+    "Float32",
+    "Float64",
+    "Ids",
+    "Integers",
+    "Mask",
+]
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]  # float32 or float64, as in the model
 Float32: TypeAlias = npt.NDArray[np.float32]
 Float64: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.integer[Any]]
-Ids: TypeAlias = npt.NDArray[np.intp]  # of tokens, known to be in the vocabulary; and positions
+Ids: TypeAlias = npt.NDArray[np.intp]  # token ids, checked against the vocabulary; also positions
 Mask: TypeAlias = npt.NDArray[np.bool_]
-AnyArray: TypeAlias = npt.NDArray[Any]  # of a file, before anything is known of it
+AnyArray: TypeAlias = npt.NDArray[Any]  # read from a file, before its contents have been checked

@@ -1,7 +1,7 @@
-"""A package that can be called like the function of its own name.
+"""A package that can be called like the function of the same name inside it.
 
 `gptcompare.presets()` and `gptcompare.report(...)` are functions, and `gptcompare.presets` and `gptcompare.report` are
-the packages that they are defined in, whichever of the two was imported first. A package becomes both by
+the packages that define them, whichever was imported first. A package becomes both by
 
     sys.modules[__name__].__class__ = CallableModule
 
@@ -15,7 +15,7 @@ from typing import Any
 
 
 class CallableModule(ModuleType):
-    """A module with a function that is called like the module's last name."""
+    """A module that, when called, calls its function of the same name."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         return getattr(self, self.__name__.rpartition(".")[2])(*arguments, **options)

@@ -1,12 +1,17 @@
-"""Whether an argument is a number of the right kind: NumPy's numbers count as Python's, and booleans never do."""
+"""Checks of arguments: numbers of the right kind, and names that are nearly right.
+
+NumPy's numbers count as Python's, and booleans never do.
+"""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 
 def integer(name: str, value: object, *, at_least: int | None = None) -> int:
-    """The value as Python's int, which JSON can hold.
+    """Return the value as a Python int, which JSON can hold.
 
     >>> integer("seed", 3)
     3
@@ -14,7 +19,7 @@ def integer(name: str, value: object, *, at_least: int | None = None) -> int:
     Raises
     ------
     TypeError
-        If it is not an integer. True and False are none.
+        If it is not an integer; True and False do not count as integers.
     ValueError
         If it is below `at_least`.
     """
@@ -26,7 +31,18 @@ def integer(name: str, value: object, *, at_least: int | None = None) -> int:
 
 
 def number(name: str, value: object) -> float:
-    """The value as a Python number, which JSON can hold: an int stays an int. TypeError if it is not a number."""
+    """Return the value as a Python int or float, which JSON can hold; raise TypeError if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     return int(value) if isinstance(value, Integral) else float(value)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the known names that are nearest to an unknown one, in any case; "" if none is near.
+
+    >>> did_you_mean("temprature", ["temperature", "top_k"])
+    'did you mean temperature? '
+    """
+    names = {one.lower(): one for one in known}
+    near = [names[one] for one in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
+    return f"did you mean {' or '.join(near)}? " if near else ""

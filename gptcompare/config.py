@@ -1,8 +1,8 @@
-"""A model as a table of numbers, and what follows from the numbers alone.
+"""A model as a table of numbers, and everything that can be computed from those numbers.
 
 This is the only place where GPT-2 and GPT-3 differ: GPT-3 is GPT-2's architecture with other sizes and with
 "alternating dense and locally banded sparse attention patterns" (Brown et al. 2020, section 2.1). The published
-tables are in `presets`; the arrays that a configuration asks for are in `parameters.py`.
+tables are in `presets`; the names and shapes of the arrays that a configuration needs are in `parameters.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from .checks import integer, number
 from .patterns import PATTERNS, Pattern
 from .presets import hyperparameters
 
+__all__ = [
+    "ACTIVATIONS",
+    "GPTConfig",
+]
+
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
 
 
@@ -26,7 +31,7 @@ class GPTConfig:
     Parameters
     ----------
     n_layer, n_head, d_model : int
-        Blocks, attention heads per block, width of the residual stream.
+        Number of blocks, attention heads per block, and width of the residual stream.
     d_head : int, optional
         Width of one head's queries, keys and values; d_model / n_head if not given.
     d_mlp : int, optional
@@ -34,29 +39,30 @@ class GPTConfig:
     n_ctx : int
         Longest sequence, in tokens: the number of learned positions.
     n_vocab : int
-        Number of token ids that the model knows.
+        Size of the vocabulary.
     attention : tuple of str
         The patterns, cycled over the layers: "dense" or "banded", or the Sparse Transformer's "strided" or "fixed";
-        `patterns.py` defines them. The following fields are required if a layer needs them, else not allowed.
+        `patterns.py` defines them. The next four fields are required if a layer needs them, and refused otherwise.
     band_width : int, optional
-        Keys that a query of a banded layer sees, itself included.
+        Number of keys that a query of a banded layer sees, its own included.
     stride : int, optional
-        Distance of the keys that a strided layer sees, and length of the blocks of a fixed one.
+        Distance between the keys that a strided layer sees, and length of a fixed layer's blocks of positions.
     summary_width : int, optional
-        Positions of each earlier block that a fixed layer sees.
+        Number of positions in each earlier block that a fixed layer sees.
     summary_variants : int, optional
-        How many different such stretches the heads of a fixed layer see, in turn; 1 if not given: the block's end.
+        Number of different such stretches that the heads of a fixed layer share out in turn. If not given, 1: every
+        head sees the end of the block.
     activation : str
         "gelu_tanh" (GPT-2, GPT-3), "gelu_erf" or "relu".
     layer_norm_eps : float
         Added to the variance before the square root.
     tied_embeddings : bool
-        Whether the output matrix is the token embedding, transposed, or a matrix of its own.
+        True if the output matrix is the transposed token embedding, False if it is a separate matrix.
 
     Raises
     ------
     TypeError, ValueError
-        For a value of the wrong kind, out of range, or that contradicts another; the message names the field.
+        If a value is of the wrong kind, out of range, or contradicts another; the message names the field.
     """
 
     n_layer: int
@@ -125,31 +131,34 @@ class GPTConfig:
 
     @classmethod
     def preset(cls, name: str) -> GPTConfig:
-        """The configuration of a published model, by name: see `gptcompare.presets()`.
+        """Return the configuration of a published model; `gptcompare.presets()` lists the names.
+
+        >>> GPTConfig.preset("gpt2").n_params
+        124439808
 
         Raises
         ------
         TypeError, ValueError
-            If the name is not a string, or unknown; the message gives the nearest names.
+            If the name is not a string, or unknown; the message suggests the closest names.
         """
         return cls(**hyperparameters(name))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> GPTConfig:
-        """The inverse of `to_dict`. ValueError for a missing or an unknown field, then as the class itself."""
+        """Invert `to_dict`; raise ValueError for a missing or unknown field, else what the class raises."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ValueError(f"unknown configuration fields {unknown}: known are {sorted(known)}")
+            raise ValueError(f"unknown configuration fields {unknown}: the known ones are {sorted(known)}")
         if missing := sorted({"n_layer", "n_head", "d_model"} - set(values)):
             raise ValueError(f"configuration fields {missing} are missing")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Name -> value of all fields, as plain values that JSON can hold."""
+        """Return name -> value of all fields, as plain values that JSON can hold."""
         return {**asdict(self), "attention": list(self.attention)}
 
     def pattern_of(self, layer: int) -> Pattern:
-        """Which keys the queries of a layer see."""
+        """Return the attention pattern of a layer: which keys its queries see."""
         pattern = PATTERNS[self.attention[layer % len(self.attention)]]
         return pattern(**{field.name: getattr(self, field.name) for field in pattern.parameters()})
 
@@ -160,7 +169,7 @@ class GPTConfig:
 
     @property
     def n_params_by_part(self) -> dict[str, int]:
-        """Weights and biases of each part, all layers together; a tied output matrix has none of its own."""
+        """Number of weights and biases in each part, all layers together; a tied output matrix adds none."""
         L, D, A, M = self.n_layer, self.d_model, self.d_attention, self.d_mlp
         return {
             "token embedding": self.n_vocab * D,
@@ -173,14 +182,14 @@ class GPTConfig:
 
     @property
     def n_params(self) -> int:
-        """All trained numbers; a tied output matrix counts once."""
+        """Number of all trained weights and biases; a tied output matrix counts once."""
         return sum(self.n_params_by_part.values())
 
     def flops_per_token(self, context: int) -> int:
-        """Floating-point operations of the matrix products for one token, the last of `context` tokens.
+        """Return the floating-point operations of the matrix products for one token, the last of `context` tokens.
 
-        A multiplication and an addition count as two, as in Kaplan et al. 2020 (arXiv:2001.08361), section 2.1;
-        what is not a matrix product (biases, layer norms, softmax, activations) is left out, as there.
+        A multiplication and an addition count as two operations, and everything but matrix products (biases, layer
+        norms, softmax, activations) is left out, as in Kaplan et al. 2020 (arXiv:2001.08361), section 2.1.
 
         Raises
         ------
@@ -194,15 +203,15 @@ class GPTConfig:
         return 2 * (self.n_layer * block + scores_and_weighted_values + self.d_model * self.n_vocab)
 
     def training_flops(self, n_tokens: float) -> float:
-        """Floating-point operations of training on `n_tokens` tokens: 6 for each parameter and token.
+        """Return the floating-point operations of training on `n_tokens` tokens: 6 per parameter and token.
 
-        The count of Brown et al. 2020, appendix D: 2 for the forward pass, twice as many for the backward pass,
-        attention's own products left out.
+        This is the estimate of Brown et al. 2020, appendix D: 2 for the forward pass, twice as many for the backward
+        pass, and none for attention's own products.
         """
         return 6.0 * self.n_params * n_tokens
 
     def kv_cache_bytes(self, n_tokens: int, bytes_per_number: int = 4) -> int:
-        """Bytes of keys and values that one sequence of `n_tokens` tokens must keep; float32 unless said otherwise.
+        """Return the bytes of keys and values that a sequence of `n_tokens` tokens must keep, as float32 by default.
 
         Raises
         ------

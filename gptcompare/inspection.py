@@ -1,7 +1,7 @@
-"""What happens inside: attention, the residual stream, what each part contributes, and what if it did not.
+"""Looking inside a model: attention, the residual stream, what each part contributes, and what changes without it.
 
-`trace` and the hooks are those of `gptcompare.model.hooks`, which lists the places of the forward pass by name; here is
-what can be computed from a trace.
+`trace` and the hooks come from `gptcompare.model.hooks`, which lists the named places of the forward pass; this module
+computes further quantities from a trace.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = [
 
 
 def logit_lens(of: Trace) -> Array:
-    """What the model would predict if it ended after each block: log-probabilities, (..., L + 1, T, V).
+    """Return what the model would predict if it ended after each block: log-probabilities, (..., L + 1, T, V).
 
-    The residual stream before the first block and after each, through the final layer norm and the output matrix
-    (nostalgebraist 2020, "interpreting GPT: the logit lens"). The last is the model's own prediction.
+    The residual stream before the first block and after each block goes through the final layer norm and the output
+    matrix (nostalgebraist 2020, "interpreting GPT: the logit lens"). The last entry is the model's own prediction.
     """
     return log_softmax(of.model.unembed(of.residual_stream()))
 
 
 def attention_entropy(of: Trace) -> Array:
-    """How widely each query looks, in bits: (..., L, H, T); 0 if at one key, log2 of n if evenly at n."""
+    """Return how widely each query spreads its attention, in bits, (..., L, H, T): log2 of n if evenly over n keys."""
     weights = of.patterns()
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = np.where(weights > 0, -weights * np.log2(weights), 0)
@@ -47,19 +47,20 @@ def attention_entropy(of: Trace) -> Array:
 
 
 def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
-    """What each part of the model adds to the logit of a token at a position; all together are the logit.
+    """Return what each part of the model adds to the logit of a token at a position; together they sum to the logit.
 
-    The residual stream is a sum, and the final layer norm is linear but for the division by the deviation, which is
-    that of the whole (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct path).
+    The residual stream is a sum, and the final layer norm is linear apart from dividing by the standard deviation,
+    which is computed from the whole stream (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits",
+    direct path).
 
     Parameters
     ----------
     of : Trace
-        Of one sequence, with everything recorded.
+        A trace of one sequence, with everything recorded.
     position : int
-        Index of the token behind which the model predicts.
+        Index of the token after which the model predicts.
     token : int
-        The id whose logit it is.
+        The id whose logit is split into parts.
 
     Returns
     -------
@@ -69,15 +70,15 @@ def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
     Raises
     ------
     ValueError
-        If the trace is of a batch.
+        If the trace covers a batch.
     """
     config, p = of.model.config, of.model.parameters()
     if np.ndim(of.ids) != 1:
-        raise ValueError("contributions are of one sequence: trace it alone")
+        raise ValueError("contributions need a trace of one sequence, not of a batch")
     output = p["wte.weight"][token] if config.tied_embeddings else p["lm_head.weight"][:, token]
     last = of[f"blocks.{config.n_layer - 1}.hook_resid_post"][position].astype(np.float64)
     direction = (p["ln_f.weight"].astype(np.float64) * output) / math.sqrt(last.var() + config.layer_norm_eps)
-    direction -= direction.mean()  # of each part, only what differs from its mean reaches the norm's output
+    direction -= direction.mean()  # the norm subtracts each part's mean, so only the rest reaches its output
 
     parts: dict[str, Array] = {"embedding": of["hook_embed"][position], "position": of["hook_pos_embed"][position]}
     for layer in range(config.n_layer):

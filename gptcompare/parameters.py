@@ -1,7 +1,7 @@
-"""One table, name -> shape, that everything about parameters reads.
+"""The table of parameter names and shapes that initialisation, loading, counting and training all read.
 
-The names are those of the published GPT-2 checkpoints as Hugging Face stores them, so that a tensor in a file and an
-array in the model are called the same. Every linear layer's weight has the logical shape (d_in, d_out).
+The names are the ones in the published GPT-2 checkpoints as Hugging Face stores them, so that a tensor in a file and an
+array in the model have the same name. Every linear layer's weight has the logical shape (d_in, d_out).
 """
 
 from __future__ import annotations
@@ -16,9 +16,18 @@ import numpy.typing as npt
 from .arrays import AnyArray, Array
 from .config import GPTConfig
 
+__all__ = [
+    "block_shapes",
+    "check_array",
+    "check_parameters",
+    "digest_of",
+    "initial_parameters",
+    "parameter_shapes",
+]
+
 
 def block_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of one block's parameters."""
+    """Return name -> shape of one block's parameters."""
     D, A, M = config.d_model, config.d_attention, config.d_mlp
     return {
         "ln_1.weight": (D,),
@@ -37,7 +46,7 @@ def block_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
 
 
 def parameter_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of all parameters, from the embeddings to the output."""
+    """Return name -> shape of all parameters, from the embeddings to the output."""
     shapes: dict[str, tuple[int, ...]] = {
         "wte.weight": (config.n_vocab, config.d_model),
         "wpe.weight": (config.n_ctx, config.d_model),
@@ -51,10 +60,10 @@ def parameter_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
 
 
 def initial_parameters(config: GPTConfig, seed: int, dtype: npt.DTypeLike = np.float32) -> dict[str, Array]:
-    """Random parameters as the papers initialise them, float32 or float64.
+    """Return random parameters, initialised as in the papers, in float32 or float64.
 
     Weights are normal with standard deviation 0.02, positions with 0.01 (openai/gpt-2, src/model.py); biases are
-    zero, gains one. The two projections into the residual stream of each block are scaled by 1/sqrt(N), N being the
+    zero and gains one. The two projections into the residual stream of each block are scaled by 1/sqrt(N), N being the
     number of such projections (Radford et al. 2019, section 2.3).
     """
     rng = np.random.default_rng(seed)
@@ -76,18 +85,18 @@ def initial_parameters(config: GPTConfig, seed: int, dtype: npt.DTypeLike = np.f
 
 
 def check_parameters(parameters: Mapping[str, Array], config: GPTConfig) -> None:
-    """ValueError if a parameter is missing, one too many, of another shape, or not of floating-point numbers."""
+    """Raise ValueError if a parameter is missing, unknown, of another shape, or not floating-point."""
     expected = parameter_shapes(config)
     if missing := [name for name in expected if name not in parameters]:
         raise ValueError(f"{len(missing)} parameters are missing, among them {_some(missing)}")
     if extra := [name for name in parameters if name not in expected]:
-        raise ValueError(f"{len(extra)} parameters are not of this model, among them {_some(extra)}")
+        raise ValueError(f"{len(extra)} parameters are not part of this model, among them {_some(extra)}")
     for name, shape in expected.items():
         check_array(name, parameters[name], shape)
 
 
 def check_array(name: str, array: AnyArray, shape: tuple[int, ...]) -> None:
-    """ValueError if an array has another shape, or not floating-point numbers."""
+    """Raise ValueError if an array has another shape or does not hold floating-point numbers."""
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, the configuration asks for {shape}")
     if array.dtype.kind != "f":
@@ -95,7 +104,7 @@ def check_array(name: str, array: AnyArray, shape: tuple[int, ...]) -> None:
 
 
 def digest_of(parameters: Mapping[str, Array]) -> str:
-    """SHA-256 of the parameters' names and numbers, in hexadecimal: the same wherever they were read from."""
+    """Return the hexadecimal SHA-256 of the parameters' names and numbers, whatever file they were read from."""
     hasher = hashlib.sha256()
     for name, array in sorted(parameters.items()):
         hasher.update(name.encode())

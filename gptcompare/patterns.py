@@ -1,12 +1,13 @@
-"""Attention patterns: which keys a query may see, by definition, by what they cost, and cut into parts.
+"""Attention patterns: which keys a query may see, what that costs, and how to split it into dense parts.
 
-Position i is that of a query, j that of a key; both count from 0. GPT-3 alternates dense and locally banded layers
-"similar to the Sparse Transformer" (Brown et al. 2020, section 2.1), which is Child et al. 2019 (arXiv:1904.10509).
-The definitions are those of its code, github.com/openai/sparse_attention, attention.py.
+In the definitions, i is the position of a query and j the position of a key, both counted from 0. GPT-3 alternates
+dense and locally banded layers "similar to the Sparse Transformer" (Brown et al. 2020, section 2.1), which is Child et
+al. 2019 (arXiv:1904.10509). The definitions follow its code, github.com/openai/sparse_attention, attention.py.
 
-A pattern is a frozen dataclass with one method, `sees`; everything else has a default that follows from it. `parts`
-may say how to compute the pattern without looking at the keys that it hides: as dense attentions over fewer keys. The
-table `PATTERNS` at the end gives each its name in a configuration, whose fields of the same names are its parameters.
+A pattern is a frozen dataclass with one required method, `sees`; every other method has a default derived from it. A
+pattern may override `parts` to skip the keys that it hides, by splitting itself into dense attentions over fewer keys.
+The table `PATTERNS` at the end gives each pattern its name in a configuration; the pattern's parameters are the
+configuration's fields of the same names.
 """
 
 from __future__ import annotations
@@ -20,54 +21,70 @@ import numpy as np
 
 from .arrays import Ids, Integers, Mask
 
-# Queries that share their keys. Fewer compute less of the scores only to mask it; more make faster matrix products. A
-# query of a banded layer sees `band_width` of the band_width + QUERIES - 1 keys that it shares.
+__all__ = [
+    "DENSE",
+    "PATTERNS",
+    "Banded",
+    "Dense",
+    "Fixed",
+    "Part",
+    "Pattern",
+    "Strided",
+    "visible_keys",
+]
+
+# Queries that share their keys. With fewer, fewer scores are computed only to be masked; with more, the matrix products
+# are faster. A query of a banded layer sees `band_width` of the band_width + QUERIES - 1 keys that it shares.
 QUERIES = 64
 
 ALL = slice(None)
 
 
 class Part(NamedTuple):
-    """Queries that look at the same keys, so that among themselves they are a dense attention."""
+    """Queries that share the same keys, so that together they form one dense attention."""
 
     queries: tuple[slice, slice]  # heads and positions: q[part.queries]
     keys: tuple[slice, slice | Ids]  # heads and positions of the keys and values: k[part.keys]
-    # About the last n of the keys, (queries, n), or (heads, queries, n) where the heads differ: True where a query sees
-    # a key. Those before them are seen by all, as all are if it is None.
+    # Covers the last n keys: (queries, n), or (heads, queries, n) where heads differ; True where a query sees a key.
+    # Every query sees all earlier keys, and all keys if the mask is None.
     mask: Mask | None
 
 
 class Pattern(ABC):
-    """Which keys a query sees: its own always, and none after it."""
+    """The rule for which keys a query sees: always its own, never a later one."""
 
     in_words: ClassVar[str]  # completes "a query sees ..."
 
     @abstractmethod
     def sees(self, query: Integers, key: Integers, head: int = 0) -> Mask:
-        """Whether the queries at some positions see the keys at others: two arrays that broadcast, one of booleans."""
+        """Return True where a query position sees a key position; the two arrays are broadcast against each other."""
 
     @classmethod
     def parameters(cls) -> tuple[Field[Any], ...]:
-        """The fields of the pattern, each of which is a field of `GPTConfig` of the same name."""
+        """Return the fields of the pattern; `GPTConfig` has a field of the same name for each."""
         return fields(cls) if is_dataclass(cls) else ()
 
     def shrunk(self, factor: float) -> Pattern:
-        """The same pattern with its sizes times a factor, to be drawn."""
+        """Return the same pattern with its sizes multiplied by a factor, for a drawing."""
         sizes = {field.name: max(2, round(getattr(self, field.name) * factor)) for field in self.parameters()}
         return type(self)(**sizes)
 
     def keys_seen(self, n_tokens: int) -> int:
-        """How many keys the last of `n_tokens` tokens sees in one head, itself included."""
+        """Return the number of keys that the last of `n_tokens` tokens sees in one head, its own included."""
         return int(self.sees(np.array(n_tokens - 1), np.arange(n_tokens)).sum())
 
     def keys_kept(self, n_tokens: int) -> int:
-        """How many keys of the latest of `n_tokens` tokens a cache must hold: all, unless no later token sees some."""
+        """Return how many of the latest keys a cache of `n_tokens` tokens must hold.
+
+        That is all of them, unless no later token sees the older ones.
+        """
         return n_tokens
 
     def parts(self, T: int, S: int, n_head: int) -> Iterable[Part]:
-        """What attention of the last T of S positions consists of: each query and head once, with keys and a mask.
+        """Split the attention of the last T of S positions into parts that cover each query and head once.
 
-        This one is right for every pattern, and computes the score of every key up to the last of a few queries.
+        This default is correct for every pattern. It takes a few queries at a time, and computes the scores of all keys
+        up to the last of these queries.
         """
         for start in range(0, T, QUERIES):
             stop = min(start + QUERIES, T)
@@ -78,9 +95,9 @@ class Pattern(ABC):
 
 
 def visible_keys(T: int, S: int, pattern: Pattern, head: int = 0) -> Mask:
-    """Which of S keys each of T queries sees: (T, S), True where it does.
+    """Return the mask of T queries over S keys, (T, S): True where a query sees a key.
 
-    The queries are the last T of the S positions, so the diagonal ends in the lower right corner, for prefill and
+    The queries are the last T of the S positions, so the diagonal ends in the lower right corner, in prefill and
     decode alike.
 
     >>> visible_keys(2, 4, Banded(3)).astype(int)
@@ -104,9 +121,9 @@ class Dense(Pattern):
         return n_tokens
 
     def parts(self, T: int, S: int, n_head: int) -> Iterable[Part]:
-        """A few queries at a time over all keys up to the last of them, masked where they come after the query."""
+        """Yield a few queries at a time with all keys up to the last of them; a mask hides what comes after a query."""
         if T == 1:
-            return self.DECODE  # decoding a small model would notice the time that it takes to say this in other words
+            return self.DECODE  # building an equal part for every token would slow down decoding with a small model
         return self._parts(T, S)
 
     @staticmethod
@@ -142,7 +159,7 @@ class Banded(Pattern):
         return min(n_tokens, self.band_width)
 
     def parts(self, T: int, S: int, n_head: int) -> Iterator[Part]:
-        """A few queries at a time over the slice of keys between the first one's band and the last one."""
+        """Yield a few queries at a time with the slice of keys from the first one's band to the last one."""
         n_past = S - T
         for start in range(0, T, QUERIES):
             stop = min(start + QUERIES, T)
@@ -154,7 +171,7 @@ class Banded(Pattern):
 
 @dataclass(frozen=True)
 class Strided(Pattern):
-    """Every `stride`-th position, backwards from the query's: (i - j) mod stride = 0.
+    """Every `stride`-th position, counted back from the query's own: (i - j) mod stride = 0.
 
     Parameters
     ----------
@@ -172,7 +189,7 @@ class Strided(Pattern):
         return -(-n_tokens // self.stride)
 
     def parts(self, T: int, S: int, n_head: int) -> Iterator[Part]:
-        """The positions with the same remainder see each other and no others: a dense attention for each remainder."""
+        """Yield one dense attention per remainder: positions with the same remainder see each other and no others."""
         n_past, stride = S - T, self.stride
         for start in range(min(T, stride)):
             queries, keys = slice(start, None, stride), slice((n_past + start) % stride, None, stride)
@@ -181,10 +198,10 @@ class Strided(Pattern):
 
 @dataclass(frozen=True)
 class Fixed(Pattern):
-    """The query's block of `stride` positions, and of each block before it the `summary_width` that sum it up.
+    """The query's own block of `stride` positions, and `summary_width` positions that summarise each earlier block.
 
-    These are the last ones of the block or, where there are several variants, another stretch for each: head h sees
-    the (h mod summary_variants)-th from the end.
+    The summary is the end of the block or, with several variants, a different stretch for each: head h sees the
+    (h mod summary_variants)-th from the end. A block here is a stretch of the sequence, not of the network.
 
     Parameters
     ----------
@@ -193,7 +210,7 @@ class Fixed(Pattern):
     Raises
     ------
     ValueError
-        If the stretches together are longer than a block.
+        If all the stretches together are longer than a block.
     """
 
     stride: int
@@ -224,12 +241,12 @@ class Fixed(Pattern):
         return Fixed(stride, min(width, stride // self.summary_variants), self.summary_variants)
 
     def summary(self, variant: int) -> slice:
-        """The stretch of a block that the heads of a variant see from later blocks."""
+        """Return the stretch of a block that later blocks see in the heads of a variant."""
         end = self.stride - variant * self.summary_width
         return slice(end - self.summary_width, end)
 
     def parts(self, T: int, S: int, n_head: int) -> Iterator[Part]:
-        """The queries of a block over the summaries of the blocks before it, then their own block."""
+        """Yield the queries of each block with the summaries of the earlier blocks, followed by their own block."""
         n_past, stride = S - T, self.stride
         for block in range(n_past // stride * stride, S, stride):
             end = min(block + stride, S)
@@ -242,9 +259,9 @@ class Fixed(Pattern):
 
 
 def _causal_mask(n_queries: int) -> Mask | None:
-    """The mask of the queries' own positions; one query sees its own."""
+    """Return the mask of queries over their own positions; a single query needs none."""
     return None if n_queries == 1 else visible_keys(n_queries, n_queries, DENSE)
 
 
-# What `GPTConfig.attention` may name.
+# The names that `GPTConfig.attention` may contain.
 PATTERNS: dict[str, type[Pattern]] = {"dense": Dense, "banded": Banded, "strided": Strided, "fixed": Fixed}

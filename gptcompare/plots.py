@@ -1,6 +1,7 @@
-"""Pictures, drawn with matplotlib, which is imported when one is asked for: `pip install "gptcompare[plots]"`.
+"""Plots, drawn with matplotlib, which is imported only when one is drawn: `pip install "gptcompare[plots]"`.
 
-Each function takes the axes to draw on, or makes them, and returns them; without matplotlib it raises ImportError.
+Each function draws on the axes that it is given, or on new ones, and returns them; without matplotlib it raises
+ImportError.
 """
 
 from __future__ import annotations
@@ -19,12 +20,22 @@ from .presets import published
 from .report.table import table
 from .training import Metrics
 
-# Okabe and Ito's, which eyes of every kind tell apart.
+__all__ = [
+    "COLOURS",
+    "attention_map",
+    "attention_pattern",
+    "logit_lens",
+    "loss_curve",
+    "size_ladder",
+    "surprise",
+]
+
+# Okabe and Ito's palette, chosen to be told apart with any kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def loss_curve(metrics: Sequence[Metrics], ax: Any = None, *, label: str = "") -> Any:
-    """Loss against tokens: every step as a faint line, the mean of the last twentieth of the run, the validation loss.
+    """Plot loss against tokens: a faint line for every step, the mean over a twentieth of the run, the validation loss.
 
     Parameters
     ----------
@@ -33,7 +44,7 @@ def loss_curve(metrics: Sequence[Metrics], ax: Any = None, *, label: str = "") -
     ax : matplotlib axes, optional
         New ones if not given.
     label : str
-        Of this run, where several share the axes.
+        The name of this run, where several share the axes.
 
     Raises
     ------
@@ -47,7 +58,7 @@ def loss_curve(metrics: Sequence[Metrics], ax: Any = None, *, label: str = "") -
     ax = _axes(ax)
     tokens = np.array([line.tokens for line in metrics]) / 1e6
     losses = np.array([line.loss for line in metrics])
-    colour = COLOURS[sum(line.get_alpha() is not None for line in ax.get_lines()) % len(COLOURS)]  # a run has one such
+    colour = COLOURS[sum(line.get_alpha() is not None for line in ax.get_lines()) % len(COLOURS)]  # one per run
     ax.plot(tokens, losses, color=colour, alpha=0.25, linewidth=0.8)
     ax.plot(tokens, _running_mean(losses, max(len(losses) // 20, 1)), color=colour, label=f"{label} training".strip())
     validated = [line for line in metrics if line.validation_loss is not None]
@@ -63,26 +74,26 @@ def loss_curve(metrics: Sequence[Metrics], ax: Any = None, *, label: str = "") -
 
 
 def attention_map(weights: Array, tokens: Sequence[str] | None = None, ax: Any = None) -> Any:
-    """How much each query looks at each key: rows are queries, columns keys, darker is more.
+    """Draw how much each query attends to each key: rows are queries, columns are keys, darker is more.
 
     Parameters
     ----------
     weights : (T, S)
-        Of one head, such as `trace.patterns()[layer, head]`.
+        The weights of one head, such as `trace.patterns()[layer, head]`.
     tokens : S texts, optional
-        Names for the keys, the last T of which are the queries.
+        Labels of the keys; the last T are also the labels of the queries.
     ax : matplotlib axes, optional
         New ones if not given.
 
     Raises
     ------
     ValueError
-        If the weights are not a matrix, or there is not a token for each key.
+        If the weights are not a matrix, or the number of tokens is not the number of keys.
     ImportError
         If matplotlib is not installed.
     """
     if np.ndim(weights) != 2:
-        raise ValueError(f"weights must be those of one head, (queries, keys), got shape {np.shape(weights)}")
+        raise ValueError(f"weights must be (queries, keys), from one head, got shape {np.shape(weights)}")
     T, S = np.shape(weights)
     ax = _axes(ax, (0.8 + 0.25 * S, 0.8 + 0.25 * T) if tokens is not None else (4, 4))
     ax.imshow(weights, cmap="Blues", vmin=0, vmax=max(float(np.max(weights)), 1e-9))
@@ -97,14 +108,14 @@ def attention_map(weights: Array, tokens: Sequence[str] | None = None, ax: Any =
 
 
 def attention_pattern(pattern: Pattern, n: int = 32, ax: Any = None) -> Any:
-    """Which keys each of n queries may see, as `patterns.py` defines it.
+    """Draw which keys each of n queries may see, as defined in `patterns.py`.
 
     Parameters
     ----------
     pattern : Pattern
-        Such as `patterns.Banded(8)`, or `config.pattern_of(layer)`.
+        For example `patterns.Banded(8)`, or `config.pattern_of(layer)`.
     n : int
-        Positions, of which each is a query and a key.
+        Number of positions, each of which is both a query and a key.
     ax : matplotlib axes, optional
         New ones if not given.
     """
@@ -115,16 +126,16 @@ def attention_pattern(pattern: Pattern, n: int = 32, ax: Any = None) -> Any:
 
 
 def logit_lens(logprobs: Array, tokens: Sequence[str], decode: Callable[[list[int]], str], ax: Any = None) -> Any:
-    """The likeliest next token after each layer and each token, on its probability as colour.
+    """Draw the likeliest next token after each layer and each token, with its probability as the colour.
 
     Parameters
     ----------
     logprobs : (L + 1, T, V)
-        Of `gptcompare.inspection.logit_lens`.
+        From `gptcompare.inspection.logit_lens`.
     tokens : T texts
-        That were read.
+        The tokens that were read.
     decode : function
-        Ids to text, such as `tokenizer.decode`.
+        Turns ids into text, such as `tokenizer.decode`.
     ax : matplotlib axes, optional
         New ones if not given.
     """
@@ -144,22 +155,22 @@ def logit_lens(logprobs: Array, tokens: Sequence[str], decode: Callable[[list[in
 
 
 def surprise(tokens: Sequence[str], logprobs: Sequence[float], ax: Any = None, *, label: str = "") -> Any:
-    """How surprising each token is, in bits, as a line of steps; several models may share the axes.
+    """Plot how surprising each token is, in bits, as a step line; several models may share the axes.
 
     Parameters
     ----------
     tokens : sequence of str
     logprobs : sequence of float
-        Of each token, in nats.
+        For each token, in nats.
     ax : matplotlib axes, optional
         New ones if not given.
     label : str
-        Of the model, where several share the axes.
+        The name of the model, where several share the axes.
 
     Raises
     ------
     ValueError
-        If there is not a log-probability for each token.
+        If the numbers of tokens and log-probabilities differ.
     """
     if len(tokens) != len(logprobs):
         raise ValueError(f"there are {len(tokens)} tokens and {len(logprobs)} log-probabilities")
@@ -176,19 +187,19 @@ def surprise(tokens: Sequence[str], logprobs: Sequence[float], ax: Any = None, *
 
 
 def size_ladder(names: Sequence[str] | None = None, ax: Any = None) -> Any:
-    """Parameters of published models on a logarithmic scale, a colour for each family.
+    """Plot the parameter counts of published models on a logarithmic scale, with a colour for each family.
 
     Parameters
     ----------
     names : sequence of str, optional
-        As `gptcompare.table` takes them; GPT-2's and GPT-3's sizes if not given.
+        Names that `gptcompare.table` accepts; the sizes of GPT-2 and GPT-3 if not given.
     ax : matplotlib axes, optional
         New ones if not given.
 
     Raises
     ------
     TypeError, ValueError
-        As `gptcompare.table`.
+        As for `gptcompare.table`.
     """
     chosen = table(names).names
     families = list(dict.fromkeys(published(name).family for name in chosen))
@@ -209,12 +220,12 @@ def size_ladder(names: Sequence[str] | None = None, ax: Any = None) -> Any:
 
 
 def _label(token: str) -> str:
-    """A token as a label: its spaces and control characters visible, and nothing in it read as a formula."""
+    """Return a token as a label: spaces and control characters made visible, and nothing read as a formula."""
     return printable(token.replace(" ", "␣").replace("\n", "⏎")).replace("$", r"\$")
 
 
 def _running_mean(values: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:
-    """Of each value and the `width` - 1 before it, or of as many as there are."""
+    """Return the mean of each value and the `width` - 1 before it, or of as many as there are."""
     sums = np.cumsum(values)
     sums[width:] -= sums[:-width].copy()
     return np.asarray(sums / np.minimum(np.arange(1, len(values) + 1), width))
@@ -226,5 +237,5 @@ def _axes(ax: Any, size: tuple[float, float] = (7, 4)) -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError:
-        raise ImportError('pictures need matplotlib: pip install "gptcompare[plots]"') from None
+        raise ImportError('plots need matplotlib: pip install "gptcompare[plots]"') from None
     return plt.subplots(figsize=size, layout="constrained")[1]

@@ -1,3 +1,3 @@
-"""The version of this library, which the build reads, too."""
+"""The version of this library; the build reads it too."""
 
 __version__ = "0.1.0"

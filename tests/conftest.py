@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 from support.fixtures import hub, story_hub  # noqa: F401  fixtures for all tests
 from support.places import REASON, STORY_FOLDER
@@ -37,6 +39,19 @@ def no_network(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("GPTCOMPARE_HOME", str(caches / "gptcompare"))
     monkeypatch.setenv("GPTCOMPARE_OFFLINE", "1")
     monkeypatch.setenv("NO_PROXY", "*")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Ctrl-C interrupts, also where pytest runs in the background, in which a shell lets it and its children ignore it.
+
+    The processes that tests start inherit it: what has a handler here has the default one there.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from gptcompare.checks import integer, number
+from gptcompare.checks import did_you_mean, integer, number
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
@@ -34,3 +34,11 @@ def test_a_number_of_any_kind_becomes_pythons_and_json_holds_it(value):
 def test_what_is_not_a_number_is_refused_by_its_name(value):
     with pytest.raises(TypeError, match="top_p must be a number, got "):
         number("top_p", value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("gpt2-XXL", "did you mean GPT2-xl or gpt2? "), ("gpt", "did you mean gpt2 or GPT2-xl? "), ("zzz", ""), ("", "")],
+)
+def test_the_nearest_names_are_suggested_in_their_own_spelling(name, hint):
+    assert did_you_mean(name, ["GPT2-xl", "gpt2", "other"]) == hint

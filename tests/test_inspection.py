@@ -90,13 +90,13 @@ class TestTrace:
         assert len(model.trace(IDS, [])) == 0
 
     def test_what_was_not_recorded_is_said_to_be_missing(self, model):
-        with pytest.raises(KeyError, match=r"hook_embed is not in the trace: recorded was blocks\.0\.hook_mlp_out"):
+        with pytest.raises(KeyError, match=r"hook_embed is not in the trace, which recorded blocks\.0\.hook_mlp_out"):
             model.trace(IDS, ["blocks.0.hook_mlp_out"])["hook_embed"]
 
     def test_a_name_of_no_place_is_refused(self, model):
         with pytest.raises(ValueError, match=r"no place is called 'blocks\.3\.hook_z': there are hook_embed, "):
             model.trace(IDS, ["hook_embed", "blocks.3.hook_z"])
-        with pytest.raises(TypeError, match="several names"):
+        with pytest.raises(TypeError, match="record must be a list of names"):
             model.trace(IDS, "hook_embed")
 
     def test_a_text_longer_than_a_chunk_is_traced_whole(self):
@@ -239,7 +239,7 @@ class TestChanges:
         np.testing.assert_allclose(values["blocks.0.attn.hook_z"], values["blocks.0.attn.hook_v"], atol=1e-12)
 
     def test_another_shape_is_refused_with_the_place(self, model):
-        with pytest.raises(ValueError, match=r"at hook_embed there must be \(1, 13, 24\), got \(13, 24\)"):
+        with pytest.raises(ValueError, match=r"the array at hook_embed must have shape \(1, 13, 24\), got \(13, 24\)"):
             model(IDS, hook=changing({"hook_embed": lambda array: array[0]}))
 
     def test_a_hook_with_a_cache_is_refused(self, model):

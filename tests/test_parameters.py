@@ -42,7 +42,7 @@ def test_missing_extra_and_misshaped_parameters_are_named():
     check_parameters(good, CONFIG)
     with pytest.raises(ValueError, match=r"1 parameters are missing, among them h\.3\.ln_1\.bias"):
         check_parameters({name: value for name, value in good.items() if name != "h.3.ln_1.bias"}, CONFIG)
-    with pytest.raises(ValueError, match=r"not of this model, among them h\.8\.extra"):
+    with pytest.raises(ValueError, match=r"not part of this model, among them h\.8\.extra"):
         check_parameters({**good, "h.8.extra": good["ln_f.bias"]}, CONFIG)
     with pytest.raises(ValueError, match=r"ln_f\.bias holds int64 numbers"):
         check_parameters({**good, "ln_f.bias": np.zeros(64, np.int64)}, CONFIG)

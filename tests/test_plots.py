@@ -76,7 +76,7 @@ class TestAttentionMap:
             np.testing.assert_array_equal(ax.get_images()[-1].get_array(), expected)
         assert ax.get_title().startswith("fixed, ")
 
-    @pytest.mark.parametrize(("shape", "words"), [((2, 4, 4), "those of one head"), ((4, 5), "4 tokens for 5 keys")])
+    @pytest.mark.parametrize(("shape", "words"), [((2, 4, 4), "from one head"), ((4, 5), "4 tokens for 5 keys")])
     def test_what_does_not_fit_is_refused(self, ax, shape, words):
         with pytest.raises(ValueError, match=words):
             plots.attention_map(np.zeros(shape), TOKENS, ax)

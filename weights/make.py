@@ -3,7 +3,7 @@
     python weights/make.py CORPUS RUNS
 
 Writes `weights/nano-gpt2`, `weights/nano-gpt3` (float16), `measurements.json`, `training.png` and `README.md`, whose
-text is that of `card.md` with the measured numbers in it. Needs the `plots` extra.
+text is `card.md` with the measured numbers filled in. Needs the `plots` extra.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read_manifest(corpus: Path) -> list[Book]:
 
 
 def export(run: Path, folder: Path) -> gc.LanguageModel:
-    """A run's model in float16, as it is loaded from there."""
+    """Save a run's model in float16, and load it from there."""
     lm = gc.load(run)
     lm.model.save_pretrained(folder, dtype="float16")
     lm.tokenizer.save_pretrained(folder)
@@ -59,7 +59,7 @@ def export(run: Path, folder: Path) -> gc.LanguageModel:
 
 
 def check_same_data(runs: Path) -> None:
-    """Recipe, data and so the order of the batches; what may differ is the configuration, and with it nothing else."""
+    """Check that recipe and data, and so the order of the batches, are the same: only the attention may differ."""
     first, second = (json.loads((runs / name / "run.json").read_text(encoding="utf-8")) for name in NAMES)
     first["config"] |= {name: second["config"][name] for name in ("attention", "band_width")}
     if first != second:
@@ -67,7 +67,7 @@ def check_same_data(runs: Path) -> None:
 
 
 def cross_entropies(tokens: list[int], counted: list[int], n_vocab: int) -> tuple[float, float]:
-    """Nats per token of a text under the unigrams and the bigrams that were counted in another.
+    """Return the nats per token of a text under the unigrams and the bigrams that were counted in another.
 
     Unigrams with one added to each count; bigrams p(b | a) = (c(a, b) + t(a) p(b)) / (c(a) + t(a)), t(a) being the
     number of different tokens after a (Witten and Bell 1991, method C).
@@ -89,7 +89,7 @@ def cross_entropies(tokens: list[int], counted: list[int], n_vocab: int) -> tupl
 
 
 def measure(models: dict[str, gc.LanguageModel], held_out: list[Book], counted: list[int]) -> dict:
-    """What each model, and counting in the training tokens, predicts of each held-out book and of all together."""
+    """Measure how well each model, and counting in the training tokens, predict each held-out book and all together."""
     n_vocab = models[NAMES[0]].config.n_vocab
     result: dict = {"books": {}, "all": {}}
     sums = {name: [0.0, 0, 0] for name in (*NAMES, "unigrams", "bigrams")}  # nats, tokens, bytes
@@ -129,7 +129,7 @@ def draw(runs: Path, path: Path) -> None:
 
 
 def validation_table(runs: Path) -> str:
-    """The validation losses of both runs, side by side."""
+    """Put the validation losses of both runs side by side."""
     losses = [
         {line.tokens: line.validation_loss for line in read_metrics(runs / name) if line.validation_loss is not None}
         for name in NAMES
@@ -157,7 +157,7 @@ def held_out_table(measured: dict) -> str:
 
 
 def samples(models: dict[str, gc.LanguageModel]) -> str:
-    """Not chosen: the first seed of every prompt."""
+    """Sample with the first seed for every prompt: nothing is selected."""
     parts = []
     for prompt in PROMPTS:
         for name, lm in models.items():

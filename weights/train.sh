@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the embedded pair side by side, a core each, in about two hours; after a stop, the same command goes on.
+# Trains the embedded pair side by side, one core each, in about two hours; if stopped, the same command resumes.
 #
 #     weights/train.sh CORPUS RUNS
 #

@@ -1,12 +1,12 @@
-"""Checkpoints as files: where they lie, how they get there, what they hold, and writing them.
+"""Checkpoints: finding, downloading, reading and writing the files of a model.
 
-`by_name` turns a name into a folder, `folder` a folder into a configuration and its parameters; start with these two.
-`formats/` has a reader for each byte format, `families/` translates each publisher's names into ours, and `download/`
-fetches what is not here. `layouts` says which files a model consists of, `catalogue` which names there are, and
-`embedded` where the two models in the package are.
+`by_name` turns a name into a folder, and `folder` turns a folder into a configuration and its parameters; start with
+these two. `formats/` has a reader for each byte format, `families/` translates each publisher's names into ours, and
+`download/` fetches what is not on this machine. `layouts` lists the files of a model, `catalogue` the names of models,
+and `embedded` finds the two models in the package.
 """
 
-from .by_name import download, locate, remove
+from .by_name import locate, remove
 from .catalogue import listing
 from .errors import CheckpointError, DownloadError
 from .folder import read_checkpoint, write_checkpoint
@@ -15,7 +15,6 @@ from .formats.tensor_file import release
 __all__ = [
     "CheckpointError",
     "DownloadError",
-    "download",
     "listing",
     "locate",
     "read_checkpoint",

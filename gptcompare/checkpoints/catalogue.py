@@ -25,13 +25,13 @@ class Listed:
     name, source : str
         As `load` takes them.
     published_as : str
-        Its publisher's name of it.
+        Its publisher's name for it.
     n_params : int, optional
-        Known for the presets, and for what is on this machine.
+        Number of parameters, known for the presets and for models on this machine.
     folder : Path, optional
         Where its files are on this machine.
     n_bytes : int
-        That they take.
+        Size of these files.
     complete : bool
         Whether it can be loaded without a network.
     """
@@ -46,7 +46,7 @@ class Listed:
 
 
 def origin_of(name: str, source: str = DEFAULT_SOURCE) -> Origin:
-    """Where a model is published. DownloadError if the name is unknown, or its weights were never published."""
+    """Find where a model is published. DownloadError if the name is unknown or its weights were never published."""
     check_source(source)
     base, at, revision = name.partition("@")
     if not at:
@@ -58,7 +58,7 @@ def origin_of(name: str, source: str = DEFAULT_SOURCE) -> Origin:
     except ValueError as error:
         raise DownloadError(f"{name!r} is not a folder, and an {error}") from None
     if model.embedded:
-        raise DownloadError(f"{canonical_name(base)} is a part of gptcompare: it has no revisions and no other source")
+        raise DownloadError(f"{canonical_name(base)} is part of gptcompare: it has no revisions and no other source")
     if model.repository is None:
         raise DownloadError(
             f"OpenAI never published the weights of {base!r}: load a public model of about its size instead, such as "
@@ -73,7 +73,7 @@ def origin_of(name: str, source: str = DEFAULT_SOURCE) -> Origin:
 
 
 def listing() -> list[Listed]:
-    """The presets whose weights are in the package or published, then what else is in our own cache."""
+    """List the presets whose weights are in the package or published, then what else is in our own cache."""
     listed = []
     for name in presets():
         if folder := embedded_folder(name):
@@ -103,7 +103,11 @@ def _listed(name: str, origin: Origin, n_params: int | None) -> Listed:
 
 
 def nearest_in_size(name: str, n: int = 3) -> list[str]:
-    """The published weights nearest in their number of parameters."""
+    """Return the `n` models with published weights whose number of parameters is nearest.
+
+    >>> nearest_in_size("gpt3-small", n=2)
+    ['gpt-neo-125m', 'opt-125m']
+    """
     wanted = GPTConfig.preset(name).n_params
     public = [other for other in presets() if published(other).repository is not None]
     return sorted(public, key=lambda other: abs(math.log(GPTConfig.preset(other).n_params / wanted)))[:n]

@@ -9,17 +9,17 @@ from .errors import DownloadError
 from .layouts import has_weights
 
 PACKAGE = Path(__file__).parents[1]
-# Where an installation has them, and where a clone of the repository does.
+# Where an installation has the weights, and where a clone of the repository has them.
 PLACES = (PACKAGE / "weights", PACKAGE.parent / "weights")
 
 
 def embedded_folder(name: str) -> Path | None:
-    """The folder of an embedded model, by its name in upper or lower case; None if no embedded model has it.
+    """Return the folder of an embedded model, by its name in upper or lower case; None for any other name.
 
     Raises
     ------
     DownloadError
-        If the model is embedded, and the installation has lost it.
+        If the model is embedded but missing from this installation.
     """
     try:
         canonical = canonical_name(name)
@@ -30,4 +30,4 @@ def embedded_folder(name: str) -> Path | None:
     for place in PLACES:
         if has_weights(place / canonical):
             return place / canonical
-    raise DownloadError(f"{canonical} is a part of gptcompare, and {PLACES[0]} does not have it: install it anew")
+    raise DownloadError(f"{canonical} is part of gptcompare, but {PLACES[0]} does not have it: reinstall gptcompare")

@@ -1,4 +1,4 @@
-"""The errors of this room: a checkpoint that cannot be read, and one that cannot be had."""
+"""The errors of this room: a checkpoint cannot be read, or cannot be downloaded."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 
 
 class CheckpointError(ValueError):
-    """A checkpoint's file is damaged, or holds what this library cannot represent; names the file and the reason."""
+    """A checkpoint file is damaged, or this library cannot represent its model; names the file and the reason."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(f"{os.fspath(path)}: {reason}")
 
 
 class DownloadError(FileNotFoundError):
-    """A model is not on this machine and could not be fetched; says what failed, what was kept, and what to do next."""
+    """A model is not on this machine and could not be downloaded; says why, what was kept, and what to do next."""

@@ -1,4 +1,4 @@
-"""A folder with a checkpoint, in any layout that it is published in, to and from a configuration and its parameters."""
+"""Reading and writing a checkpoint folder, in any published layout, as a configuration and its parameters."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ READERS: dict[str, Callable[[Path], Tensors]] = dict(zip(HF_WEIGHTS, (read_safet
 
 
 def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.float32) -> tuple[GPTConfig, Tensors]:
-    """The configuration and the parameters, memory-mapped where the layout allows, of the checkpoint in a folder.
+    """Read the configuration and the parameters of a checkpoint, memory-mapped where its layout allows that.
 
     Known layouts: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one file or in shards with an
-    index (Hugging Face, and what `write_checkpoint` writes), and `hparams.json` with `model.ckpt.*` (OpenAI). Arrays
-    that have to be made because a family stores its tensors in another way are made in `dtype`.
+    index (Hugging Face, and what `write_checkpoint` writes), and `hparams.json` with `model.ckpt.*` (OpenAI). Where a
+    family stores its tensors differently from ours, new arrays are made, in `dtype`.
 
     Raises
     ------
     FileNotFoundError
-        If the folder or a checkpoint in it does not exist.
+        If the folder does not exist or has no checkpoint.
     CheckpointError
-        If a file is damaged, or describes a model that the library cannot represent.
+        If a file is damaged, or describes a model that this library cannot represent.
     """
     folder = Path(folder)
     if (folder / "config.json").is_file():
@@ -53,14 +53,14 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
 
 
 def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
-    """The configuration alone, from config.json or hparams.json, which need no weights beside them.
+    """Read the configuration alone, from config.json or hparams.json; the weights may be missing.
 
     Raises
     ------
     FileNotFoundError
         If the folder has neither.
     CheckpointError
-        If the file is damaged, or describes a model that the library cannot represent.
+        If the file is damaged, or describes a model that this library cannot represent.
     """
     for name, family_of in (("config.json", families.family_of), ("hparams.json", lambda *_: families.OPENAI)):
         path = Path(folder) / name
@@ -87,7 +87,7 @@ def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
 
 
 def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
-    """The tensors of all files that an index names, each of which must hold what the index says of it."""
+    """Read the tensors of all files that an index names, each of which must hold what the index says."""
     weight_map = weight_map_of(index)
     tensors: Tensors = {}
     for file in dict.fromkeys(weight_map.values()):
@@ -116,13 +116,12 @@ def write_checkpoint(
     parameters: Mapping[str, Array],
     dtype: npt.DTypeLike | None = None,
 ) -> None:
-    """Write config.json and model.safetensors: as Hugging Face's GPT-2 if it can represent the model, else as ours.
+    """Write config.json and model.safetensors: as Hugging Face's GPT-2 if that can represent the model, else as ours.
 
     Raises
     ------
     ValueError
-        If `dtype`, that of the parameters if not given, is not float16, float32 or float64, or a parameter is beyond
-        its range.
+        If `dtype` (default: the parameters' own) is not float16, float32 or float64, or a parameter exceeds its range.
     """
     if dtype is not None:
         parameters = {name: _converted(name, value, np.dtype(dtype)) for name, value in parameters.items()}

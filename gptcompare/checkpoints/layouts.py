@@ -1,6 +1,6 @@
-"""Which files a published model consists of, and whether a folder has them: nothing in them is read but their lists.
+"""The files that make up a published model, and tests whether a folder has them; only lists of files are read.
 
-Both the tokenizer and the readers of weights ask this, and so does the cache of downloads, which must know what is
+The tokenizer and the readers of weights both use this, and so does the download cache, which must know what is
 missing before it fetches anything.
 """
 
@@ -13,21 +13,21 @@ from typing import Any
 from ..files.texts import parse_object
 from .errors import CheckpointError
 
-GPT2_SIZE = 50257  # tokens of GPT-2's vocabulary, which is in the package: a model with so many needs no files of one
+GPT2_SIZE = 50257  # tokens of GPT-2's vocabulary, which is in the package: such a model needs no tokenizer files
 TOKENIZER_LAYOUTS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 TOKENIZER_FILES = tuple(name for layout in TOKENIZER_LAYOUTS for name in layout)
-# In the order of preference: the memory-mapped layout that nothing can hide in comes first.
+# In order of preference: first the memory-mapped layout, in which no code can hide.
 HF_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 MAX_JSON = 100_000_000  # bytes
 
 
 def has_tokenizer(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder has one of the layouts that `read_vocabulary` reads."""
+    """Return whether a folder has one of the layouts that `read_vocabulary` reads."""
     return any(all((Path(folder) / name).is_file() for name in layout) for layout in TOKENIZER_LAYOUTS)
 
 
 def has_weights(folder: Path) -> bool:
-    """Whether a folder in Hugging Face's layout has its description and all files of its weights."""
+    """Return whether a folder in Hugging Face's layout has its description and all files of its weights."""
     if not (folder / "config.json").is_file():
         return False
     for name in HF_WEIGHTS:
@@ -40,12 +40,12 @@ def has_weights(folder: Path) -> bool:
 
 
 def shard_names(index: Path) -> list[str]:
-    """The files that an index names. CheckpointError if one is not the name of a file beside it."""
+    """Return the files that an index names. CheckpointError if one is not the name of a file beside it."""
     return list(dict.fromkeys(weight_map_of(index).values()))
 
 
 def weight_map_of(index: Path) -> dict[str, str]:
-    """Tensor name -> file name."""
+    """Read an index's table from tensor name to file name."""
     weight_map = read_object(index).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
         raise CheckpointError(index, "no weight_map from tensor names to file names")
@@ -56,7 +56,7 @@ def weight_map_of(index: Path) -> dict[str, str]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file that describes a model. CheckpointError if it is none, or too large for it."""
+    """Read a JSON object that describes a model. CheckpointError if the file is not one, or is too large for one."""
     if path.stat().st_size > MAX_JSON:
-        raise CheckpointError(path, "too large for a description")
+        raise CheckpointError(path, "too large for the description of a model")
     return parse_object(path.read_bytes(), str(path), CheckpointError)

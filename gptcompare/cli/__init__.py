@@ -1,6 +1,6 @@
-"""The command `gptcompare`: a function `add_NAME` for each command, in a module per family of them.
+"""The command `gptcompare`: a function `add_NAME` for each command, in a module per group of commands.
 
-`options` has what several commands take. A module is imported when one of its commands is asked for.
+`options` has what several commands share. A module is imported only when one of its commands is used.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from importlib import import_module
 
 from ..version import __version__
 
-# Name of a command -> the module of this room that has `add_NAME`, and what the help says of the command.
+# Name of a command -> the module here that has `add_NAME`, and the command's line in the help.
 COMMANDS = {
     "compare": ("compare", "let models continue a prompt side by side"),
     "generate": ("generate", "continue a prompt"),
-    "tokenize": ("generate", "show the tokens of a text"),
-    "classify": ("uses", "give texts one of several labels"),
+    "tokenize": ("tokenize", "show the tokens of a text"),
+    "classify": ("uses", "label each text with one of several labels"),
     "sentiment": ("uses", "say whether texts are positive or negative"),
     "entities": ("uses", "find the names in texts"),
     "choose": ("uses", "answer a question with one of several choices"),
     "answer": ("uses", "answer a question freely"),
-    "evaluate": ("evaluate", "measure how good a model is at published tasks"),
+    "evaluate": ("evaluate", "measure a model's performance on published tasks"),
     "tasks": ("evaluate", "list the published tasks"),
     "table": ("models", "show published models side by side"),
     "models": ("models", "list what can be loaded by name, and what is on this machine"),
-    "download": ("models", "fetch a published model"),
+    "download": ("models", "download a published model"),
     "remove": ("models", "remove a downloaded model"),
     "train": ("train", "train a model on text files"),
 }
@@ -43,10 +43,13 @@ examples:
   gptcompare classify --labels animals,weather --model gpt2 "The hens were asleep." "It rained all day."
   gptcompare choose "What does a cow give?" milk gold ink --model gpt2
   gptcompare answer "What does a cow give?" --model gpt2
+  gptcompare entities "Max took the boat to Corfu." --types person,place --model gpt2
+  gptcompare tasks
   gptcompare evaluate --model gpt2 --task lambada
   gptcompare evaluate --model gpt2 --task text --data story.txt --stride 512
   gptcompare download gpt2-xl
   gptcompare models
+  gptcompare remove gpt2-xl
   gptcompare tokenize "don't and don't"
   gptcompare table gpt2-xl gpt3-xl gpt-neo-1.3b
   gptcompare train stories.txt --config gpt2 --out runs/stories --steps 1000
@@ -55,13 +58,13 @@ examples:
 ENVIRONMENT = """\
 environment:
   GPTCOMPARE_HOME     where downloads are kept (default: gptcompare in $XDG_CACHE_HOME or ~/.cache)
-  GPTCOMPARE_OFFLINE  1: use no network
-  HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE  as for huggingface_hub; what is in its cache is not fetched again
+  GPTCOMPARE_OFFLINE  1: do not use the network
+  HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE  as for huggingface_hub; files in its cache are not downloaded again
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user's error, 130 after Ctrl-C."""
+    """Run the command and return its exit status: 0, 2 for a user's error, 130 after Ctrl-C."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  open until the process ends
@@ -74,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader has had enough, as in `gptcompare ... | head`
+    except BrokenPipeError:  # the reader has stopped reading, as in `gptcompare ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
         message = " ".join(str(error).split()) or type(error).__name__
@@ -84,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser of the commands. Only of those that are named in the arguments are the modules imported."""
+    """Make the parser, importing only the modules of the commands that the arguments name."""
     parser = argparse.ArgumentParser(
         prog="gptcompare",
         description="GPT-2 and GPT-3 as one readable NumPy program.",

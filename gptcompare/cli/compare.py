@@ -28,31 +28,32 @@ from ..files.atomic_files import written_together
 from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer.vocabulary import END_OF_TEXT
-from .options import add_generation_options, generation_options_of, text_in, text_of
+from .generation_options import add_generation_options, generation_options_of
+from .options import text_in, text_of
 
 GPT3_SAMPLES = "gpt3-samples"
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Let two models or more continue a prompt, or read a text, side by side, and say how they differ."
+        "Let two or more models continue a prompt, or read a text, side by side, and say how they differ."
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("prompt", nargs="?", metavar="PROMPT", help='the text to continue; "-" reads standard input')
     what.add_argument(
         "--text", metavar="FILE",
         help=f'read this text instead of writing; "-" reads standard input; "{GPT3_SAMPLES}" stands for the texts '
-        "that OpenAI published of GPT-3 175B, which are downloaded once",
+        "by GPT-3 175B that OpenAI published, which are downloaded once",
     )  # fmt: skip
     what.add_argument(
         "--report", action="store_true",
         help="say what the models are, what they learned from, how good they are and what they can be used for, as "
-        "Markdown; they are published ones or the pair, and need not be on this machine",
+        "Markdown; for published models and the built-in pair, which need not be on this machine",
     )  # fmt: skip
-    parser.add_argument("--first", type=int, metavar="N", help=f"of --text {GPT3_SAMPLES}: read the first N alone")
+    parser.add_argument("--first", type=int, metavar="N", help=f"with --text {GPT3_SAMPLES}: read only the first N")
     parser.add_argument(
         "--models", default=",".join(EMBEDDED_PAIR), metavar="A,B",
-        help=f"names or folders (without a comma in it), as --model of `gptcompare generate` takes them (default: "
+        help=f"names or folders (without commas in them), as for --model of `gptcompare generate` (default: "
         f"{','.join(EMBEDDED_PAIR)})",
     )  # fmt: skip
     add_generation_options(parser)
@@ -60,12 +61,12 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         "--width",
         type=int,
         metavar="N",
-        help="write finished columns, N cells wide together, whether the output is a terminal or not",
+        help="write finished columns, N cells wide in total, whether the output is a terminal or not",
     )
     parser.add_argument(
-        "--json", action="store_true", help="print texts and numbers as JSON: the same for the same seed"
+        "--json", action="store_true", help="print texts and numbers as JSON, the same for the same seed"
     )
-    parser.add_argument("--html", metavar="FILE", help="write a page, too; of a report, in place of Markdown")
+    parser.add_argument("--html", metavar="FILE", help="also write an HTML page; for --report, instead of Markdown")
     parser.set_defaults(run=_compare)
 
 
@@ -78,9 +79,9 @@ def _compare(options: argparse.Namespace) -> None:
         _check_page(options.html)
     names = [name.strip() for name in options.models.split(",")]
     if not all(names):
-        raise ValueError(f"--models {options.models!r} has an empty name: give names or folders, a comma between them")
+        raise ValueError(f"--models {options.models!r} has an empty name: give names or folders separated by commas")
     if options.report and (options.json or options.width is not None):
-        raise ValueError("--report goes with --models and --html: --json and --width are of texts")
+        raise ValueError("--report goes with --models and --html: --json and --width are for texts")
     if options.report:
         _report(options, names)
         return
@@ -143,7 +144,7 @@ def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> Non
 
 
 def _show(stream: ComparisonStream, n_cells: int | None) -> None:
-    """The texts: in columns, which grow on a terminal that is wide enough for them; else one after the other."""
+    """Show the texts: in columns that grow, on a terminal wide enough for them; otherwise one after the other."""
     headers = [(name, describe(lm.config)) for name, lm in stream.models.items()]
     if n_cells is not None:
         try:
@@ -163,7 +164,7 @@ def _width(options: argparse.Namespace) -> int:
 
 
 def _window() -> os.terminal_size:
-    """The terminal's size now: unlike shutil's, not what the environment said when it was opened."""
+    """Return the terminal's present size, whatever the environment said when it was opened (unlike shutil's)."""
     with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
         window = os.get_terminal_size(sys.stdout.fileno())
         if all(window):
@@ -185,7 +186,7 @@ def _show_growing(stream: ComparisonStream, headers: Sequence[tuple[str, str]]) 
 
 
 def _show_one_after_the_other(stream: ComparisonStream, headers: Sequence[tuple[str, str]]) -> None:
-    """The first text as it is written; each other one as soon as the one before has ended."""
+    """Print the first text as it is written, and each other one as soon as the one before has ended."""
     shown = printable if sys.stdout.isatty() else str
     texts = [shown(stream.prompt)] * len(headers)
     current, n_printed = 0, 0
@@ -218,9 +219,9 @@ def _save_page(options: argparse.Namespace, result: Comparison | TextComparison)
 
 def _save(name: str, html: str) -> None:
     content = html.encode("utf-8", errors="replace")
-    path = Path(os.path.realpath(name))  # what a link points to is written, and the link stays
+    path = Path(os.path.realpath(name))  # the target of a link is written, and the link stays
     if path.exists() and not path.is_file():
-        path.write_bytes(content)  # a pipe or a device, which no file may take the place of
+        path.write_bytes(content)  # a pipe or a device, which must not be replaced by a file
     else:
         with written_together(path.parent, [path.name]) as (file,):
             file.write(content)
@@ -228,7 +229,7 @@ def _save(name: str, html: str) -> None:
 
 
 def _check_page(name: str) -> None:
-    """Before the models write, and not after."""
+    """Check that the page can be written, before the models write and not after."""
     path = Path(name)
     if not name or path.is_dir():
         raise ValueError(f"--html {name!r} is not the name of a file")

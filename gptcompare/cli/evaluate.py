@@ -1,4 +1,4 @@
-"""`gptcompare evaluate` and `gptcompare tasks`: how good a model is at the published tasks."""
+"""`gptcompare evaluate` and `gptcompare tasks`: a model's performance on published tasks."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ SETTINGS = ("shots", "limit", "stride", "beams", "seed")
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Measure how good a model is at published tasks, beside what is published of others."
+    parser.description = "Measure a model's performance on published tasks, beside published results of other models."
     parser.add_argument(
         "--task", required=True, metavar="NAME[,NAME...]", help="what to measure: `gptcompare tasks` lists all"
     )
     add_model(parser, "which needs no network")
     parser.add_argument(
         "--data", metavar="PATH",
-        help="the task's file as it is published, or the archive or folder that it is in, which may be that of several "
-        "tasks (default: it is fetched once)",
+        help="the task's file as published, or the archive or folder that it is in, which several tasks may share "
+        "(default: it is downloaded once)",
     )  # fmt: skip
-    parser.add_argument("--shots", type=int, metavar="N", help="solved items in front of each (default: 0)")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items, or texts")
+    parser.add_argument("--shots", type=int, metavar="N", help="few-shot examples per item (default: 0)")
+    parser.add_argument("--limit", type=int, metavar="N", help="use only the first N items or texts")
     parser.add_argument(
         "--stride", type=int, metavar="N",
-        help="of texts: tokens from one window to the next (default: the model's context)",
+        help="for texts: tokens from one window to the next (default: the model's context)",
     )  # fmt: skip
     parser.add_argument(
-        "--beams", type=int, metavar="N", help="of written answers: width of the beam search (default: 4)"
+        "--beams", type=int, metavar="N", help="for written answers: width of the beam search (default: 4)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     parser.add_argument(
         "--beside", metavar="NAME[,NAME...]",
-        help="print what is published of these models beside it (default: of the model itself, if there is something)",
+        help="print the published results of these models beside it (default: those of the model itself, if any)",
     )  # fmt: skip
     parser.add_argument(
         "--out", default=FOLDER, metavar="FOLDER",
-        help="where the results are kept, in a folder for each model and task; the same command goes on from there "
-        f"after it was stopped (default: {FOLDER})",
+        help="where the results are kept, in a folder for each model and task; an interrupted command resumes from "
+        f"there when it is run again (default: {FOLDER})",
     )  # fmt: skip
     parser.add_argument(
         "--dask", nargs="?", const=0, type=_address_or_number, metavar="ADDRESS_OR_N",
-        help="share the work among the workers of the Dask cluster whose scheduler has this address, or among N of "
-        'this machine (default: one for each core); needs Dask: pip install "gptcompare[dask]"',
+        help="share the work among the workers of the Dask cluster whose scheduler has this address, or among N on "
+        'this machine (default: one per core); needs Dask: pip install "gptcompare[dask]"',
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=_evaluate)
@@ -69,14 +69,14 @@ def _evaluate(options: argparse.Namespace) -> None:
                 options.model, name, options.data, **settings, folder=folder, source=options.source, dask=options.dask
             )  # fmt: skip
         except KeyboardInterrupt:
-            print(f"stopped: the same command goes on from {folder}", file=sys.stderr)
+            print(f"stopped: run the same command again to resume from {folder}", file=sys.stderr)
             raise
         print(json.dumps(result.to_dict(beside)) if options.json else result.to_text(beside), flush=True)
         print(f"[{folder / 'result.json'}]", file=sys.stderr)
 
 
 def _folder(options: argparse.Namespace, task: str) -> Path:
-    """One for each model and task, for a text of one's own, and for settings that are not the task's own."""
+    """Return a folder of its own for each model and task, text of the user's, and setting that is not the default."""
     model = options.model if not os.path.isdir(options.model) else Path(options.model).resolve().name
     own = [Path(options.data).name] if TASKS[task].data is None and options.data else []
     chosen = [f"{name}-{getattr(options, name)}" for name in SETTINGS if getattr(options, name)]
@@ -91,8 +91,8 @@ def _address_or_number(text: str) -> str | int:
 
 
 def add_tasks(parser: argparse.ArgumentParser) -> None:
-    parser.description = "The published tasks that `gptcompare evaluate` knows."
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.description = "List the published tasks that `gptcompare evaluate` knows."
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
     parser.set_defaults(run=_tasks)
 
 

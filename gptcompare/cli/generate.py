@@ -1,4 +1,4 @@
-"""`gptcompare generate` and `gptcompare tokenize`: what a model does with a text."""
+"""`gptcompare generate`: continue a prompt."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import asdict
 
 from ..generation import load
 from ..generation.language_model import REPETITIONS
-from ..tokenizer import Tokenizer
-from .options import add_generation_options, add_model, generation_options_of, text_of
+from .generation_options import add_generation_options, generation_options_of
+from .options import add_model, text_of
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Continue a prompt, word by word."
+    parser.description = "Continue a prompt with the text that a model writes."
     parser.add_argument("prompt", metavar="PROMPT", help='the text to continue; "-" reads standard input')
     add_model(parser, "which needs no network")
     add_generation_options(parser)
     parser.add_argument(
         "--draft", metavar="FOLDER_OR_NAME",
-        help=f"a smaller model of the same vocabulary, or {REPETITIONS!r}: guesses the next tokens, which makes it "
+        help=f"a smaller model with the same vocabulary, or {REPETITIONS!r}: guesses the next tokens, which is "
         "faster where the guesses are good, and changes no token",
     )  # fmt: skip
     parser.add_argument(
@@ -50,35 +50,3 @@ def _generate(options: argparse.Namespace) -> None:
     seconds = time.perf_counter() - start
     n_tokens, reason = len(stream.completion.ids), stream.completion.finish_reason
     print(f"[{n_tokens} tokens in {seconds:.1f} s, ended by: {reason}]", file=sys.stderr)
-
-
-def add_tokenize(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Show the tokens of a text."
-    parser.add_argument("text", metavar="TEXT", help='the text; "-" reads standard input')
-    parser.add_argument(
-        "--model", default="gpt2", metavar="FOLDER_OR_NAME",
-        help="a folder with a tokenizer, or the name of a model (default: gpt2, whose vocabulary needs no network)",
-    )  # fmt: skip
-    parser.add_argument("--allow-special", action="store_true", help='read "<|endoftext|>" in the text as the token')
-    parser.add_argument("--ids", action="store_true", help="print the ids alone, on one line")
-    parser.set_defaults(run=_tokenize)
-
-
-def _tokenize(options: argparse.Namespace) -> None:
-    text = text_of(options.text)
-    tokenizer = Tokenizer.from_pretrained(options.model)
-    ids = tokenizer.encode(text, allowed_special="all" if options.allow_special else ())
-    if options.ids:
-        print(*ids)
-        return
-    for id_ in ids:
-        print(f"{id_:>8}  {_shown(tokenizer.decode_bytes([id_]))}")
-    print(f"{len(ids)} tokens, {len(text)} characters, {len(text.encode())} bytes")
-
-
-def _shown(token: bytes) -> str:
-    """A token as a quoted string, or as bytes if it is a part of a character."""
-    try:
-        return repr(token.decode())
-    except UnicodeDecodeError:
-        return repr(token)

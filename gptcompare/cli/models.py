@@ -1,4 +1,4 @@
-"""`gptcompare table`, `models`, `download` and `remove`: which models there are, and which are here."""
+"""`gptcompare table`, `models`, `download` and `remove`: which models exist, and which are on this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 import shutil
 from dataclasses import asdict
 
-from ..checkpoints import download, listing, remove
+from ..checkpoints import listing, remove
+from ..checkpoints.by_name import download
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..display.units import in_bytes, in_letters
 from ..presets import presets
@@ -16,12 +17,12 @@ from .options import add_source
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Published models side by side: sizes, what follows from them, training and results."
+    parser.description = "Show published models side by side: sizes, what follows from them, training and results."
     parser.epilog = f"names: {', '.join(presets())}"
     parser.add_argument("names", nargs="*", metavar="NAME", help="models (default: all sizes of GPT-2 and GPT-3)")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="everything that is known, with sources, as JSON")
-    form.add_argument("--markdown", action="store_true", help="a Markdown table")
+    form.add_argument("--json", action="store_true", help="print everything that is known, with sources, as JSON")
+    form.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.set_defaults(run=_table)
 
 
@@ -36,8 +37,8 @@ def _table(options: argparse.Namespace) -> None:
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
-    parser.description = "The models that can be loaded by name, and where those that are on this machine lie."
-    parser.add_argument("--json", action="store_true", help="the same as JSON, sizes in bytes")
+    parser.description = "List the models that can be loaded by name, and where those on this machine are."
+    parser.add_argument("--json", action="store_true", help="print the list as JSON, with sizes in bytes")
     parser.set_defaults(run=_models)
 
 
@@ -58,7 +59,7 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def add_download(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Fetch a published model, or what is missing of it, and print its folder."
+    parser.description = "Download a published model, or its missing files, and print its folder."
     parser.add_argument("name", metavar="NAME", help="a name that `gptcompare models` lists, or owner/name[@revision]")
     add_source(parser)
     parser.set_defaults(run=lambda options: print(download(options.name, source=options.source)))
@@ -73,4 +74,4 @@ def add_remove(parser: argparse.ArgumentParser) -> None:
 
 def _remove(options: argparse.Namespace) -> None:
     folder, n_bytes = remove(options.name, source=options.source)
-    print(f"removed {folder}: {in_bytes(n_bytes)} are free again")
+    print(f"removed {folder}: freed {in_bytes(n_bytes)}")

@@ -1,28 +1,24 @@
-"""What several commands take: texts, a model, and the options of generation."""
+"""Options and arguments that several commands share: texts and a model."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from pathlib import Path
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
 from ..files.texts import decode_utf8
-from ..generation import GenerationOptions
 
 MODEL_HELP = (
-    "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout) or with hparams.json "
-    "and model.ckpt.* (OpenAI's); or the name of a published model (`gptcompare models` lists them) or owner/name of a "
-    "Hugging Face repository, perhaps with @revision, which is downloaded once"
+    "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout), or hparams.json "
+    "and model.ckpt.* (OpenAI's); or the name of a published model (`gptcompare models` lists them) or a Hugging Face "
+    "repository, owner/name[@revision], which is downloaded once"
 )
-
-
 DEFAULT_MODEL = "nano-gpt2"
 
 
 def text_of(argument: str) -> str:
-    """The argument itself, or, for "-", the text from standard input, which must be UTF-8."""
+    """Return the argument itself or, for "-", the text on standard input, which must be UTF-8."""
     if argument != "-":
         return argument
     if sys.stdin is None:
@@ -31,12 +27,12 @@ def text_of(argument: str) -> str:
 
 
 def text_in(file: str) -> str:
-    """The text in a file, byte for byte, or, for "-", from standard input; it must be UTF-8."""
+    """Read the text in a file, byte for byte, or, for "-", on standard input; it must be UTF-8."""
     return text_of("-") if file == "-" else decode_utf8(Path(file).read_bytes(), file)
 
 
 def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:
-    """The options of `load`, and what is to be known of the model that is taken if none is given."""
+    """Add the options of `load`. `of_the_default` tells the help what to say about the default model."""
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, metavar="FOLDER_OR_NAME",
         help=f"{MODEL_HELP} (default: {DEFAULT_MODEL}, {of_the_default})",
@@ -47,27 +43,5 @@ def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:
 def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source", choices=SOURCES, default=DEFAULT_SOURCE,
-        help="whose files of a name: Hugging Face's (default), or, for GPT-2, OpenAI's own",
+        help="where to download a model from: Hugging Face (default) or, for GPT-2, OpenAI",
     )  # fmt: skip
-
-
-def add_generation_options(parser: argparse.ArgumentParser) -> None:
-    """An option of the command for each field of `GenerationOptions`."""
-    for field in dataclasses.fields(GenerationOptions):
-        flag = "--" + field.name.replace("_", "-")
-        if field.name == "stop":
-            parser.add_argument(flag, action="append", default=[], **field.metadata)
-        else:
-            parser.add_argument(flag, type=_kind_of(field), default=field.default, **field.metadata)
-
-
-def _kind_of(field: dataclasses.Field[object]) -> type:
-    """What the text on the command line becomes: the type of the field, which may be optional."""
-    return {"int": int, "float": float}[str(field.type).removesuffix(" | None")]
-
-
-def generation_options_of(options: argparse.Namespace) -> GenerationOptions:
-    """What was given for them."""
-    return GenerationOptions(
-        **{field.name: getattr(options, field.name) for field in dataclasses.fields(GenerationOptions)}
-    )

@@ -1,4 +1,4 @@
-"""`gptcompare train`: a model learns from texts, from nothing or from what another one has learned."""
+"""`gptcompare train`: train a model on texts, from random parameters or from another model's."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ from .options import MODEL_HELP
 DEFAULT_STEPS, DEFAULT_CONTEXT = 1000, 512
 HELP = """\
 Train a model on text files, from random parameters (--config) or from those of another model (--init). The folder
-gets the model, which `gptcompare generate --model FOLDER` opens, and the loss of every step, in metrics.csv. The same
-command goes on with a run that was stopped, by Ctrl-C or in any other way, and ends as if it had not been.
+gets the model, which `gptcompare generate --model FOLDER` loads, and the loss of every step, in metrics.csv. To resume
+a run that was stopped, by Ctrl-C or in any other way, run the same command again: the result is the same as without
+the interruption.
 """
-# Option -> field of the recipe, kind, and what it says. What is not given is the preset's, or GPT-3's.
+# Option -> field of the recipe, type, help. Options that are not given come from the preset, or from GPT-3.
 NUMBERS = {
     "--steps": ("n_steps", int, f"updates of the parameters (default: {DEFAULT_STEPS})"),
-    "--batch": ("batch", int, "sequences of each step"),
-    "--context": ("context", int, f"tokens of each sequence (default: the model's context, at most {DEFAULT_CONTEXT})"),
-    "--learning-rate": ("learning_rate", float, "the largest one"),
-    "--warmup-steps": ("warmup_steps", int, "steps over which the learning rate rises (default: a tenth, at most 100)"),
-    "--weight-decay": ("weight_decay", float, "of AdamW"),
-    "--gradient-clip": ("gradient_clip", float, "largest norm of the gradient; 0 does not clip"),
+    "--batch": ("batch", int, "sequences per step"),
+    "--context": ("context", int, f"tokens per sequence (default: the model's context, at most {DEFAULT_CONTEXT})"),
+    "--learning-rate": ("learning_rate", float, "largest learning rate"),
+    "--warmup-steps": ("warmup_steps", int, "steps of rising learning rate (default: a tenth of all, at most 100)"),
+    "--weight-decay": ("weight_decay", float, "AdamW's weight decay"),
+    "--gradient-clip": ("gradient_clip", float, "largest norm of the gradient; 0: no clipping"),
     "--accumulation": ("accumulation", int, "compute a batch in N parts, to save memory"),
-    "--dropout": ("dropout", float, "probability of leaving a number out"),
-    "--seed": ("seed", int, "of the parameters, the order of the data and dropout"),
+    "--dropout": ("dropout", float, "probability that an activation is set to zero"),
+    "--seed": ("seed", int, "seed for the parameters, the order of the data and dropout"),
 }
 
 
@@ -50,21 +51,23 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         metavar="NAME_OR_FILE",
         help="a name that `gptcompare table` knows, a JSON file of GPTConfig's fields, or a saved model's config.json",
     )
-    begin.add_argument("--init", metavar="FOLDER_OR_NAME", help=f"tune a trained model: {MODEL_HELP}")
+    begin.add_argument("--init", metavar="FOLDER_OR_NAME", help=f"fine-tune a trained model: {MODEL_HELP}")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the run is kept")
     parser.add_argument("--validation", action="append", default=[], metavar="TEXT", help="held out; may be repeated")
     parser.add_argument(
         "--tokenizer", metavar="FOLDER_OR_NAME",
-        help="default: that of --init; GPT-2's if the vocabulary has its size; else one that is learned from the texts",
+        help="default: that of --init; GPT-2's if the vocabulary has its size; else one learned from the texts",
     )  # fmt: skip
     for option, (name, kind, text) in NUMBERS.items():
         parser.add_argument(option, dest=name, type=kind, metavar="N" if kind is int else "X", help=text)
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N",
-        help="compute N of a batch's parts (--accumulation) at a time, each on a core of its own",
+        help="compute N of a batch's parts (--accumulation) at a time, each on its own core",
     )  # fmt: skip
     for name in ("validate", "save"):
-        parser.add_argument(f"--{name}-every", type=int, default=250, metavar="N", help=f"{name} every N steps (250)")
+        parser.add_argument(
+            f"--{name}-every", type=int, default=250, metavar="N", help=f"{name} every N steps (default: 250)"
+        )
     parser.set_defaults(run=_train)
 
 
@@ -85,7 +88,7 @@ def _train(options: argparse.Namespace) -> None:
             validate_every=options.validate_every, save_every=options.save_every, threads=options.threads,
         )  # fmt: skip
     except KeyboardInterrupt:
-        print(f"\nstopped and saved: the same command resumes {out}", end="", file=sys.stderr)
+        print(f"\nstopped and saved: run the same command again to resume {out}", end="", file=sys.stderr)
         raise
     except DivergedError as error:
         raise ValueError(str(error)) from None
@@ -104,11 +107,11 @@ def _measured(metrics: list[Metrics]) -> str:
 def _refuse_seen_validation(options: argparse.Namespace) -> None:
     texts = {os.path.realpath(path) for path in options.texts}
     if seen := [path for path in options.validation if os.path.realpath(path) in texts]:
-        raise ValueError(f"{seen[0]} is among the texts to learn from: it cannot be held out")
+        raise ValueError(f"{seen[0]} is among the training texts: it cannot be held out")
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
-    """The context is settled when the model is known."""
+    """Make the recipe; its context is set once the model is known."""
     given = {name: value for name, _, _ in NUMBERS.values() if (value := getattr(options, name)) is not None}
     given = {"n_steps": DEFAULT_STEPS, **given}
     given = {"warmup_steps": min(100, given["n_steps"] // 10), **given}
@@ -135,13 +138,13 @@ def _config(name_or_file: str) -> GPTConfig:
     if not _is_file(name_or_file):
         return GPTConfig.preset(name_or_file)
     values = parse_object(Path(name_or_file).read_bytes(), name_or_file)
-    if "model_type" in values and Path(name_or_file).name == "config.json":  # of a saved model
+    if "model_type" in values and Path(name_or_file).name == "config.json":  # from a saved model
         return read_config(Path(name_or_file).parent)
     return GPTConfig.from_dict(values)
 
 
 def _tokenizer(options: argparse.Namespace, config: GPTConfig, out: Path) -> Tokenizer:
-    """The one that was asked for, or that the run has already, or GPT-2's, or a new one."""
+    """Return the tokenizer that was asked for, or the run's own, or GPT-2's, or a new one."""
     if options.tokenizer is not None:
         return Tokenizer.from_pretrained(options.tokenizer)
     if (out / DESCRIPTION).is_file() and has_tokenizer(out):

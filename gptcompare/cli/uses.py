@@ -1,4 +1,4 @@
-"""`gptcompare classify`, `sentiment`, `entities`, `choose` and `answer`: what a model can be asked for by a prompt."""
+"""`gptcompare classify`, `sentiment`, `entities`, `choose` and `answer`: tasks that a model can do by a prompt."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..generation import LanguageModel, load
 from ..uses import Classification, Template
 from .options import add_model, text_in, text_of
 
-EXAMPLES_HELP = "examples with their answers, which make the prompt few-shot: a JSON object on each line, such as "
+EXAMPLES_HELP = "examples with their answers, for a few-shot prompt: one JSON object per line, such as "
 QUESTIONS_HELP = EXAMPLES_HELP + '{"question": "...", "answer": "..."}'
 
 
 def add_classify(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Give each text the label that the model finds the most probable behind it."
+    parser.description = "Give each text the label that the model finds most probable after it."
     parser.add_argument(
         "--labels", required=True, metavar="A,B",
-        help='labels, with a comma between them; "LABEL=WORDS" lets other words stand for it in the prompt',
+        help='labels, separated by commas; "LABEL=WORDS" lets other words stand for it in the prompt',
     )  # fmt: skip
     _add_texts(parser)
     _add_common(parser, EXAMPLES_HELP + '{"text": "...", "answer": "..."}')
@@ -38,52 +38,54 @@ def add_sentiment(parser: argparse.ArgumentParser) -> None:
 
 
 def add_entities(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Find the names of persons, places ... in each text."
+    parser.description = "Find the names of persons, places and so on in each text."
     parser.add_argument(
-        "--types", default="person,place", metavar="A,B", help="what names there are (default: person,place)"
+        "--types", default="person,place", metavar="A,B", help="the kinds of names to find (default: person,place)"
     )
     _add_texts(parser)
     _add_common(
         parser,
-        EXAMPLES_HELP + '{"text": "...", "person": ["..."], "place": []}; three are used if not given',
+        EXAMPLES_HELP + '{"text": "...", "person": ["..."], "place": []}; if not given, three built-in ones are used',
     )
     parser.set_defaults(run=_entities, default_template=uses.ENTITIES)
 
 
 def add_choose(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Answer a question with the choice that the model finds the most probable; it stands first."
+    parser.description = "Answer a question with the choice that the model finds most probable; it is printed first."
     parser.add_argument("question", metavar="QUESTION", help='"-" reads standard input')
     parser.add_argument("choices", nargs="+", metavar="CHOICE", help="two or more")
-    parser.add_argument("--complete", action="store_true", help="the choices go on from the text, which is no question")
+    parser.add_argument("--complete", action="store_true", help="the text is not a question: the choices continue it")
     _add_common(parser, f'{QUESTIONS_HELP}, with --complete {{"text": "...", "answer": "..."}}')
     _add_normalisation(parser, "per_token")
     parser.set_defaults(run=_choose, default_template=uses.QUESTION)
 
 
 def add_answer(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Answer a question with what the model writes behind it."
+    parser.description = "Answer a question with what the model writes after it."
     parser.add_argument("question", metavar="QUESTION", help='"-" reads standard input')
     parser.add_argument("--max-new-tokens", type=int, default=40, metavar="N", help="stop after N tokens (default: 40)")
     parser.add_argument(
         "--beams", type=int, default=uses.WIDTH, metavar="N",
-        help=f"attempts at a time (default: {uses.WIDTH}, as in GPT-3's paper); 1 is greedy and faster",
+        help=f"width of the beam search (default: {uses.WIDTH}, as in GPT-3's paper); 1 is greedy and faster",
     )  # fmt: skip
     _add_common(parser, QUESTIONS_HELP)
     parser.set_defaults(run=_answer, default_template=uses.QUESTION)
 
 
 def _add_texts(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("texts", nargs="+", metavar="TEXT", help='"-" alone reads standard input, a text on each line')
+    parser.add_argument("texts", nargs="+", metavar="TEXT", help='"-" alone reads standard input, one text per line')
 
 
 def _add_common(parser: argparse.ArgumentParser, examples_help: str) -> None:
     parser.add_argument("--examples", metavar="FILE", help=examples_help)
     parser.add_argument(
         "--template", metavar="FILE",
-        help='another prompt: a JSON object with "query" and perhaps "answer", "instruction", "separator" and '
-        '"answer_context", as of gptcompare.uses.Template',
+        help='another prompt: a JSON object with "query" and optionally "answer", "instruction", "separator" and '
+        '"answer_context", the fields of gptcompare.uses.Template',
     )  # fmt: skip
-    parser.add_argument("--show-prompt", action="store_true", help="print what the model would read, and do not ask it")
+    parser.add_argument(
+        "--show-prompt", action="store_true", help="print what the model would read, without running it"
+    )
     add_model(parser, "which needs no network, but is too small to be right often")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
@@ -188,9 +190,9 @@ def _texts(options: argparse.Namespace) -> list[str]:
 
 
 def _template(options: argparse.Namespace) -> Template:
-    """The one of the file, if there is one, else that of the command."""
+    """Return the template in the file, if one is given, else the command's own."""
     if options.template is None:
-        return options.default_template  # type: ignore[no-any-return]  # argparse knows no types
+        return options.default_template  # type: ignore[no-any-return]  # argparse's options have no types
     value = parse_object(text_in(options.template), options.template)
     try:
         return Template(**value)
@@ -199,7 +201,11 @@ def _template(options: argparse.Namespace) -> Template:
 
 
 def _labels(text: str) -> dict[str, str]:
-    """Label -> the words that stand for it."""
+    """Parse labels into label -> the words that stand for it.
+
+    >>> _labels("good=great,bad")
+    {'good': 'great', 'bad': 'bad'}
+    """
     labels = {}
     for part in _separated(text, "--labels"):
         label, equals, words = part.partition("=")
@@ -214,7 +220,7 @@ def _labels(text: str) -> dict[str, str]:
 def _separated(text: str, option: str) -> list[str]:
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
-        raise ValueError(f"{option} {text!r} has an empty part: give words with a comma between them")
+        raise ValueError(f"{option} {text!r} has an empty part: give words separated by commas")
     return parts
 
 
@@ -223,7 +229,7 @@ def _examples(options: argparse.Namespace) -> list[uses.Example]:
 
 
 def _print_prompts(prompts: Sequence[str]) -> None:
-    """One after the other, with a line between them."""
+    """Print one after the other, with a line between them."""
     print(f"\n{'─' * 20}\n".join(prompts))
 
 

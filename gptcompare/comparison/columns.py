@@ -1,4 +1,4 @@
-"""Texts in columns: finished ones, and on a terminal ones that grow while the models write."""
+"""Texts in columns: finished texts, or on a terminal texts that grow while the models write."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TextIO
 from ..display.text_width import Wrapped, pad, wrap
 
 BETWEEN = " │ "
-LEAST_WIDTH = 24  # of a column; below it, one text after the other reads better
+LEAST_WIDTH = 24  # of a column; below that, one text after the other is easier to read
 
 UP, CLEAR_LINE, CLEAR_SCREEN = "\x1b[{}A", "\x1b[K", "\x1b[H\x1b[2J"
 
 
 def fits(n_columns: int, n_cells: int) -> bool:
-    """Whether columns that can be read fit beside each other."""
+    """Return whether columns wide enough to read fit side by side."""
     return _column_width(n_columns, n_cells) >= LEAST_WIDTH
 
 
@@ -25,13 +25,17 @@ def _column_width(n_columns: int, n_cells: int) -> int:
 
 
 def rows(headers: Sequence[tuple[str, str]], texts: Sequence[str], n_cells: int) -> list[str]:
-    """Columns, each a name and a description, a line, and a text: rows of at most `n_cells` cells, if each has one."""
+    """Lay out columns of a name, a description, a line and a text, as rows of at most `n_cells` terminal cells.
+
+    >>> rows([("a", "small"), ("b", "large")], ["Once", "There was"], 11)
+    ['a    │ b', 'smal │ larg', 'l    │ e', '──── │ ────', 'Once │ Ther', '     │ e', '     │ was']
+    """
     n = _column_width(len(texts), n_cells)
     return [*_side_by_side(_headers(headers, n), n), *_side_by_side([wrap(text, n) for text in texts], n)]
 
 
 def _headers(headers: Sequence[tuple[str, str]], n: int) -> list[list[str]]:
-    """Of equal heights, with a line below."""
+    """Return the headers at equal heights, with a line below each."""
     columns = [[*wrap(name, n), *wrap(description, n)] for name, description in headers]
     height = max(map(len, columns))
     return [[*column, *[""] * (height - len(column)), "─" * n] for column in columns]
@@ -48,19 +52,19 @@ def _row(cells: Sequence[str], n: int) -> str:
 class LiveColumns:
     """Columns on a terminal whose texts grow.
 
-    A row that can no longer change is left to scroll away; the others are drawn again, as many as the window shows: of
-    a text that is ahead of the others by more than a window, the end comes into sight when they have followed. When the
-    window changes, everything is drawn anew.
+    A row that can no longer change may scroll away; the others are redrawn, as many as the window shows. If one text is
+    more than a window ahead of the others, its end becomes visible when they have caught up. When the window changes
+    size, everything is redrawn.
 
     Parameters
     ----------
     file : text file
-        Of the terminal, which must understand ANSI's control sequences.
+        The terminal, which must understand ANSI control sequences.
     headers : sequence of (name, description)
     text : str
-        That every column begins with.
+        The text that every column begins with.
     size : function without arguments
-        The terminal's size at the moment.
+        Returns the terminal's current size.
     """
 
     def __init__(
@@ -72,21 +76,21 @@ class LiveColumns:
         self._lay_out(size())
 
     def _lay_out(self, window: terminal_size) -> None:
-        """Begin with an empty window."""
+        """Wrap everything for this window, starting from an empty one."""
         self._window = window
         self._n = _column_width(len(self._texts), window.columns)
         self._header = _side_by_side(_headers(self._headers, self._n), self._n)
         self._wrapped = [Wrapped(self._n, text) for text in self._texts]
         self._n_gone = 0  # rows that are no longer drawn
-        self._shown: list[str] = []  # rows after these; the cursor is on the last
+        self._shown: list[str] = []  # the rows after those; the cursor is on the last one
 
     def add(self, number: int, text: str) -> None:
-        """Text at the end of a column."""
+        """Add text at the end of a column."""
         self._texts[number] += text
         self._wrapped[number].add(text)
 
     def end(self, number: int) -> None:
-        """A column will not grow any more."""
+        """Mark a column as one that will not grow any more."""
         self._growing[number] = False
 
     def draw(self) -> None:
@@ -122,14 +126,13 @@ class LiveColumns:
         )
         if same == len(wanted):
             return
-        n_up = len(self._shown) - 1 - same
+        move = "\n" if self._shown else ""  # of the cursor, to where the first row goes that has changed
         if same < len(self._shown):
+            n_up = len(self._shown) - 1 - same
             move = "\r" + (UP.format(n_up) if n_up else "")
-        else:
-            move = "\n" if self._shown else ""
-        # A row at a time, and each is said to be shown before it is written: a slow terminal may let the write wait and
-        # Ctrl-C interrupt it, and what a stream has taken by then comes out with its next flush. (It takes a write that
-        # its buffer has room for, and loses one that is longer: findings/interrupted_write.sh.)
+        # One row at a time, each recorded before it is written: the write may block on a slow terminal and be
+        # interrupted by Ctrl-C, and what the stream has taken by then is sent by its next flush. (It takes a write that
+        # fits into its buffer, and loses one that is longer: findings/interrupted_write.sh.)
         self._shown = self._shown[:same]
         for row in wanted[same:]:
             self._shown = [*self._shown, row]
@@ -139,7 +142,7 @@ class LiveColumns:
             move = "\n"
 
     def finish(self) -> None:
-        """Draw all that there is, and put the cursor below."""
+        """Draw everything, and put the cursor below it."""
         self._growing = [False] * len(self._growing)
         self.draw()
         self._file.write("\n")

@@ -1,4 +1,4 @@
-"""The texts that OpenAI published of GPT-3 175B, whose weights it never published."""
+"""The texts by GPT-3 175B that OpenAI published, although it never published the weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..checkpoints.download.published_file import PublishedFile
 from ..checkpoints.errors import CheckpointError
 from ..files.texts import parse_json
 
-# OpenAI published no digest: this is that of the file in openai/gpt-3 at d7a9bb50, which has 485 lines.
+# OpenAI published no digest: this one is computed from the file in openai/gpt-3 at d7a9bb50, which has 485 lines.
 SAMPLES = PublishedFile(
     GitHub("openai/gpt-3", "d7a9bb505df6f630f9bab3b30c889e52f22eb9ea"),
     "175b_samples.jsonl",
@@ -20,22 +20,22 @@ SAMPLES = PublishedFile(
 
 
 def gpt3_samples() -> list[str]:
-    """Texts that GPT-3 175B wrote without a prompt, fetched when they are first asked for.
+    """Return texts that GPT-3 175B wrote without a prompt, downloaded on the first call.
 
     They are unfiltered, may be offensive, and were sampled with top_p=0.85 and temperature=1, 2048 tokens each.
-    "<|endoftext|>" in a text is where one document ends and the next begins.
+    `<|endoftext|>` in a text marks where one document ends and the next begins.
 
     Returns
     -------
     list of str
-        485 texts, in their published order. The model card speaks of 500.
+        485 texts, in their published order. The model card mentions 500.
 
     Raises
     ------
     DownloadError
-        If they are not on this machine, or damaged, and cannot be fetched. It is a FileNotFoundError, too.
+        If they are missing or damaged on this machine and cannot be downloaded. It is also a FileNotFoundError.
     CheckpointError
-        If the file is not one of texts.
+        If the file does not consist of texts.
 
     References
     ----------
@@ -45,8 +45,8 @@ def gpt3_samples() -> list[str]:
 
 
 def _read_texts(path: Path) -> list[str]:
-    """The JSON strings of a file, one a line."""
-    # No `splitlines`: a string may have line breaks in it that JSON need not escape, such as U+2028.
+    """Read the JSON strings of a file, one per line."""
+    # Not `splitlines`: a string may contain line breaks that JSON need not escape, such as U+2028.
     lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
     return [_text_of(line, path, n) for n, line in enumerate(lines, start=1)]
 
@@ -56,5 +56,5 @@ def _text_of(line: bytes, path: Path, n: int) -> str:
     with contextlib.suppress(ValueError):
         text = parse_json(line, str(path))
     if not isinstance(text, str):
-        raise CheckpointError(path, f"line {n} is not a text: that is a JSON string")
+        raise CheckpointError(path, f"line {n} is not a text, which is a JSON string")
     return text

@@ -1,6 +1,6 @@
-"""Texts side by side as HTML: each token coloured by its surprise, and bars of the divergence.
+"""Texts side by side as HTML: each token coloured by its surprise, with bars for the divergence.
 
-Everything that a model wrote or a user gave is escaped: text stays text.
+Everything that a model wrote or a user entered is escaped: text stays text.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ..display.page import STYLE
 from .reading import Reading
 from .sides import Side, describe
 
-MOST_BITS = 12.0  # of surprise, from where the colour gets no deeper
+MOST_BITS = 12.0  # of surprise, beyond which the colour gets no deeper
 BAR, HEIGHT = 6, 48  # pixels
 
 KEY = "The deeper the colour, the more a token surprised its model; point at one to see how much, in bits."
 
 
 def sides_as_html(prompt: str, sides: Sequence[Side], readings: Sequence[Reading], numbers: str) -> str:
-    """What several models wrote, as a fragment of HTML. `numbers` is the summary, as text."""
+    """Return what several models wrote as a fragment of HTML; `numbers` is the summary, as text."""
     names = [side.name for side in sides]
     shown_prompt = f'<span class="prompt">{escape(prompt)}</span>'
     columns = "\n".join(
@@ -38,7 +38,7 @@ def sides_as_html(prompt: str, sides: Sequence[Side], readings: Sequence[Reading
 
 
 def text_as_html(names: Sequence[str], configs: Sequence[GPTConfig], reading: Reading, numbers: str) -> str:
-    """The same for one text that several models read."""
+    """Return one text as several models read it, as a fragment of HTML; `numbers` is the summary, as text."""
     columns = "\n".join(
         _side(name, describe(config), _coloured(reading, number, names))
         for number, (name, config) in enumerate(zip(names, configs, strict=True))
@@ -61,7 +61,7 @@ def _side(name: str, description: str, text: str) -> str:
 
 
 def _coloured(reading: Reading, number: int, names: Sequence[str]) -> str:
-    """The text as one model reads it, each token with its surprise; tokens of one character stand together."""
+    """Return the text as one model reads it, with each token's surprise; tokens of one character are merged."""
     spans = []
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     shown = {number: names[number]}
@@ -84,7 +84,7 @@ def _coloured(reading: Reading, number: int, names: Sequence[str]) -> str:
 
 
 def _bars(reading: Reading, where: str) -> str:
-    """The divergence at each token; nothing where there is none, since there is one model or several vocabularies."""
+    """Return bars of the divergence at each token, or "" for one model or several vocabularies, which have none."""
     if not reading.divergence:
         return ""
     most = max(reading.divergence) or 1.0

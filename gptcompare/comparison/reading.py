@@ -1,4 +1,4 @@
-"""One text, read by several models: how probable each finds it, and how far their predictions agree on the way."""
+"""One text read by several models: how probable each finds it, and how far their predictions agree along the way."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ ROWS = 32  # positions whose distributions are compared together: some megabytes
 
 @dataclass(frozen=True)
 class Reading:
-    """How probable each of several models finds the tokens of one text, behind what it read before.
+    """The probability that each of several models gives the tokens of one text, after the context it read first.
 
     Attributes
     ----------
     text : str
     n_bytes : tuple of int
-        Of each model: the bytes that its tokens stand for, which are those of the text, in UTF-8.
+        For each model, the number of UTF-8 bytes of text that its tokens stand for.
     tokens : tuple of list of bytes
-        Of each model: what its tokens stand for; the same for all models that share a vocabulary.
+        For each model, the bytes of each of its tokens; the same for all models that share a vocabulary.
     logprobs : tuple of list of float
-        Of each model and token, in nats.
+        For each model, the log-probability of each of its tokens, in nats.
     divergence : list of float, optional
         At each token, the Jensen-Shannon divergence of the models' distributions in bits: 0 where they are the same,
-        log2 of their number where they have nothing in common (Lin 1991, equation 5.1, with equal weights). None of
-        one model, and if the models do not share a vocabulary.
+        log2 of their number where they have nothing in common (Lin 1991, equation 5.1, with equal weights). None for a
+        single model, and if the models do not share a vocabulary.
     same_top : list of bool, optional
-        Whether all models' likeliest token is the same; None where the divergence is.
+        At each token, True if all models' likeliest token is the same. None if the divergence is.
     """
 
     text: str
@@ -47,19 +47,19 @@ class Reading:
 
     @property
     def perplexity(self) -> tuple[float | None, ...]:
-        """Of each model, exp of the mean negative log-probability; None of no tokens, infinite beyond a float."""
+        """For each model, exp of the mean negative log-probability; None without tokens, infinite beyond a float."""
         return tuple(perplexity(logprobs) if logprobs else None for logprobs in self.logprobs)
 
     @property
     def bits_per_byte(self) -> tuple[float | None, ...]:
-        """Of each model; comparable whatever their vocabularies."""
+        """For each model, the negative base-2 log-probability per byte; comparable across vocabularies."""
         return tuple(
             -sum(logprobs) / math.log(2) / n_bytes if n_bytes else None
             for logprobs, n_bytes in zip(self.logprobs, self.n_bytes, strict=True)
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold; U+FFFD stands for a part of a character, None for infinity."""
+        """Return plain values that JSON can hold; U+FFFD stands for part of a character, None for infinity."""
         return {
             "text": self.text,
             "n_bytes": list(self.n_bytes),
@@ -73,30 +73,32 @@ class Reading:
 
 
 def share_vocabulary(models: Sequence[LanguageModel]) -> bool:
-    """Whether every id is the same token to all of them."""
+    """Return whether every id is the same token in all models."""
     return all(lm.tokenizer.vocabulary == models[0].tokenizer.vocabulary for lm in models[1:])
 
 
 def read(
     models: Sequence[LanguageModel], text: str, contexts: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]
 ) -> Reading:
-    """Let each model read its ids of a text behind its context, of at least one id.
+    """Let each model read its ids of a text after its context, which has at least one id.
 
     Parameters
     ----------
     models : sequence of LanguageModel
     text : str
     contexts, ids : sequence of sequence of int
-        For each model; if all share a vocabulary, the same ones.
+        One for each model; if all share a vocabulary, they must be equal.
     """
     logprobs: list[list[float]] = [[] for _ in models]
     divergence: list[float] = []
     same_top: list[bool] = []
     shared = len(models) > 1 and share_vocabulary(models)
+    # 1. The logits of each model, computed as they are read.
     predictions = [
         _rows_after(len(context) - 1, lm.predictions([*context, *wanted]))
         for lm, context, wanted in zip(models, contexts, ids, strict=True)
     ]
+    # 2. Models that share a vocabulary are compared position by position; others are read one after the other.
     for several in _in_step(predictions) if shared else _one_after_the_other(predictions):
         for n, logits in several.items():
             first = len(logprobs[n])
@@ -106,15 +108,21 @@ def read(
             divergence += jensen_shannon(distributions).tolist()
             tops = np.array([logits.argmax(axis=-1) for logits in distributions])
             same_top += (tops == tops[0]).all(axis=0).tolist()
+    # 3. The bytes that each model's tokens stand for.
     tokens = tuple([lm.tokenizer.decode_bytes([id_]) for id_ in wanted] for lm, wanted in zip(models, ids, strict=True))
     n_bytes = tuple(sum(map(len, of_model)) for of_model in tokens)
     return Reading(text, n_bytes, tokens, tuple(logprobs), divergence if shared else None, same_top if shared else None)
 
 
 def jensen_shannon(logits: Sequence[Array]) -> Array:
-    """The divergence of several distributions at each of n positions: each (n, V), a V may be smaller -> (n,), bits.
+    """Return the divergence of several distributions at each of n positions, in bits: each (n, V) -> (n,).
 
-    The entropy of the mean distribution less the mean of the entropies, as the mean of the divergences from the mean.
+    The sizes V may differ. The entropy of the mean distribution less the mean of the entropies is computed as the mean
+    of the divergences from the mean distribution.
+
+    >>> import numpy as np
+    >>> jensen_shannon([np.array([[9.0, -np.inf]]), np.array([[-np.inf, 9.0]])])
+    array([1.])
     """
     n_vocab = max(of_model.shape[-1] for of_model in logits)
     p = np.zeros((len(logits), len(logits[0]), n_vocab))
@@ -122,14 +130,14 @@ def jensen_shannon(logits: Sequence[Array]) -> Array:
         exponentials = np.exp(of_model.astype(np.float64) - of_model.max(axis=-1, keepdims=True))
         row[:, : of_model.shape[-1]] = exponentials / exponentials.sum(axis=-1, keepdims=True)
     mean = p.sum(axis=0) / len(p)
-    with np.errstate(divide="ignore", invalid="ignore"):  # where p is 0, so is its part
+    with np.errstate(divide="ignore", invalid="ignore"):  # where p is 0, its part is 0
         parts = np.where(p > 0, p * np.log2(p / mean), 0)
     divergence: Array = np.maximum(parts.sum(axis=-1).mean(axis=0), 0)
     return divergence
 
 
 def _rows_after(skipped: int, chunks: Iterator[Array]) -> Iterator[Array]:
-    """The rows of all chunks but the first ones, a few at a time."""
+    """Yield the rows of all chunks after the first `skipped` rows, a few at a time."""
     for chunk in chunks:
         rows = chunk[skipped:]
         skipped = max(skipped - len(chunk), 0)
@@ -138,7 +146,7 @@ def _rows_after(skipped: int, chunks: Iterator[Array]) -> Iterator[Array]:
 
 
 def _in_step(predictions: Sequence[Iterator[Array]]) -> Iterator[dict[int, Array]]:
-    """The rows of all models, cut at the same places."""
+    """Yield the rows of all models together, cut at the same positions."""
     waiting = [next(rows, None) for rows in predictions]
     while all(rows is not None for rows in waiting):
         n = min(len(rows) for rows in waiting if rows is not None)
@@ -150,6 +158,7 @@ def _in_step(predictions: Sequence[Iterator[Array]]) -> Iterator[dict[int, Array
 
 
 def _one_after_the_other(predictions: Sequence[Iterator[Array]]) -> Iterator[dict[int, Array]]:
+    """Yield the rows of one model after those of another."""
     for number, of_model in enumerate(predictions):
         for rows in of_model:
             yield {number: rows}

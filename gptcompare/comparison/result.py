@@ -1,4 +1,4 @@
-"""A comparison as one object: the sides, how each model finds each text, where the texts part, and how it is shown."""
+"""A comparison as one object: the sides, each model's reading of each text, where they part, and how to show it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .summary import summary, text_summary
 
 @dataclass(frozen=True)
 class Comparison:
-    """Texts side by side, and how each model finds each of them.
+    """Texts side by side, and each model's reading of each text.
 
     Attributes
     ----------
     prompt : str
     options : dict
-        Of the generation: the fields of `GenerationOptions`, as plain values.
+        The options of the generation: the fields of `GenerationOptions`, as plain values.
     sides : tuple of Side
-        In the order of the models.
+        What each model wrote, in the order of the models.
     share_vocabulary : bool
-        Whether every id is the same token to all models.
+        True if every id is the same token in all models.
     readings : tuple of Reading
-        Of each side's text, after the prompt, by all models: of its tokens up to the last whole character. What a
-        stop string has cut off, and the token that it begins in, is not read.
+        For each side, its text as read by all models after the prompt: its tokens up to the last whole character. Text
+        that a stop string cut off, and the token in which the stop string begins, are not read.
     parting : Parting, optional
-        None if no token of these differs, or the models do not share a vocabulary.
+        None if no token differs, or the models do not share a vocabulary.
     """
 
     prompt: str
@@ -42,7 +42,7 @@ class Comparison:
     parting: Parting | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values that JSON can hold, but for what the clock says: the same for the same seed."""
+        """Return everything but the times, as plain values that JSON can hold: the same for the same seed."""
         return {
             "prompt": self.prompt,
             "options": self.options,
@@ -53,17 +53,17 @@ class Comparison:
         }
 
     def summary(self, n_cells: int = 100) -> str:
-        """What the texts and the readings say about the models: numbers, and sentences of at most `n_cells` cells."""
+        """Summarise the texts and the readings in numbers, and in sentences wrapped to `n_cells` terminal cells."""
         return summary(self.sides, self.readings, self.parting, self.share_vocabulary, n_cells)
 
     def to_text(self, n_cells: int = 100) -> str:
-        """The texts in columns that are `n_cells` wide together, and the summary below them."""
+        """Return the texts in columns, `n_cells` terminal cells wide in all, with the summary below them."""
         headers = [(side.name, describe(side.config)) for side in self.sides]
         texts = rows(headers, [self.prompt + side.text for side in self.sides], n_cells)
         return "\n".join([*texts, "", self.summary(n_cells)])
 
     def to_html(self, title: str | None = None) -> str:
-        """A whole HTML document that loads nothing from elsewhere; its title is the prompt if not given."""
+        """Return a complete HTML document that loads nothing from elsewhere; the default title is the prompt."""
         return document(self.prompt if title is None else title, self._repr_html_())
 
     def __str__(self) -> str:
@@ -80,10 +80,10 @@ class TextComparison:
     Attributes
     ----------
     names : tuple of str
-        Of the models, in their order.
+        The names of the models, in their order.
     configs : tuple of GPTConfig
     reading : Reading
-        Of the whole text, by all models.
+        The whole text as read by all models.
     """
 
     names: tuple[str, ...]
@@ -91,7 +91,7 @@ class TextComparison:
     reading: Reading
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values that JSON can hold."""
+        """Return everything as plain values that JSON can hold."""
         return {
             "models": list(self.names),
             "configs": [config.to_dict() for config in self.configs],
@@ -99,11 +99,11 @@ class TextComparison:
         }
 
     def to_text(self, n_cells: int = 100) -> str:
-        """What the reading says about the models: numbers, and sentences of at most `n_cells` cells."""
+        """Summarise the reading in numbers, and in sentences wrapped to `n_cells` terminal cells."""
         return text_summary(self.names, self.reading, n_cells)
 
     def to_html(self, title: str = "A text, read by several models") -> str:
-        """A whole HTML document that loads nothing from elsewhere."""
+        """Return a complete HTML document that loads nothing from elsewhere."""
         return document(title, self._repr_html_())
 
     def __str__(self) -> str:

@@ -22,17 +22,17 @@ def compare(
 ) -> Comparison | list[Comparison]:
     """Let several models continue a prompt, or each of several prompts, and compare what they write.
 
-    Each of them draws the same random numbers, so that a difference is the models' and not the dice's.
+    All models draw the same random numbers, so a difference comes from the models and not from chance.
 
     Parameters
     ----------
     prompt : str, or a list of them
-        Each is compared as it would be alone.
+        Each prompt is compared as it would be by itself.
     models : sequence of names, folders or LanguageModels; or dict of name -> LanguageModel
         At least one; the pair in the package if not given.
     temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens, seed, stop
-        As `LanguageModel.generate` takes them. If tokens are drawn at random and there is no seed, one is chosen, and
-        stands in the result's options.
+        As for `LanguageModel.generate`. If tokens are drawn at random and no seed is given, one is chosen and recorded
+        in the result's options.
 
     Returns
     -------
@@ -41,7 +41,13 @@ def compare(
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        As `gptcompare.load` and `LanguageModel.generate`.
+        As for `gptcompare.load` and `LanguageModel.generate`.
+
+    Examples
+    --------
+    >>> import gptcompare as gc
+    >>> [side.text for side in gc.compare("Once upon a time", max_new_tokens=3).sides]
+    [', a great', ' there was a']
     """
     checked = GenerationOptions.of(**options)
     lms = load_models(models)
@@ -56,14 +62,14 @@ def compare(
 def compare_text(text: str, models: Models = EMBEDDED_PAIR) -> TextComparison:
     """Let several models read a text, and compare how probable they find it.
 
-    Every model reads the token that begins or separates its texts before it, so that the whole text counts,
-    whatever the vocabulary. A text longer than a model's context is read as `LanguageModel.predictions` says.
+    Before the text, each model reads the token that begins or separates its texts, so that the whole text counts
+    whatever the vocabulary. A text longer than a model's context is read as described in `LanguageModel.predictions`.
 
     Parameters
     ----------
     text : str
     models
-        As `compare` takes them.
+        As for `compare`.
 
     Returns
     -------
@@ -72,7 +78,13 @@ def compare_text(text: str, models: Models = EMBEDDED_PAIR) -> TextComparison:
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        As `gptcompare.load`; or if the text is empty.
+        As for `gptcompare.load`; also if the text is empty.
+
+    Examples
+    --------
+    >>> import gptcompare as gc
+    >>> [f"{bits:.2f}" for bits in gc.compare_text("Once upon a time").reading.bits_per_byte]
+    ['0.90', '0.69']
     """
     several = load_models(models)
     if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""What stands side by side: the models, what each of them wrote, and where their texts part."""
+"""The parts of a comparison: the models, what each of them wrote, and where their texts part."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Models: TypeAlias = "Sequence[str | os.PathLike[str] | LanguageModel] | Mapping[
 
 
 def load_models(models: Models) -> dict[str, LanguageModel]:
-    """Name -> model, each loaded once; one that is given without a name is called by its number."""
+    """Return name -> model, loading each name once; a model given without a name is named by its number."""
     if isinstance(models, (str, os.PathLike, LanguageModel)) or not isinstance(models, (Sequence, Mapping)):
-        raise TypeError(f"models must be several, such as {EMBEDDED_PAIR}, got {models!r}")
+        raise TypeError(f"models must be a list of models, such as {EMBEDDED_PAIR}, got {models!r}")
     if isinstance(models, Mapping):
         given = dict(models)
         if wrong := [(name, lm) for name, lm in given.items() if not isinstance(lm, LanguageModel)]:
@@ -40,13 +40,13 @@ def load_models(models: Models) -> dict[str, LanguageModel]:
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:
-    """The name, with a number behind it if it is taken."""
+    """Return the name, followed by a number if the name is taken."""
     names = [name, *(f"{name} ({n})" for n in range(2, len(taken) + 2))]
     return next(free for free in names if free not in taken)
 
 
 def describe(config: GPTConfig) -> str:
-    """A model in a line: what the table of models says of it."""
+    """Describe a model in one line, as in the table of models."""
     attention = "/".join(config.attention) + " attention"
     if config.band_width:
         attention += f", band {config.band_width}"
@@ -58,7 +58,7 @@ def describe(config: GPTConfig) -> str:
 
 @dataclass(frozen=True)
 class Side:
-    """What one of the models wrote.
+    """The text that one of the models wrote.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Side:
     config : GPTConfig
     completion : Completion
     seconds_to_first_token, tokens_per_second : float, optional
-        By the clock; the speed is that of the tokens after the first one. None where there is no such token.
+        Measured; the speed counts the tokens after the first one. None without such a token.
     """
 
     name: str
@@ -77,17 +77,17 @@ class Side:
 
     @property
     def text(self) -> str:
-        """What was written, without the prompt."""
+        """The text that was written, without the prompt."""
         return self.completion.text
 
     @property
     def mean_logprob(self) -> float | None:
-        """Of the tokens written, in nats; None if there is none."""
+        """The mean log-probability of the tokens written, in nats; None without tokens."""
         logprobs = self.completion.logprobs
         return sum(logprobs) / len(logprobs) if logprobs else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, without those of the clock."""
+        """Return plain values that JSON can hold, without the times."""
         return {
             "name": self.name,
             "config": self.config.to_dict(),
@@ -102,17 +102,17 @@ class Side:
 
 @dataclass(frozen=True)
 class Parting:
-    """Where the tokens of models that share a vocabulary stop being the same.
+    """The point where the tokens of models that share a vocabulary stop being the same.
 
     Attributes
     ----------
     position : int
-        Tokens that are the same in all texts before that.
+        Number of tokens before it, which are the same in all texts.
     tokens : tuple of bytes
-        Of each model: what the next one stands for; of an end of text, nothing.
+        For each model, the bytes of its next token; empty for an end of text.
     margins : tuple of float
-        Of each model: by how many nats its log-probability of its own token is above that of the likeliest of the
-        others' tokens, other than its own; negative where the dice chose what the model finds less likely.
+        For each model, how much more likely, in nats, it finds its own token than the likeliest different token of the
+        others; negative where chance picked a token that the model finds less likely.
     """
 
     position: int
@@ -120,7 +120,7 @@ class Parting:
     margins: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold; U+FFFD stands for a part of a character."""
+        """Return plain values that JSON can hold; U+FFFD stands for part of a character."""
         return {
             "position": self.position,
             "tokens": [token.decode(errors="replace") for token in self.tokens],

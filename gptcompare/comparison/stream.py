@@ -1,4 +1,4 @@
-"""Several models that write in turn, each timed by itself, and the comparison of what they wrote."""
+"""Several models that take turns to write, each timed separately, and the comparison of what they wrote."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .sides import Parting, Side
 
 
 class ComparisonStream:
-    """Iterator over (number of the model, new text) while several models write, in turn a piece each.
+    """Iterator over (number of the model, new text) while several models take turns to write one piece each.
 
     Parameters
     ----------
     prompt : str
     models : dict of name -> LanguageModel
     options : GenerationOptions, optional
-        If tokens are drawn at random and there is no seed, one is chosen.
+        If tokens are drawn at random and no seed is given, one is chosen.
 
     Attributes
     ----------
     writing : list of int
-        The numbers of the models that have not ended.
+        The numbers of the models that are still writing.
     """
 
     def __init__(
@@ -64,33 +64,36 @@ class ComparisonStream:
                     yield number, piece
 
     def sides(self) -> tuple[Side, ...]:
-        """What there is so far."""
+        """Return what each model has written so far."""
         return tuple(
             Side(name, lm.config, stream.completion, *clock.speed())
             for (name, lm), stream, clock in zip(self.models.items(), self._streams, self._clocks, strict=True)
         )
 
     def comparison(self) -> Comparison:
-        """The result; to be asked for when the iterator has ended."""
+        """Return the comparison; call this when the iterator has ended."""
+        # 1. What each model wrote, as far as it can be read.
         lms, sides = list(self.models.values()), self.sides()
         written = [whole_tokens(lm, side.completion) for lm, side in zip(lms, sides, strict=True)]
+        # 2. Each of these texts, read by all models.
         shared = share_vocabulary(lms)
         readings = tuple(self._reading(lms, number, ids, shared) for number, ids in enumerate(written))
+        # 3. The first token that differs.
         ended = [side.completion.finish_reason == "end_of_text" for side in sides]
         parting = _parting(lms, self.prompt, written, ended) if shared else None
         return Comparison(self.prompt, self.options.to_dict(), sides, shared, readings, parting)
 
     def _reading(self, lms: Sequence[LanguageModel], number: int, ids: list[int], shared: bool) -> Reading:
-        """How all models find what one of them wrote: its tokens, or, with another vocabulary, the same text."""
+        """Let all models read what one of them wrote: its tokens or, with another vocabulary, the same text."""
         text = lms[number].tokenizer.decode(ids)
         by_model = [ids if shared or n == number else lm.tokenizer.encode(text) for n, lm in enumerate(lms)]
         return read(lms, text, [lm.prompt_ids(self.prompt) for lm in lms], by_model)
 
 
 def whole_tokens(lm: LanguageModel, completion: Completion) -> list[int]:
-    """The tokens of a completion that lie in its text: up to the last that a whole character ends with.
+    """Return the tokens of a completion that lie in its text, up to the last one that ends a whole character.
 
-    Those of a stop string are not in it, nor is a character whose last bytes did not come; an id from the padding of a
+    A stop string is not part of the text, nor is a character whose last bytes are missing; an id from the padding of a
     model's vocabulary ends what can be read.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -109,9 +112,9 @@ def whole_tokens(lm: LanguageModel, completion: Completion) -> list[int]:
 
 
 class _Clock:
-    """The time that one model takes for its tokens, without that of the others.
+    """The time that one model takes for its tokens, not counting the others.
 
-    A piece of text may be of several tokens; the first piece is what there is to see of the first token.
+    A piece of text may consist of several tokens; the first token becomes visible with the first piece.
     """
 
     def __init__(self) -> None:
@@ -120,17 +123,18 @@ class _Clock:
         self._n_tokens = 0
 
     def start(self) -> None:
+        """Start the clock."""
         self._start = time.perf_counter()
 
     def stop(self, n_tokens: int) -> None:
-        """With the number of tokens that there are."""
+        """Stop the clock, with `n_tokens` tokens written so far."""
         self._seconds += time.perf_counter() - self._start
         self._n_tokens = n_tokens
         if self._first is None and n_tokens:
             self._first = self._seconds, n_tokens
 
     def speed(self) -> tuple[float | None, float | None]:
-        """Seconds to the first piece, and tokens per second after it."""
+        """Return the seconds to the first piece, and the tokens per second after it."""
         if self._first is None:
             return None, None
         seconds, n_tokens = self._first
@@ -141,7 +145,7 @@ class _Clock:
 def _parting(
     lms: Sequence[LanguageModel], prompt: str, written: Sequence[list[int]], ended: Sequence[bool]
 ) -> Parting | None:
-    """Of models that share a vocabulary; an end of text is a token like any other."""
+    """Find where models that share a vocabulary part; an end of text is a token like any other."""
     tokenizer = lms[0].tokenizer
     end = [] if tokenizer.eot_id is None else [tokenizer.eot_id]
     by_side = [ids + end if ends else ids for ids, ends in zip(written, ended, strict=True)]

@@ -1,4 +1,4 @@
-"""What texts and the readings of them say about models, in numbers and sentences, for a terminal or a page."""
+"""Summaries of texts and of their readings by several models, in numbers and sentences, for a terminal or a page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def summary(
     sides: Sequence[Side], readings: Sequence[Reading], parting: Parting | None, share_vocabulary: bool,
     n_cells: int = 100,
 ) -> str:  # fmt: skip
-    """What several models wrote, and how each finds each text; sentences in lines of at most `n_cells`."""
+    """Summarise what several models wrote and how probable each finds each text; wrap sentences to `n_cells`."""
     names = [side.name for side in sides]
     lines = [
         ["", *names],
@@ -39,7 +39,7 @@ def summary(
 
 
 def text_summary(names: Sequence[str], reading: Reading, n_cells: int = 100) -> str:
-    """The same for one text that was read."""
+    """Summarise one text as read by several models; wrap sentences to `n_cells`."""
     lines = [
         ["", *names],
         ["tokens", *(str(len(tokens)) for tokens in reading.tokens)],
@@ -53,7 +53,7 @@ def text_summary(names: Sequence[str], reading: Reading, n_cells: int = 100) -> 
 
 
 def summary_of_texts(names: Sequence[str], readings: Sequence[Reading], n_cells: int = 100) -> str:
-    """What several texts say about the models that read each of them by itself."""
+    """Summarise several texts, each read by itself by every model; wrap sentences to `n_cells`."""
     by_model = [[reading.bits_per_byte[n] or 0.0 for reading in readings] for n in range(len(names))]
     n_bytes = [reading.n_bytes[0] for reading in readings]
     together = [
@@ -76,7 +76,7 @@ def _first_bits(reading: Reading) -> float:
 
 
 def speeds(sides: Sequence[Side]) -> str:
-    """What the clock says."""
+    """Return a table of the measured times."""
     return _table(
         [
             ["", *(side.name for side in sides)],
@@ -87,14 +87,14 @@ def speeds(sides: Sequence[Side]) -> str:
 
 
 def _measured(reading: Reading, whose: str, shared: bool) -> list[str]:
-    """Perplexity where the tokens are the same, else bits per byte: what can be compared."""
+    """Return what can be compared: perplexity where the models share tokens, otherwise bits per byte."""
     if shared:
         return [f"perplexity {whose}", *(_number(perplexity, 2) for perplexity in reading.perplexity)]
     return [f"bits per byte {whose}", *(_number(bits, 3) for bits in reading.bits_per_byte)]
 
 
 def _parted(sides: Sequence[Side], parting: Parting | None) -> list[str]:
-    """Where the texts of models that share a vocabulary part, in a sentence."""
+    """Say in a sentence where the texts of models that share a vocabulary part."""
     if parting is None:
         several = len(sides) > 1
         same = len({side.text for side in sides}) == 1
@@ -111,6 +111,7 @@ def _parted(sides: Sequence[Side], parting: Parting | None) -> list[str]:
 
 
 def _agreement(reading: Reading) -> str:
+    """Say how far the models' predictions agree."""
     assert reading.divergence is not None
     assert reading.same_top is not None
     n = len(reading.divergence)
@@ -124,7 +125,11 @@ def _agreement(reading: Reading) -> str:
 
 
 def _shown(token: bytes) -> str:
-    """A token in quotes, with a mark for a space, so that lines are not broken there; as bytes if it is not text."""
+    """Quote a token, with a mark for a space so that no line breaks there; as bytes if it is not text.
+
+    >>> _shown(b" man"), _shown(b"\\xe2"), _shown(b"")
+    ("'␣man'", "b'\\\\xe2'", 'the end')
+    """
     if not token:
         return "the end"
     try:
@@ -143,7 +148,7 @@ def _with_sentences(table: str, sentences: Sequence[str], n_cells: int) -> str:
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:
-    """Labels on the left, numbers on the right of their columns."""
+    """Align labels to the left, and numbers to the right of their columns."""
     lines = [[printable(cell) for cell in line] for line in lines]
     first, *others = (max(map(width, column)) for column in zip(*lines, strict=True))
 

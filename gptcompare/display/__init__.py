@@ -1,1 +1,1 @@
-"""What people see, whatever it is about: widths on a terminal, numbers with units, progress, an HTML document."""
+"""Parts of what people see, whatever its subject: text widths, numbers with units, progress bars, an HTML page."""

@@ -1,10 +1,10 @@
-"""A whole HTML document around a body: one file that needs nothing from elsewhere."""
+"""A complete HTML document around a body: one file that needs nothing from elsewhere."""
 
 from __future__ import annotations
 
 from html import escape
 
-# How everything of this library looks on a page; a fragment with it begins with <div class="gptcompare">.
+# The style of everything that this library shows on a page; such a fragment begins with <div class="gptcompare">.
 STYLE = """\
 .gptcompare { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; }
 .gptcompare .sides { display: flex; flex-wrap: wrap; gap: 2rem; }
@@ -20,7 +20,11 @@ STYLE = """\
 
 
 def document(title: str, body: str) -> str:
-    """A title, as text, and a body of HTML as a whole document."""
+    """Make a complete HTML document from a title, as text, and a body, as HTML.
+
+    >>> document("a < b", "<p>Hello</p>").splitlines()[5]
+    '<title>a &lt; b</title>'
+    """
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -1,4 +1,4 @@
-"""How far a long job is: a bar that a terminal redraws, a line now and then elsewhere, nothing without a stream."""
+"""Progress bars for long jobs: redrawn on a terminal, an occasional line elsewhere, nothing without a stream."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 Bar: TypeAlias = "tqdm[NoReturn]"  # it iterates over nothing
 
-REDRAWN, WRITTEN = 0.1, 10.0  # seconds between two looks of the bar, on a terminal and elsewhere
+REDRAWN, WRITTEN = 0.1, 10.0  # seconds between two updates of the bar, on a terminal and elsewhere
 
 
 def progress_bar(**options: Any) -> Bar:
-    """A bar on the standard error stream; the options are tqdm's, and TQDM_DISABLE=1 in the environment is no bar."""
-    from tqdm import tqdm  # 20 ms that every program which uses the library would spend
+    """Open a bar on the standard error stream. The options are tqdm's; TQDM_DISABLE=1 in the environment hides it."""
+    from tqdm import tqdm  # imported here: it would cost every user of the library 20 ms
 
     if sys.stderr is None:
         options["disable"] = True

@@ -1,4 +1,4 @@
-"""Text in the cells of a terminal: how wide it is, where it is broken, and what must not reach the terminal."""
+"""Text in the cells of a terminal: measuring its width, wrapping it, and keeping control characters out of it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from collections.abc import Iterator
 
 import regex
 
-# What a person takes for one character: a letter with its accents, a flag, a family of emoji (Unicode Annex 29).
+# What a reader sees as one character: a letter with its accents, a flag, a family of emoji (Unicode Annex 29).
 CHARACTER = regex.compile(r"\X")
 WORD = regex.compile(r"[^\S\n]*[^\s]+|[^\S\n]+|\n")
-CONTROL = regex.compile(r"(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]")  # also what turns text around
-# An emoji that is joined to others, coloured, or asked for as a picture; and a flag, which is two letters.
+CONTROL = regex.compile(r"(?![\n\t])[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]")  # also what reverses text
+# An emoji that is joined to others, has a skin tone or asks for its picture; and a flag, which is two letters.
 PICTURE = regex.compile(r"\p{Emoji}.*[\u200d\ufe0f\U0001f3fb-\U0001f3ff]|[\U0001f1e6-\U0001f1ff]{2}", regex.DOTALL)
 SOFT_HYPHEN = "\u00ad"
 
 
 def printable(text: str) -> str:
-    """The text with its control characters shown as pictures: a model may write what would command the terminal."""
+    r"""Replace control characters by visible symbols: a model's text must not be able to control the terminal.
+
+    >>> printable("red\x1b[31m")
+    'red␛[31m'
+    """
     return CONTROL.sub(lambda match: _picture(match[0]), text).replace("\t", "    ")
 
 
@@ -27,10 +31,13 @@ def _picture(control: str) -> str:
 
 
 def width(text: str) -> int:
-    """Cells that a line of text takes.
+    r"""Return the number of cells that a line of text takes.
 
-    Wide characters take two (Unicode Annex 11), marks on others none. Emoji that are joined to one take two, as on
+    Wide characters take two (Unicode Annex 11), combining marks none. Emoji that are joined into one take two, as on
     terminals that draw them as one.
+
+    >>> width("abc"), width("漢字"), width("e\u0301")
+    (3, 4, 1)
     """
     return len(text) if text.isascii() else sum(map(_character_width, CHARACTER.findall(text)))
 
@@ -48,27 +55,34 @@ def _code_point_width(code_point: str) -> int:
 
 
 def pad(text: str, n_cells: int) -> str:
-    """The text and as many spaces as fill the cells."""
+    """Pad the text with spaces to `n_cells` cells.
+
+    >>> pad("漢", 4)
+    '漢  '
+    """
     return text + " " * (n_cells - width(text))
 
 
 def wrap(text: str, n_cells: int) -> list[str]:
-    """Lines of at most so many cells, broken between words, or inside one that is longer than a line.
+    """Break a text into lines of at most `n_cells` cells, between words, or inside a word that is longer than a line.
 
-    An end of line in the text is one here; there is at least one line.
+    Line breaks in the text are kept; there is at least one line.
+
+    >>> wrap("Once upon a time", 9)
+    ['Once upon', 'a time']
     """
     return Wrapped(n_cells, text).lines
 
 
 class Wrapped:
-    """Lines of a text that grows: when text is added at the end, no line but the last one changes.
+    """The wrapped lines of a growing text: when text is added at the end, only the last line changes.
 
     Parameters
     ----------
     n_cells : int
-        Of a line; a wide character in a narrower one takes more.
+        Width of a line; a character that is wider than the line takes more.
     text : str
-        To begin with.
+        The text to begin with.
 
     Attributes
     ----------
@@ -78,12 +92,12 @@ class Wrapped:
     def __init__(self, n_cells: int, text: str = "") -> None:
         self.lines = [""]
         self._n_cells = n_cells
-        self._used = 0  # cells of the last line
-        self._source = ""  # what the last line was made from: a space at its end may not have fitted
+        self._used = 0  # cells used in the last line
+        self._source = ""  # the text of the last line, with any space at its end that did not fit
         self.add(text)
 
     def add(self, text: str) -> None:
-        """Text at the end."""
+        """Add text at the end."""
         words = WORD.findall(self._source + printable(text))
         self._begin_line("", replacing=True)
         for word in words:
@@ -110,7 +124,7 @@ class Wrapped:
 
 
 def _parts(word: str, n_cells: int) -> Iterator[str]:
-    """A word in pieces of at most so many cells, each of at least one character."""
+    """Cut a word into pieces of at most `n_cells` cells, each of at least one character."""
     part, used = "", 0
     for character in CHARACTER.findall(word):
         n = width(character)

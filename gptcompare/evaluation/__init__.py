@@ -1,10 +1,10 @@
-"""How good a language model is: published tasks, and tasks of one's own, measured and with an interval.
+"""Evaluation of a language model on published tasks, or tasks of your own, with confidence intervals.
 
-`run` measures a model at a task (`evaluate`). `tasks/` says what the items of a task are, how a model is asked, and how
-its answers are scored. `workers` shares the items out, `kept_rows` keeps what was found, `metrics` aggregates it with
-95% intervals, and `result` prints it beside the published numbers, with its `provenance`.
+`run` evaluates a model on a task (`evaluate`). `tasks/` defines the items of a task, how a model is asked, and how its
+answers are scored. `workers` shares out the items, `kept_rows` saves the results, `metrics` aggregates them with 95%
+intervals, and `result` prints them beside the published numbers, with their `provenance`.
 
-What a model can be used for is in `gptcompare.uses`, whose names are names of this package, too.
+The uses of a model are in `gptcompare.uses`; this package also exports its names.
 """
 
 from ..uses import (

@@ -1,7 +1,7 @@
-"""What has been found so far, on the disk: an evaluation that is stopped or killed goes on from there.
+"""The results so far, on disk, so that an evaluation that was stopped or killed can be resumed.
 
-items.jsonl    what makes it this evaluation, then a row for each item, in the order in which they were done
-result.json    what all of them come to, once they are done
+items.jsonl    what identifies this evaluation, then a row for each item, in the order in which they were finished
+result.json    the metrics over all items, once they are finished
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROWS, RESULT = "items.jsonl", "result.json"
 
 
 class KeptRows:
-    """Rows by the numbers of their items, in memory and, if there is a folder, on the disk.
+    """Rows by item number, in memory and, if there is a folder, on disk.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class KeptRows:
         self.found = found
 
     def add(self, numbers: Sequence[int], rows: Sequence[Row]) -> None:
-        """Keep the rows of some items; a kill or a full disk can cost no others."""
+        """Save the rows of some items; being killed or a full disk can lose no other rows."""
         self.found.update(zip(numbers, rows, strict=True))
         if self._file is not None:
             self._file.write(b"".join(_line({"item": n, **self.found[n]}) for n in numbers))
@@ -42,14 +42,14 @@ class KeptRows:
 
 @contextmanager
 def kept_rows(folder: str | os.PathLike[str] | None, identity: Mapping[str, Any]) -> Iterator[KeptRows]:
-    """The rows that an earlier try left in a folder, which is made if need be, and a place for the others.
+    """Yield the rows that an earlier run left in a folder, which is made if necessary, ready to take new ones.
 
     Raises
     ------
     ValueError
-        If the folder has another evaluation, or another process is at it.
+        If the folder holds another evaluation, or another process is using it.
     OSError
-        If it cannot be written to.
+        If the folder cannot be written to.
     """
     if folder is None:
         yield KeptRows(None, {})
@@ -57,11 +57,11 @@ def kept_rows(folder: str | os.PathLike[str] | None, identity: Mapping[str, Any]
     folder = Path(folder)
 
     def refuse() -> NoReturn:
-        raise ValueError(f"another process evaluates in {folder}")
+        raise ValueError(f"another process is evaluating in {folder}")
 
     with locked(folder / ".lock", refuse):
         found = _read(folder / ROWS, json.loads(json.dumps(identity)))
-        with written_together(folder, [ROWS]) as (file,):  # without a line that a kill has cut
+        with written_together(folder, [ROWS]) as (file,):  # without a last line that is incomplete
             file.write(_line(identity))
             file.writelines(_line({"item": number, **row}) for number, row in found.items())
         with open(folder / ROWS, "ab") as file:
@@ -75,14 +75,15 @@ def write_result(folder: str | os.PathLike[str], result: Mapping[str, Any]) -> N
 
 
 def _read(path: Path, identity: dict[str, Any]) -> dict[int, Row]:
-    """The rows of a file, up to the first line that is not whole; none if there is no file."""
+    """Read the rows of a file up to the first line that is incomplete; none if there is no file."""
     if not path.exists():
         return {}
     first, *lines = path.read_bytes().split(b"\n")
     if _parsed([first]) != [identity]:
         there = next(iter(_parsed([first])), {})
         other = [part for part in identity if there.get(part) != identity[part]]
-        raise ValueError(f"{path} is of another evaluation (other: {', '.join(other)}): give another folder (--out)")
+        parts = ", ".join(other)
+        raise ValueError(f"{path} is from another evaluation (it differs in {parts}): give another folder (--out)")
     found = {}
     for row in _parsed(lines):
         number = row.pop("item", None)

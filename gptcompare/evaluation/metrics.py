@@ -1,7 +1,7 @@
-"""What becomes of many items' results: one number with the interval that it could as well have come out in.
+"""Aggregation of the results of many items into a metric with a 95% confidence interval.
 
-The interval is that of drawing the items, not the model: with other questions of the same kind, 95 of 100 such
-intervals would have the true value in them.
+The interval comes from sampling the items, not the model: with other questions of the same kind, 95 of 100 such
+intervals would contain the true value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Z = 1.959963984540054  # of the normal distribution, 95% lie within so many standard deviations
+Z = 1.959963984540054  # 95% of a normal distribution lie within this many standard deviations
 RESAMPLES = 2000
 
 
@@ -23,11 +23,11 @@ class Metric:
     Attributes
     ----------
     name : str
-        As the published results name it (`gptcompare.presets`), unit included.
+        As the published results name it (`gptcompare.presets`), with the unit.
     value : float
     low, high : float, optional
-        The ends of the 95% confidence interval; None if there is only one item to draw from. Of a handful of items it
-        is too narrow.
+        The ends of the 95% confidence interval; None if there is only one item to draw from. For a handful of items
+        the interval is too narrow.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Metric:
 
 
 def percentage(name: str, is_right: Sequence[bool]) -> Metric:
-    """How many of n items are right, in percent, with Wilson's interval, which holds for 0 and for 100 as well.
+    """Compute the percentage of items that are right, with Wilson's interval, which also holds at 0 and 100.
 
     References
     ----------
@@ -56,9 +56,9 @@ def ratio(
     seed: int,
     then: Callable[[float], float] = float,
 ) -> Metric:
-    """The sum of the first over that of the second, and what `then`, which must not fall, makes of it.
+    """Divide the sum of the numerators by the sum of the denominators, and apply `then`, a non-decreasing function.
 
-    The interval is the bootstrap's: the items are drawn anew, with replacement, 2,000 times.
+    The interval is found by the bootstrap: the items are resampled, with replacement, 2,000 times.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Which program, which model and which files a number is from."""
+"""Provenance of a number: the program, the model and the files it comes from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .tasks.data_files import Content
 
 
 def of_library() -> dict[str, Any]:
-    """The version, and, where it runs from a repository, the commit, "+" behind it if files have been changed since."""
+    """Return the version and, if it runs from a repository, the commit, with a "+" if files have changed since."""
     root = Path(__file__).parents[2]
     commit = _git(root, "rev-parse", "HEAD") if (root / ".git").exists() else None
     if commit and _git(root, "status", "--porcelain", "--untracked-files=no"):
@@ -37,7 +37,7 @@ def _git(root: Path, *command: str) -> str | None:
 
 
 def of_model(lm: LanguageModel, name: str | None, source: str) -> dict[str, Any]:
-    """The name that it was loaded by, if it was, with the commit of the repository that it was published in."""
+    """Describe a model: the name it was loaded by, if any, its published commit, configuration, dtype and digest."""
     return {
         "name": name,
         "commit": None if name is None else _commit(locate(name, source=source)),
@@ -48,7 +48,7 @@ def of_model(lm: LanguageModel, name: str | None, source: str) -> dict[str, Any]
 
 
 def of_content(lm: LanguageModel) -> str:
-    """SHA-256 of all that a model's numbers depend on: parameters, configuration and vocabulary."""
+    """Return the SHA-256 of everything that a model's numbers depend on: parameters, configuration and vocabulary."""
     vocabulary = lm.tokenizer.vocabulary
     parts = [
         digest_of(lm.model.parameters()), lm.model.dtype.name, sorted(lm.config.to_dict().items()), vocabulary.merges,
@@ -58,7 +58,7 @@ def of_content(lm: LanguageModel) -> str:
 
 
 def of_values(values: Sequence[Any]) -> str:
-    """SHA-256 of how values are written in Python."""
+    """Return the SHA-256 of the `repr` of values."""
     hasher = hashlib.sha256()
     for value in values:
         hasher.update(repr(value).encode("utf-8", errors="surrogatepass"))
@@ -67,7 +67,7 @@ def of_values(values: Sequence[Any]) -> str:
 
 
 def _commit(folder: Path) -> str | None:
-    """Of a folder of our cache, or of Hugging Face's, where it is the folder's name."""
+    """Return the commit of a folder of our cache, or of Hugging Face's, where it is the folder's name."""
     if folder.parent.name == "snapshots":
         return folder.name
     record = Record.read(folder)

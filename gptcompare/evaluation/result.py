@@ -1,4 +1,4 @@
-"""What an evaluation has found, beside what is published of other models, as text and as plain values."""
+"""The result of an evaluation, beside the published results of other models, as text and as plain values."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .tasks.protocols import Row
 from .tasks.task import Settings, Task
 
 DASH = "–"
-BESIDE = ("gpt2", "gpt3-small")  # beside a model of which nothing is published
+BESIDE = ("gpt2", "gpt3-small")  # shown beside a model that has no published results
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a model is at a task.
+    """The result of a model on a task.
 
     Attributes
     ----------
@@ -26,15 +26,15 @@ class Evaluation:
     settings : Settings
     metrics : tuple of Metric
     rows : list of dict
-        Of each item in the order of the file, or of each window of the texts, what was found of it, such as its
-        log-probabilities.
+        What was measured, such as log-probabilities, for each item in the order of the file, or for each window of the
+        texts.
     model : dict
-        Its name, if it has one; the commit of its repository, if that is known; its configuration; and the SHA-256 of
+        The model's name, if it has one; the commit of its repository, if known; its configuration; and the SHA-256 of
         its parameters, configuration and vocabulary.
     data : list of dict
         The task's files, each with its SHA-256.
     library : dict
-        The version of gptcompare, and the commit if it runs from a repository.
+        The version of gptcompare, and the commit if it was run from a repository.
     """
 
     task: Task
@@ -46,7 +46,7 @@ class Evaluation:
     library: dict[str, Any]
 
     def __getitem__(self, metric: str) -> Metric:
-        """The metric of a name."""
+        """Return the metric of this name."""
         for one in self.metrics:
             if one.name == metric:
                 return one
@@ -60,14 +60,14 @@ class Evaluation:
 
     @property
     def n_cut(self) -> int:
-        """How many items were longer than the model's context, so that the beginning was not read."""
+        """The number of items that were longer than the model's context, so that their beginning was not read."""
         return sum(row.get("n_cut", 0) > 0 for row in self.rows)
 
     @property
     def is_of_published_file(self) -> bool | None:
-        """Whether the items are those of the file that was published, by its digest; None if that is not known.
+        """True if the items are from the published file, by its digest; None if that is unknown.
 
-        It is not known of what was published in an archive or compressed.
+        It is unknown for files that were published in an archive or compressed.
         """
         data = self.task.data
         if data is None or data.members or data.published.file.endswith(".gz"):
@@ -75,22 +75,22 @@ class Evaluation:
         return [file["sha256"] for file in self.data] == [data.published.digest.removeprefix("sha256:")]
 
     def published(self, names: Sequence[str] | None = None) -> list[tuple[str, Result]]:
-        """What is published about the task.
+        """Return the published results on the task.
 
         Parameters
         ----------
         names : sequence of str, optional
-            Models of `gptcompare.presets()`; the model itself if not given, or two others if there is nothing of it.
+            Models of `gptcompare.presets()`. By default the model itself, or two others if it has no published results.
 
         Returns
         -------
         list of (name, Result)
-            Those that were scored in the same way first.
+            The results that were scored in the same way come first.
 
         Raises
         ------
         ValueError
-            If there is no such model.
+            If a model is unknown.
         """
         found = [
             (name, result)
@@ -101,7 +101,7 @@ class Evaluation:
         return sorted(found, key=lambda pair: not self._is_comparable(pair[1]))
 
     def to_dict(self, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Plain values that JSON can hold, but for the rows; the names are those of `published`."""
+        """Return plain values that JSON can hold, without the rows; `names` are as in `published`."""
         return {
             "task": self.task.name,
             "source": self.task.source,
@@ -117,7 +117,7 @@ class Evaluation:
         }
 
     def to_text(self, names: Sequence[str] | None = None) -> str:
-        """A table for a terminal: what was measured, and beside it what is published of the models of these names."""
+        """Return a table for a terminal: what was measured, beside the published results of the models `names`."""
         there = self.published(names)
         models = list(dict.fromkeys(name for name, result in there if self._is_comparable(result)))
         rows = [("", "measured", "95% interval", *models)]
@@ -171,7 +171,7 @@ class Evaluation:
         return ", ".join(parts)
 
     def _sources(self, there: Sequence[tuple[str, Result]]) -> list[str]:
-        """A line for each number that is published with as many shots, scored in another way too."""
+        """Return a line for each number published with the same number of shots, even if scored in another way."""
         lines = [
             f"  {name}: {result.metric} {result.value:g} ({'; '.join(filter(None, [result.source, result.note]))})"
             for name, result in there

@@ -1,4 +1,4 @@
-"""A published task from its file to a number with its interval: `gptcompare evaluate`."""
+"""Evaluation on a task, from its file to a number with its interval: `gptcompare evaluate`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def evaluate(
     source: str = DEFAULT_SOURCE,
     dask: str | int | None = None,
 ) -> Evaluation:
-    """How good a model is at a published task.
+    """Evaluate a model on a published task, or on one of your own.
 
     Parameters
     ----------
@@ -43,19 +43,19 @@ def evaluate(
     task : str or Task
         One of `gptcompare.evaluation.TASKS`, or one of your own.
     data : path, optional
-        The task's file as it is published: itself, the archive that it is in, or the folder that that was unpacked to.
-        If not given, it is fetched once.
+        The task's file as it is published: the file itself, the archive that contains it, or the folder that the
+        archive was unpacked to. If not given, it is downloaded once.
     limit, seed, shots, stride, beams
         See `Settings`.
     folder : path, optional
-        Where a row for each item is kept, a few at a time as they are found, and the result in the end. The same call
-        goes on from there after it was stopped.
+        Where to save a row for each item, a few at a time as they are found, and the result at the end. If an
+        evaluation was stopped, the same call resumes it.
     source : "huggingface" or "openai"
-        Of a model's name.
+        Where to download the model from, if it is given by name.
     dask : str or int, optional
-        The address of a Dask cluster's scheduler, whose workers share the work, or how many workers a cluster of this
-        machine is to have; 0 is one for each core. The model must then be given by its name or folder. Workers of this
-        machine import the program that starts them, which therefore calls this below `if __name__ == "__main__":`.
+        The address of a Dask cluster's scheduler, whose workers share the work, or the number of workers of a cluster
+        on this machine; 0 is one for each core. The model must then be given by its name or folder. Workers on this
+        machine import the program that starts them, so the program must call this below `if __name__ == "__main__":`.
 
     Returns
     -------
@@ -64,12 +64,12 @@ def evaluate(
     Raises
     ------
     TypeError, ValueError
-        If there is no such task, a setting is none of the task's, a file is not in the published format, or the folder
-        has another evaluation.
+        If there is no such task, the task does not have a setting, a file is not in the published format, or the folder
+        holds another evaluation.
     FileNotFoundError, DownloadError
-        If a file or the model is not there and cannot be fetched.
+        If a file or the model is missing and cannot be downloaded.
     ImportError
-        If Dask is wanted and not installed.
+        If Dask is needed and not installed.
     """
     chosen = task if isinstance(task, Task) else task_named(task)
     wanted = Settings(limit, seed, shots, stride, beams)
@@ -109,7 +109,7 @@ def evaluate(
 
 
 def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
-    """The task's files, those given or those published."""
+    """Return the task's files, those given or those published."""
     if task.data is not None:
         return task.data.contents(data)
     if data is None:
@@ -118,14 +118,16 @@ def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
 
 
 def _check(dask: str | int | None, model: object) -> None:
-    """ValueError if there can be no such workers, before anything is loaded."""
+    """Check that such workers are possible, before anything is loaded; it is a ValueError if not."""
     if dask is not None and isinstance(model, LanguageModel):
         raise ValueError("with Dask the model must be given by its name or folder: every worker loads it")
-    if isinstance(dask, str):
-        if ":" not in dask:
-            raise ValueError(f'dask must be an address such as "tcp://host:8786", or a number of workers, got {dask!r}')
-    elif dask is not None:
+    if dask is None or (isinstance(dask, str) and ":" in dask):
+        return
+    try:
         integer("dask", dask, at_least=0)
+    except (TypeError, ValueError):
+        message = f'dask must be an address such as "tcp://host:8786", or a number of workers, got {dask!r}'
+        raise ValueError(message) from None
 
 
 def _workers(lm: LanguageModel, about_model: dict[str, Any], source: str, dask: str | int | None) -> Workers:

@@ -1,7 +1,7 @@
-"""Who scores the items: the threads of this process, or the processes of a Dask cluster.
+"""Workers that score the items: the threads of this process, or the processes of a Dask cluster.
 
-Both score the same chunks of items, each chunk on one thread. So every row is the same to the last bit, whoever found
-it, on processors of the same kind.
+Both score the same chunks of items, each chunk on one thread. So on processors of the same kind every row is the same
+to the last bit, whichever worker computed it.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from ..generation import LanguageModel, load
 from ..model.threads import in_parallel, single_threaded
 from . import provenance
 from .tasks.items import Item
-from .tasks.protocols import Ids, Protocol, Row
+from .tasks.protocols import Protocol, Row, Window
 
-ITEMS = 8  # that are scored together: what a kill, or a worker's death, can cost
+ITEMS = 8  # that are scored together: the most that is lost when a process or a worker is killed
 
 Chunk: TypeAlias = list[int]  # the numbers of some items
 Keep: TypeAlias = Callable[[Chunk, list[Row]], None]
 
 
-def in_chunks(items: Sequence[Item | Ids]) -> list[Chunk]:
-    """The numbers of all items, those of like length together; the longest, which need most memory, come first."""
+def in_chunks(items: Sequence[Item | Window]) -> list[Chunk]:
+    """Group the numbers of all items by similar length; the longest items, which need the most memory, come first."""
     order = sorted(range(len(items)), key=lambda number: _length(items[number]), reverse=True)
     return [order[start : start + ITEMS] for start in range(0, len(order), ITEMS)]
 
 
-def _length(item: Item | Ids) -> int:
-    if isinstance(item, Ids):
+def _length(item: Item | Window) -> int:
+    if isinstance(item, Window):
         return len(item.context) + len(item.predicted)
     return sum(len(context) + len(answer) for context, answer in item.pairs)
 
 
 class Workers(ABC):
-    """What scores chunks of items."""
+    """Workers that score chunks of items."""
 
     @abstractmethod
     def score(self, protocol: Protocol, items: Sequence[Any], chunks: Sequence[Chunk], keep: Keep) -> None:
-        """Score all chunks; `keep` gets the rows of one after the other, in any order."""
+        """Score all chunks; `keep` gets the rows of one chunk at a time, in any order."""
 
 
 class Threads(Workers):
@@ -68,19 +68,19 @@ class Threads(Workers):
 class Dask(Workers):
     """The workers of a Dask cluster, each of which loads the model once.
 
-    What a worker has in hand when it dies is given to another.
+    If a worker dies, another one takes over its chunk.
 
     Parameters
     ----------
     name, source : str
-        Of the model, which every worker loads by them: of a folder, it must be there on all machines.
+        Every worker loads the model by these. A folder must exist on all machines.
     digest : str
-        Of the model's parameters, which must be the same everywhere.
+        SHA-256 of the model (`provenance.of_content`), which must be the same on all machines.
     address : str, optional
-        Of the cluster's scheduler, such as "tcp://10.0.0.1:8786". If not given, a cluster of this machine is started,
-        and closed in the end.
+        The address of the cluster's scheduler, such as "tcp://10.0.0.1:8786". If not given, a cluster on this machine
+        is started, and closed at the end.
     n_workers : int, optional
-        Of the cluster of this machine: one for each core if not given.
+        The number of workers of a cluster on this machine: by default one for each core.
 
     Raises
     ------
@@ -109,11 +109,11 @@ class Dask(Workers):
                 keep(chunk_of.pop(future), self._rows_of(future))
 
     def _rows_of(self, future: Any) -> list[Row]:
-        """What a worker has found, or the exception that it met."""
+        """Return the rows that a worker found, or raise the exception that it met."""
         if future.status == "cancelled":
-            raise OSError("the Dask scheduler is gone; what was found is kept, and the same call goes on")
+            raise OSError("the Dask scheduler is gone; the results so far are kept: the same call resumes from them")
         if future.status == "error":
-            raise OSError(f"Dask has given up: {future.exception()}")
+            raise OSError(f"Dask gave up: {future.exception()}")
         found = future.result()
         if isinstance(found, Exception):
             raise found
@@ -121,7 +121,7 @@ class Dask(Workers):
 
     @contextmanager
     def _cluster(self) -> Iterator[Any]:
-        """The address of the cluster, or one of this machine while a `with` block runs."""
+        """Yield the cluster's address, or a cluster on this machine that runs for the length of a `with` block."""
         if self._address is not None:
             yield self._address
             return
@@ -129,7 +129,7 @@ class Dask(Workers):
             with _deaf_to_interrupts():
                 cluster = self._distributed.LocalCluster(
                     n_workers=self._n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=None,
-                    silence_logs=logging.CRITICAL + 1,  # all of them: what matters is raised
+                    silence_logs=logging.CRITICAL + 1,  # silences all: what matters is raised as an exception
                 )  # fmt: skip
                 stack.enter_context(cluster)
             yield cluster
@@ -144,13 +144,13 @@ class Dask(Workers):
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started in the block never hear Ctrl-C, which a terminal sends to all; this one does later."""
+    """Block SIGINT: processes started in the `with` block never get a terminal's Ctrl-C, this one gets it later."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # by itself it would start in the block, and let the signal through again
+    resource_tracker.ensure_running()  # otherwise it would start inside the block, and unblock the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -164,7 +164,7 @@ def _rows(lm: LanguageModel, protocol: Protocol, items: Sequence[Any]) -> list[R
 
 
 def _score(model: tuple[str, str, str], protocol: Protocol, items: Sequence[Any]) -> list[Row] | Exception:
-    """What a Dask worker does. An exception is a result, too: one that is raised would fill its log."""
+    """Score a chunk in a Dask worker. An exception is returned as a result: raised, it would fill the worker's log."""
     try:
         with _loading:
             lm = _loaded(*model)
@@ -178,8 +178,8 @@ _loading = threading.Lock()
 
 @lru_cache(maxsize=1)
 def _loaded(name: str, source: str, digest: str) -> LanguageModel:
-    """The model, which a worker loads for the first chunk that it gets."""
+    """Load the model, for the first chunk that a worker gets."""
     lm = load(name, source=source)
     if provenance.of_content(lm) != digest:
-        raise ValueError(f"{name!r} is another model on this worker than where the evaluation was started")
+        raise ValueError(f"{name!r} on this worker is not the model that the evaluation was started with")
     return lm

@@ -1,4 +1,4 @@
-"""Writing files so that none is ever half there under its own name."""
+"""Writing files so that a half-written one never appears under its final name."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def written_together(folder: str | os.PathLike[str], names: Sequence[str]) -> Iterator[list[BinaryIO]]:
-    """Open files that take their names in `folder`, all of them, when the block ends.
+    """Open files that are all renamed into place in `folder` when the block ends.
 
-    If the block raises (a full disk, an interrupt), or the process dies in it, the files that were there before stay
-    as they were; a killed process may leave a hidden `.part` file. The folder is made if it does not exist.
+    If the block raises (a full disk, an interrupt), or the process dies in it, files that existed before stay as they
+    were; a killed process may leave a hidden `.part` file. The folder is created if it does not exist.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with written_together(folder, ["a.txt", "b.txt"]) as (a, b):
+    ...         n_written = a.write(b"1") + b.write(b"2")
+    ...     sorted(os.listdir(folder))
+    ['a.txt', 'b.txt']
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Files with a JSON object on each line, as examples and published tasks come in."""
+"""Reading files with one JSON object per line, such as examples and published tasks."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ from typing import Any
 
 from .texts import parse_object
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors begin a file in UTF-8 with it
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # with which some editors begin a UTF-8 file
 
 
 def json_objects(name: str, content: bytes, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of the lines, each with its place for messages. Blank lines are passed over.
+    """Yield the object on each line, with its place for messages. Blank lines are skipped.
 
     Parameters
     ----------
     name : str
-        Of the file.
+        The file's name, for messages.
     content : bytes
+        The file's bytes.
     what : str
         What each object is, such as "example".
 
     Raises
     ------
     ValueError
-        If a line is something else, or there is none.
+        If a line is not a JSON object, or there is none.
+
+    Examples
+    --------
+    >>> [*json_objects("a.jsonl", b'{"answer": 1}', "example")]
+    [('a.jsonl, line 1', {'answer': 1})]
     """
     found = False
-    # No `splitlines`: a string may have line breaks in it that JSON need not escape, such as U+2028.
+    # Not `splitlines`: a JSON string may contain unescaped line breaks, such as U+2028.
     for number, line in enumerate(content.removeprefix(BYTE_ORDER_MARK).split(b"\n"), 1):
         if not line.strip():
             continue

@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file, which the system lifts when the process that holds it ends."""
+"""A file lock that admits one process at a time; the system releases it when the process that holds it ends."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ else:
 
 @contextlib.contextmanager
 def locked(path: str | os.PathLike[str], on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock while the block runs. If another process has it, call `on_wait` once and wait.
+    """Hold the lock while the block runs. If another process holds it, call `on_wait` once and wait.
 
-    The file is made, and stays: removing it would let two processes hold locks on two files of its name.
+    The file is created and never removed: removing it would let two processes lock two files of the same name.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:  # closing it lifts the lock
+    with open(path, "ab") as file:  # closing it releases the lock
         if not _try_to_lock(file):
             on_wait()
             while not _try_to_lock(file):

@@ -1,4 +1,4 @@
-"""UTF-8 text and JSON from files that may hold anything: the text, or one error that names the file and the place."""
+"""Reading UTF-8 text and JSON from untrusted files, with one error that names the file and the place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Refusal = Callable[[str, str], Exception]  # the name of a file and what is wrong with it -> what is raised
+Refusal = Callable[[str, str], Exception]  # the name of a file and what is wrong with it -> the error to raise
 
 
 def _value_error(name: str, reason: str) -> Exception:
@@ -16,7 +16,7 @@ def _value_error(name: str, reason: str) -> Exception:
 
 
 def decode_utf8(content: bytes, name: str, refusal: Refusal = _value_error) -> str:
-    r"""The text that bytes stand for. `name` says in the error where they are from.
+    r"""Decode UTF-8 bytes. `name` tells the error message where they are from.
 
     >>> decode_utf8(b"na\xc3\xafve", "a.txt")
     'naïve'
@@ -33,28 +33,37 @@ def decode_utf8(content: bytes, name: str, refusal: Refusal = _value_error) -> s
 
 
 def read_text(path: str | os.PathLike[str], refusal: Refusal = _value_error) -> str:
-    """The text of a file, each line ended by "\n" as Python reads it. Errors as of `decode_utf8`, and OSError."""
+    r"""Read the text of a file, with "\n" at the end of each line. Raises as `decode_utf8` does, and OSError."""
     text = decode_utf8(Path(path).read_bytes(), os.fspath(path), refusal)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse_json(content: str | bytes, name: str, refusal: Refusal = _value_error) -> Any:
-    """The value that a JSON text, or its UTF-8 bytes, stands for.
+    """Parse a JSON text, or its UTF-8 bytes.
+
+    >>> parse_json(b"[1, 2]", "a.json")
+    [1, 2]
 
     Raises
     ------
     ValueError, or what `refusal` makes
-        If it is not JSON in UTF-8, or nested or with digits beyond what Python reads.
+        If it is not JSON in UTF-8, is nested too deeply for Python, or has a number with too many digits for it.
     """
     text = decode_utf8(content, name, refusal) if isinstance(content, bytes) else content
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError also for a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # ValueError also for a number with thousands of digits
         raise refusal(name, f"not JSON ({error})") from None
 
 
 def parse_object(content: str | bytes, name: str, refusal: Refusal = _value_error) -> dict[str, Any]:
-    """The same for a text that must stand for a JSON object."""
+    """Parse a text that must be a JSON object.
+
+    >>> parse_object("[1, 2]", "a.json")
+    Traceback (most recent call last):
+        ...
+    ValueError: a.json: not a JSON object
+    """
     value = parse_json(content, name, refusal)
     if not isinstance(value, dict):
         raise refusal(name, "not a JSON object")

@@ -1,7 +1,7 @@
-"""Logits to text: a model and its tokenizer write, and say how probable a text is.
+"""Logits to text: a model and its tokenizer write texts, and tell how probable a text is.
 
 Read `language_model` first (`LanguageModel.generate`, `stream` and `score`), then what it uses: `options` and
-`sampling` (which token comes next), `completion` (one prompt on its way), `stop_strings`, `scoring` (windows and
+`sampling` (which token comes next), `completion` (the progress of one prompt), `stop_strings`, `scoring` (windows and
 perplexity) and `speculation` (several tokens in one pass). `loading` is `gptcompare.load`.
 """
 

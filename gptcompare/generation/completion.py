@@ -1,4 +1,4 @@
-"""One prompt on its way to a completion: its tokens, its text so far, and why it ended."""
+"""The progress of one prompt towards a completion: its tokens, its text so far, and why it ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .stop_strings import StopStrings
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote.
+    """The text that a model wrote.
 
     Attributes
     ----------
@@ -21,9 +21,9 @@ class Completion:
     text : str
         The new text, without the prompt and without the stop string.
     ids : list of int
-        The new tokens; those of a stop string are among them, the end-of-text token is not.
+        The new tokens, including a stop string's but not the end-of-text token.
     logprobs : list of float
-        The model's log-probability of each of them, in nats, before temperature, top-k and top-p.
+        The model's log-probability of each new token, in nats, before temperature, top-k and top-p.
     finish_reason : str
         "length" (max_new_tokens), "stop" (a stop string), "end_of_text" (the model ended the text itself) or
         "context" (prompt and completion fill the model's context).
@@ -38,7 +38,7 @@ class Completion:
 
 @dataclass
 class Continuation:
-    """One prompt on its way to a completion."""
+    """A prompt while it is being continued."""
 
     prompt: str
     prompt_ids: list[int]
@@ -55,7 +55,7 @@ class Continuation:
 
     @property
     def read_ids(self) -> list[int]:
-        """The ids of the prompt, then those of the new tokens."""
+        """The ids of the prompt, followed by the ids of the new tokens."""
         return self.prompt_ids + self.ids
 
     def check_room(self, n_ctx: int) -> None:
@@ -66,7 +66,8 @@ class Continuation:
             self.finish_reason = "context"
 
     def accept(self, id_: int, logprob: float, n_ctx: int, eot_id: int | None) -> str:
-        """Add a token; returns the text that is now certain to be part of the completion."""
+        """Add a token, and return the text that is now certain to be part of the completion."""
+        # 1. The token ends the text, or is added to it.
         if id_ == eot_id:
             self.finish_reason = "end_of_text"
             piece = ""
@@ -78,6 +79,7 @@ class Continuation:
                 self.finish_reason = "stop"
             else:
                 self.check_room(n_ctx)
+        # 2. At an end other than a stop string, the text that was held back is released.
         if self.finish_reason in ("length", "context", "end_of_text"):
             last, stopped = self.stops.push(self.decoder.finish())
             piece += last + self.stops.rest()
@@ -87,11 +89,12 @@ class Continuation:
         return piece
 
     def completion(self) -> Completion:
+        """Return what has been written so far."""
         return Completion(self.prompt, self.text, self.ids.copy(), self.logprobs.copy(), self.finish_reason)
 
 
 class TextStream:
-    """Iterator over the pieces of a completion as they are written; each piece is whole characters."""
+    """Iterator over the pieces of a completion as they are written; each piece consists of whole characters."""
 
     def __init__(self, continuation: Continuation, pieces: Iterator[str]) -> None:
         self._continuation = continuation
@@ -108,5 +111,5 @@ class TextStream:
 
     @property
     def completion(self) -> Completion:
-        """What there is so far, with finish_reason "" until the stream has ended."""
+        """The completion so far, with finish_reason "" until the stream has ended."""
         return self._continuation.completion()

@@ -1,8 +1,8 @@
 """A model and its tokenizer together: a prompt goes in, a stream of text comes out.
 
-A step is the same for one prompt and for a batch: the logits of each sequence's last position, one token chosen from
-each, one forward pass over all the chosen tokens. The prompts of a batch are read one by one, and a sequence that has
-ended leaves the batch, so no sequence is padded and each gets the tokens that it would get alone.
+A step is the same for one prompt and for a batch: choose one token from the logits of each sequence's last position,
+then run one forward pass over all the chosen tokens. The prompts of a batch are read one by one, and a sequence that
+has ended leaves the batch, so no sequence is padded and each gets the same tokens as by itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REPETITIONS = "repetitions"  # the draft that needs no model
 
 
 class LanguageModel:
-    """A model with its tokenizer, which are its attributes `model` and `tokenizer`.
+    """A model with its tokenizer, available as the attributes `model` and `tokenizer`.
 
     Parameters
     ----------
@@ -69,27 +69,28 @@ class LanguageModel:
     ) -> Completion | list[Completion]:
         """Continue a prompt, or each of several.
 
-        The sequence of prompt and completion never grows beyond the model's context: at its end, generation stops with
-        finish_reason "context". If the tokenizer has a `bos_id`, the model reads it before the prompt, and it
-        counts. An empty prompt stands for the beginning of a text: without a `bos_id`, the model reads its end-of-text
-        token, which separated the texts that it was trained on. A token that the tokenizer does not have, from the
-        padding of some published vocabularies, adds no text.
+        Prompt and completion together never exceed the model's context: when it is full, generation stops with
+        finish_reason "context". If the tokenizer has a `bos_id`, the model reads it before the prompt, and it counts
+        towards the context. An empty prompt stands for the beginning of a text: without a `bos_id`, the model reads its
+        end-of-text token, which separated the texts that it was trained on. A token that the tokenizer does not have,
+        from the padding of some published vocabularies, adds no text.
 
         Parameters
         ----------
         prompt : str, or a list of them
         draft : LanguageModel or "repetitions", optional
-            What guesses the next tokens, so that several can be checked at once (`gptcompare.generation.speculation`):
-            a smaller model with the same vocabulary, or the text's own repetitions. It makes writing faster where it
-            guesses well, and changes no token. Several prompts, which share each step already, are written without it.
+            Guesses the next tokens, so that several can be checked at once (`gptcompare.generation.speculation`): a
+            smaller model with the same vocabulary, or the text's own repetitions. It makes writing faster where it
+            guesses well, and changes no token. It is not used for several prompts, which already share each step.
         temperature, top_k, top_p, min_p, repetition_penalty
-            How tokens are chosen: see `Sampling`. The default is greedy.
+            Determine how tokens are chosen: see `Sampling`. The default is greedy.
         max_new_tokens : int
+            The most tokens to write.
         seed : int, optional
-            Of the random numbers; each prompt of a batch draws the numbers that it would draw alone. Without a seed
-            every call differs.
+            Seed of the random numbers; each prompt of a batch draws the same numbers as by itself. Without a seed,
+            every call draws different ones.
         stop : str, or a sequence of them
-            Generation ends where the completion would contain one of them.
+            Generation ends where the completion would contain one of these strings.
 
         Returns
         -------
@@ -98,7 +99,13 @@ class LanguageModel:
         Raises
         ------
         TypeError, ValueError
-            For an unknown or a wrong argument, or a prompt longer than the model's context.
+            If an argument is unknown or wrong, or a prompt is longer than the model's context.
+
+        Examples
+        --------
+        >>> import gptcompare as gc
+        >>> gc.load("nano-gpt2").generate("Once upon a time", max_new_tokens=4).text
+        ', a great man'
         """
         if not isinstance(prompt, (str, list, tuple)):
             raise TypeError(f"prompt must be a str or a list of them, got {type(prompt).__name__}")
@@ -112,14 +119,21 @@ class LanguageModel:
 
     @takes_generation_options
     def stream(self, prompt: str, *, draft: LanguageModel | str | None = None, **options: Any) -> TextStream:
-        """The completion that `generate` gives, piece by piece while it is written: an iterator of str.
+        """Write the same completion as `generate`, piece by piece: an iterator of str.
 
-        No piece ends inside a character or shows a part of a stop string. The parameters are those of `generate`.
+        No piece ends inside a character or contains part of a stop string. The parameters are the same as for
+        `generate`.
 
         Raises
         ------
         TypeError, ValueError
-            As `generate`; also for a list of prompts.
+            As for `generate`; also for a list of prompts.
+
+        Examples
+        --------
+        >>> import gptcompare as gc
+        >>> list(gc.load("nano-gpt2").stream("Once upon a time", max_new_tokens=4))
+        [',', ' a', ' great', ' man']
         """
         if not isinstance(prompt, str):
             raise TypeError(f"stream takes one prompt, got {type(prompt).__name__}")
@@ -128,25 +142,35 @@ class LanguageModel:
         return TextStream(continuation, self._run([continuation], checked, self._check_draft(draft)))
 
     def score(self, text: str, *, stride: int | None = None) -> Score:
-        """The log-probability of every token of a text but the first, and of that too behind a `bos_id`.
+        """Compute the log-probability of each token of a text given those before it.
+
+        The first token has none, unless the tokenizer has a `bos_id`, which is then read before it.
 
         Parameters
         ----------
         text : str
         stride : int, optional
-            More tokens than the model's context and one are read in windows, each so many tokens after the one before
-            (`gptcompare.scoring.windows`): half a context if not given. Only the first begins with the `bos_id`.
+            Texts of more than n_ctx + 1 tokens are read in windows, each of which starts this many tokens after the
+            previous one (`gptcompare.generation.windows`); half of n_ctx if not given. Only the first window begins
+            with the `bos_id`.
 
         Raises
         ------
         TypeError
             If the text is not a string.
         ValueError
-            If there are fewer than two tokens, a `bos_id` among them, or the stride is not between 1 and the context.
+            If there are fewer than two tokens, including a `bos_id`, or the stride is not between 1 and the context.
+
+        Examples
+        --------
+        >>> import gptcompare as gc
+        >>> score = gc.load("nano-gpt2").score("Once upon a time")
+        >>> f"{score.perplexity:.2f}"
+        '2.25'
         """
         ids = self._ids_to_read(text)
         if len(ids) < 2:
-            raise ValueError(f"a score needs at least two tokens, and of this text the model reads {len(ids)}")
+            raise ValueError(f"a score needs at least two tokens, but from this text the model reads {len(ids)}")
         logprobs: list[float] = []
         for logits in self.predictions(ids, stride=stride):
             first = len(logprobs) + 1
@@ -154,12 +178,20 @@ class LanguageModel:
         return Score(ids, logprobs, len(self.tokenizer.decode_bytes(ids[1:])))
 
     def prompt_ids(self, prompt: str) -> list[int]:
-        """The ids the model sees: `bos_id`, if any, then the prompt. An empty prompt becomes the end-of-text token.
+        """Return the ids the model reads: `bos_id`, if any, then the prompt.
+
+        If there are none, they are the end-of-text token.
 
         Raises
         ------
         ValueError
             If the prompt is empty and the tokenizer has no token that begins or ends a text.
+
+        Examples
+        --------
+        >>> import gptcompare as gc
+        >>> gc.load("nano-gpt2").prompt_ids("Once upon a time")
+        [2217, 761, 258, 500]
         """
         ids = self._ids_to_read(prompt)
         if ids:
@@ -169,20 +201,20 @@ class LanguageModel:
         return [self.tokenizer.eot_id]
 
     def predictions(self, ids: Sequence[int], *, stride: int | None = None) -> Iterator[Array]:
-        """The logits of each id but the first, given those before it, in chunks: (n, V), n together len(ids) - 1.
+        """Yield the logits of each id but the first, given those before it, in chunks (n, V), len(ids) - 1 rows in all.
 
-        More ids than the model's context and one are read in windows, with the stride of `score`.
+        More than n_ctx + 1 ids are read in windows, as `score` describes for its stride.
 
         Raises
         ------
         ValueError
-            If the stride is not between 1 and the context, or the logits are not finite, since a parameter is damaged.
+            If the stride is not between 1 and the context, or a damaged parameter makes the logits infinite or NaN.
         """
         for start, first, end in windows(len(ids), self.config.n_ctx, stride):
             yield from self._last_predictions(np.array(ids[start : end - 1]), end - first)
 
     def _last_predictions(self, window: Ids, n: int) -> Iterator[Array]:
-        """What follows each of the last n ids of a window; never the logits of a whole context at once."""
+        """Yield the logits after each of the last n ids of a window, never those of a whole context at once."""
         cache = self.model.new_cache(capacity=len(window))
         unwanted = len(window) - n
         for start in range(0, len(window), CHUNK):
@@ -192,12 +224,12 @@ class LanguageModel:
                 yield finite(logits[max(unwanted - start, 0) :])
 
     def _ids_to_read(self, text: str) -> list[int]:
-        """What the model reads of a text: its tokens, and in front of them the one that every text begins with."""
+        """Return the ids that the model reads for a text: the `bos_id`, if there is one, then the text's tokens."""
         bos_id = self.tokenizer.bos_id
         return ([] if bos_id is None else [bos_id]) + self.tokenizer.encode(text)
 
     def _begin(self, prompt: str, options: GenerationOptions) -> Continuation:
-        """A prompt made ready."""
+        """Check a prompt, and prepare it to be continued."""
         ids = self.prompt_ids(prompt)
         if len(ids) > self.config.n_ctx:
             raise ValueError(
@@ -208,7 +240,7 @@ class LanguageModel:
     def _check_draft(self, draft: LanguageModel | str | None) -> LanguageModel | str | None:
         if isinstance(draft, LanguageModel):
             if draft.tokenizer.vocabulary != self.tokenizer.vocabulary:
-                raise ValueError("the draft has another vocabulary: its guesses would be other tokens")
+                raise ValueError("the draft has another vocabulary: its ids would mean other tokens")
         elif draft is not None and draft != REPETITIONS:
             raise ValueError(f"draft must be a LanguageModel or {REPETITIONS!r}, got {draft!r}")
         return draft
@@ -216,7 +248,7 @@ class LanguageModel:
     def _run(
         self, continuations: list[Continuation], sampling: Sampling, draft: LanguageModel | str | None
     ) -> Iterator[str]:
-        """Write all of them to their ends, a token each at a time; gives the new text after each token."""
+        """Write all continuations to their ends, one token each per step; yield the new text after each token."""
         n_ctx = self.config.n_ctx
         for continuation in continuations:
             continuation.check_room(n_ctx)
@@ -225,7 +257,7 @@ class LanguageModel:
             for continuation in writing:
                 yield from self._run_with_draft(continuation, sampling, draft)
             return
-        # Prefill: each prompt is read by itself, into its own row of the cache.
+        # 1. Prefill: read each prompt by itself, into its own row of the cache.
         lengths = [len(continuation.prompt_ids) + continuation.options.max_new_tokens for continuation in writing]
         cache = self.model.new_cache(batch=len(writing), capacity=min(max(lengths, default=n_ctx), n_ctx))
         logits = [
@@ -233,15 +265,15 @@ class LanguageModel:
             for row, continuation in enumerate(writing)
         ]
         while writing:
-            # Choose one token of each text.
+            # 2. Choose one token for each text.
             for continuation, row_logits in zip(writing, logits, strict=True):
                 id_ = sampling.choose(row_logits, continuation.rng, continuation.read_ids)
                 logprob = float(log_softmax(row_logits)[id_])
                 yield continuation.accept(id_, logprob, n_ctx, self.tokenizer.eot_id)
-            # A text that has ended leaves the batch.
+            # 3. Drop the texts that have ended from the batch.
             rows = [row for row, continuation in enumerate(writing) if not continuation.finish_reason]
             cache, writing = cache.select(rows), [writing[row] for row in rows]
-            # Decode: one pass over the new tokens of all the others.
+            # 4. Decode: run one pass over the new tokens of the others.
             if writing:
                 last_ids = [[continuation.ids[-1]] for continuation in writing]
                 logits = list(self.model(last_ids, cache, last_only=True))

@@ -20,14 +20,14 @@ def load(
 ) -> LanguageModel:
     """Load a model with its tokenizer.
 
-    A folder without any tokenizer file whose model has GPT-2's 50,257 tokens, or as padding up to the next multiple
-    of 64, gets GPT-2's tokenizer, which is in the package.
+    If a folder has no tokenizer file and its model has GPT-2's 50,257 tokens, possibly padded up to the next multiple
+    of 64, it gets GPT-2's tokenizer, which is part of the package.
 
     Parameters
     ----------
     name_or_folder, source
-        As `GPT.from_pretrained` takes them: a folder with a checkpoint, or the name of a model, which is downloaded if
-        it is not on this machine.
+        As for `GPT.from_pretrained`: a folder with a checkpoint, or the name of a model, which is downloaded if it is
+        not on this machine.
     dtype : float32 or float64
 
     Returns
@@ -39,9 +39,15 @@ def load(
     FileNotFoundError
         If there is no such folder, or no checkpoint or tokenizer in it.
     DownloadError
-        If a model of this name is not on this machine and cannot be fetched.
+        If a model of this name is not on this machine and cannot be downloaded.
     CheckpointError, ValueError
-        If a file is damaged, or describes what the library cannot represent.
+        If a file is damaged, or describes a model or tokenizer that the library cannot represent.
+
+    Examples
+    --------
+    >>> import gptcompare as gc
+    >>> gc.load("nano-gpt2").config.n_params
+    2664576
     """
     folder = locate(name_or_folder, source=source)
     model = GPT.from_pretrained(folder, dtype=dtype)

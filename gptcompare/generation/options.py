@@ -1,15 +1,14 @@
-"""What may be said about a text that is to be written: one list, for `generate`, `compare` and the command line."""
+"""The options for writing a text: one list for `generate`, `compare` and the command line."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..checks import integer
+from ..checks import did_you_mean, integer
 from .sampling import Sampling, option
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -17,23 +16,25 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class GenerationOptions(Sampling):
-    """How tokens are chosen, how many at most, and what ends a text: checked, immutable, and plain values.
+    """The options for writing a text: how tokens are chosen, how many at most, and what ends the text.
+
+    They are checked, immutable, and plain Python values.
 
     Parameters
     ----------
     temperature, top_k, top_p, min_p, repetition_penalty
-        As of `Sampling`.
+        See `Sampling`.
     max_new_tokens : int
-        So many tokens at most.
+        The most tokens to write.
     seed : int, optional
-        Of the random numbers; without one, every call draws others.
+        Seed of the random numbers; without one, every call draws different numbers.
     stop : str, or a sequence of them
-        The text ends where it would contain one of them. None is the same as none of them.
+        The text ends where it would contain one of these strings. None means no such string.
 
     Raises
     ------
     TypeError, ValueError
-        For a value of the wrong kind or out of range; the message names the option.
+        If a value is of the wrong kind or out of range; the message names the option.
     """
 
     max_new_tokens: int = option(40, "N", "stop after N tokens (default: 40)")
@@ -49,16 +50,15 @@ class GenerationOptions(Sampling):
 
     @classmethod
     def of(cls, **options: Any) -> GenerationOptions:
-        """The options of these names. TypeError that names the nearest for one that does not exist."""
+        """Return options given by name; for an unknown name, raise a TypeError that suggests the closest one."""
         names = [field.name for field in dataclasses.fields(cls)]
         if unknown := [name for name in options if name not in names]:
-            near = difflib.get_close_matches(unknown[0], names, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise TypeError(f"there is no option {unknown[0]!r}: {hint}there are {', '.join(names)}")
+            hint = did_you_mean(unknown[0], names)
+            raise TypeError(f"there is no option {unknown[0]!r}: {hint}the options are {', '.join(names)}")
         return cls(**options)
 
     def to_dict(self) -> dict[str, Any]:
-        """Name -> value, as plain values that JSON can hold."""
+        """Return name -> value, as plain values that JSON can hold."""
         return {**dataclasses.asdict(self), "stop": list(self.stop)}
 
 
@@ -72,7 +72,7 @@ def _stop_strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def takes_generation_options(function: Function) -> Function:
-    """Show the fields of `GenerationOptions` in the place of `**options`: in help(), in editors and on the API page."""
+    """Show the fields of `GenerationOptions` instead of `**options` in help(), in editors and in the API pages."""
     signature = inspect.signature(function)
     own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
     fields = [

@@ -17,57 +17,63 @@ from ..model.ops import softmax
 
 
 class RandomNumbers:
-    """A generator's numbers from [0, 1), which can be looked at before they are drawn."""
+    """Random numbers from [0, 1) that can be read ahead of being drawn."""
 
     def __init__(self, seed: int | None) -> None:
         self._rng = np.random.default_rng(seed)
         self._ahead: deque[float] = deque()
 
     def random(self) -> float:
-        """The next number."""
+        """Draw the next number."""
         return self._ahead.popleft() if self._ahead else self._rng.random()
 
     def ahead(self, n: int) -> list[float]:
-        """The next n numbers, which `random` will give."""
+        """Return the n numbers that `random` will draw next."""
         while len(self._ahead) < n:
             self._ahead.append(self._rng.random())
         return list(islice(self._ahead, n))
 
 
 def option(default: Any, metavar: str, help: str) -> Any:
-    """A field that is an option of `generate` and of the command line, which shows the `metavar` and the help."""
+    """Return a field that is an option of `generate` and of the command line, which shows `metavar` and `help`."""
     return field(default=default, metadata={"metavar": metavar, "help": help})
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is chosen.
+    """The way in which a token is chosen.
 
-    Every field is an option of `LanguageModel.generate` and `stream`, of `compare` and of the command line, and is in
-    their JSON.
+    Every field is an option of `LanguageModel.generate` and `stream`, of `compare` and of the command line, and appears
+    in their JSON.
 
     Parameters
     ----------
     temperature : float
         0 takes the likeliest token (greedy); otherwise the logits are divided by it before the softmax.
     top_k : int, optional
-        Only the k likeliest tokens, and what is as likely as the k-th (Fan et al. 2018, arXiv:1805.04833).
+        Keep only the k likeliest tokens, and those as likely as the k-th (Fan et al. 2018, arXiv:1805.04833).
     top_p : float, optional
-        Only the fewest likeliest tokens that have probability p together, after temperature and top-k: nucleus
+        Keep only the fewest likeliest tokens that together have probability p, after temperature and top-k: nucleus
         sampling (Holtzman et al. 2020, arXiv:1904.09751).
     min_p : float, optional
-        Only the tokens that are at least p times as probable as the likeliest, after the temperature (Nguyen et al.
-        2024, arXiv:2407.01082).
+        Keep only the tokens that are at least p times as probable as the likeliest, after the temperature (Nguyen et
+        al. 2024, arXiv:2407.01082).
     repetition_penalty : float
         The logit of every token that the model has read or written is divided by it where it is positive, and
         multiplied by it where it is negative, before everything else: above 1, repetitions become less likely (Keskar
-        et al. 2019, arXiv:1909.05858, section 4.1, which only divides; as transformers does it). Greedy choices heed
-        it, too.
+        et al. 2019, arXiv:1909.05858, section 4.1, which only divides; this is the rule of Hugging Face transformers).
+        It also affects greedy choices.
 
     Raises
     ------
     TypeError, ValueError
-        For a value of the wrong kind or out of range. At temperature 0, top-k, top-p and min-p change nothing.
+        If a value is of the wrong kind or out of range. At temperature 0, top-k, top-p and min-p have no effect.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Sampling(temperature=1.0, top_k=2).probabilities(np.array([0.0, 1.0, 1.0])).tolist()
+    [0.0, 0.5, 0.5]
     """
 
     temperature: float = option(
@@ -93,13 +99,13 @@ class Sampling:
             raise ValueError(f"repetition_penalty must be a positive finite number, got {self.repetition_penalty}")
 
     def _normalise(self, name: str, kind: Any) -> Any:
-        """Check a field, and keep it as a Python number."""
+        """Check a field, and store it as a Python number."""
         value = kind(name, getattr(self, name))
         object.__setattr__(self, name, value)
         return value
 
     def choose(self, logits: Array, rng: np.random.Generator | RandomNumbers, previous: Sequence[int] = ()) -> int:
-        """The id of one token from the logits (V,) of one position, of which `previous` are the ids before it.
+        """Choose the id of a token from the logits (V,) of one position; `previous` are the ids before that position.
 
         Raises
         ------
@@ -109,30 +115,34 @@ class Sampling:
         return self.choose_at(logits, rng.random() if self.temperature else 0.0, previous)
 
     def choose_at(self, logits: Array, u: float, previous: Sequence[int] = ()) -> int:
-        """The token that a random number from [0, 1) chooses; at temperature 0 the likeliest, whatever the number."""
+        """Return the token that a random number u from [0, 1) chooses; at temperature 0, always the likeliest."""
         finite(logits)
         if self.temperature == 0:
             return int(self.penalised(logits, previous).argmax())
         return draw(self.probabilities(logits, previous), u)
 
     def probabilities(self, logits: Array, previous: Sequence[int] = ()) -> Float64:
-        """The distribution (V,) that a token is drawn from; the temperature must not be 0."""
+        """Return the distribution (V,) that a token is drawn from; the temperature must not be 0."""
+        # 1. Repetition penalty and temperature.
         scaled = self.penalised(logits, previous).astype(np.float64)
         scaled -= scaled.max()
-        with np.errstate(over="ignore"):  # a tiny temperature takes all but the likeliest to -inf, which is right
+        with np.errstate(over="ignore"):  # a tiny temperature correctly takes all but the likeliest to -inf
             scaled /= self.temperature
+        # 2. Top-k.
         if self.top_k is not None and self.top_k < len(scaled):
             scaled[scaled < np.partition(scaled, -self.top_k)[-self.top_k]] = -np.inf
         probabilities: Float64 = softmax(scaled).astype(np.float64, copy=False)
+        # 3. Top-p.
         if self.top_p is not None and self.top_p < 1:
             probabilities = nucleus(probabilities, self.top_p)
+        # 4. Min-p.
         if self.min_p is not None:
             probabilities = np.where(probabilities >= self.min_p * probabilities.max(), probabilities, 0)
             probabilities /= probabilities.sum()
         return probabilities
 
     def penalised(self, logits: Array, previous: Sequence[int]) -> Array:
-        """The logits (V,) after the penalty for the ids before them: a copy, if there is one."""
+        """Return the logits (V,) with the penalty for the ids before them, copied if there is a penalty."""
         if self.repetition_penalty == 1:
             return logits
         penalised: Array = logits.copy()
@@ -143,19 +153,20 @@ class Sampling:
 
 
 def finite(logits: Array) -> Array:
-    """The logits themselves. ValueError if one of them is NaN or infinite."""
-    if not math.isfinite(logits.max()):  # NaN is the maximum of whatever it is among
+    """Return the logits unchanged; raise ValueError if one of them is NaN or infinite."""
+    if not math.isfinite(logits.max()):  # the maximum is NaN if any logit is
         raise ValueError("the logits are not finite numbers: the model's parameters must be damaged")
     return logits
 
 
 def nucleus(probabilities: Float64, top_p: float) -> Float64:
-    """The fewest likeliest tokens that have probability `top_p` together, scaled to sum 1; the others become 0.
+    """Keep the fewest likeliest tokens that together have probability `top_p`, scaled to sum 1; set the rest to 0.
 
+    >>> import numpy as np
     >>> nucleus(np.array([0.5, 0.125, 0.375]), 0.8).tolist()
     [0.5714285714285714, 0.0, 0.42857142857142855]
     """
-    # All tokens below (1 - p) / V together have less than 1 - p, so the others suffice: few need to be sorted.
+    # Tokens below (1 - p) / V together have less than 1 - p, so the others are enough, and only those few are sorted.
     candidates = np.flatnonzero(probabilities >= (1 - top_p) / len(probabilities))
     likeliest_first = candidates[np.argsort(-probabilities[candidates], kind="stable")]
     before = np.cumsum(probabilities[likeliest_first]) - probabilities[likeliest_first]
@@ -166,11 +177,12 @@ def nucleus(probabilities: Float64, top_p: float) -> Float64:
 
 
 def draw(probabilities: Float64, u: float) -> int:
-    """The index at which the cumulative distribution passes `u`, a number from [0, 1).
+    """Return the index at which the cumulative distribution passes `u`, a number from [0, 1).
 
+    >>> import numpy as np
     >>> draw(np.array([0.5, 0.25, 0.25]), 0.6)
     1
     """
     cumulative = np.cumsum(probabilities)
-    last = np.searchsorted(cumulative, cumulative[-1])  # the last token with a probability, should the product round up
+    last = np.searchsorted(cumulative, cumulative[-1])  # the last possible token, in case the product rounds up
     return int(min(np.searchsorted(cumulative, u * cumulative[-1], side="right"), last))

@@ -1,4 +1,4 @@
-"""How probable a text is to a model: in which windows it is read, and what is made of its tokens' log-probabilities."""
+"""Scoring a text: the windows in which it is read, and the measures computed from its tokens' log-probabilities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 def exponential(value: float) -> float:
-    """exp, infinite if that is beyond a float."""
+    """Return exp(value), or infinity if a float cannot hold it."""
     try:
         return math.exp(value)
     except OverflowError:
@@ -17,22 +17,27 @@ def exponential(value: float) -> float:
 
 
 def perplexity(logprobs: Sequence[float]) -> float:
-    """exp of the mean negative log-probability of one token or more; infinite if that is beyond a float."""
+    """Return exp of the mean negative log-probability of at least one token, or infinity if a float cannot hold it.
+
+    >>> import math
+    >>> perplexity([math.log(0.5), math.log(0.125)])
+    4.0
+    """
     return exponential(-sum(logprobs) / len(logprobs))
 
 
 @dataclass(frozen=True)
 class Score:
-    """How probable a model finds a text.
+    """The probability that a model gives a text, token by token.
 
     Attributes
     ----------
     ids : list of int
-        The text's tokens, behind the tokenizer's `bos_id` if it has one: every token of the text then has a logprob.
+        The text's tokens, after the tokenizer's `bos_id` if it has one; then every token of the text has a logprob.
     logprobs : list of float
-        Of every token but the first, given those before it, in nats: one fewer than ids.
+        The log-probability of every id but the first, given those before it, in nats: one fewer than ids.
     n_bytes : int
-        Of the text, in UTF-8, that these tokens stand for.
+        The number of UTF-8 bytes of text in the ids that have a logprob.
     """
 
     ids: list[int]
@@ -41,17 +46,17 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability; infinite if that is beyond a float."""
+        """The exponential of the mean negative log-probability; infinite if a float cannot hold it."""
         return perplexity(self.logprobs)
 
     @property
     def bits_per_byte(self) -> float:
-        """Negative log-probability to the base of 2 for each byte: unlike perplexity, comparable across tokenizers."""
+        """The negative base-2 log-probability per byte; unlike perplexity, comparable across tokenizers."""
         return -sum(self.logprobs) / math.log(2) / self.n_bytes
 
 
 class Window(NamedTuple):
-    """A part of a text that the model reads at once: the ids [start:end - 1], to predict the ids [first:end]."""
+    """A part of a text that is read at once: ids[start : end - 1] are read to predict ids[first:end]."""
 
     start: int
     first: int
@@ -59,18 +64,18 @@ class Window(NamedTuple):
 
 
 def windows(n_ids: int, n_ctx: int, stride: int | None = None) -> Iterator[Window]:
-    """How n_ids ids are read so that each but the first is predicted once.
+    """Yield windows over n_ids ids that together predict each id but the first exactly once.
 
-    The first window predicts as many ids as the model can read, each later one `stride` more, and the last what is
-    left. Every window but the first reads as much before the ids that it predicts as the context has room for, so that
-    each of them is predicted from at least n_ctx - stride + 1 ids.
+    The first window predicts as many ids as the model can read, each later one predicts `stride` more, and the last
+    predicts the rest. Every window but the first reads as many earlier ids as fit into the context, so that each of its
+    ids is predicted from at least n_ctx - stride + 1 others.
 
     Parameters
     ----------
     n_ids, n_ctx : int
     stride : int, optional
-        Between 1 and n_ctx: a short one sees more and takes longer. Half of n_ctx if not given; with n_ctx the windows
-        have no token in common, which is what EleutherAI's lm-evaluation-harness does.
+        Between 1 and n_ctx; half of n_ctx if not given. A shorter stride gives each prediction more context and takes
+        longer. With n_ctx the windows do not overlap, which is what EleutherAI's lm-evaluation-harness does.
 
     Raises
     ------
@@ -80,6 +85,11 @@ def windows(n_ids: int, n_ctx: int, stride: int | None = None) -> Iterator[Windo
     References
     ----------
     lm-evaluation-harness 0.4.13, lm_eval/utils.py, `get_rolling_token_windows`, with context_len = n_ctx - stride + 1.
+
+    Examples
+    --------
+    >>> [(window.start, window.first, window.end) for window in windows(10, n_ctx=4)]
+    [(0, 1, 5), (2, 5, 7), (4, 7, 9), (5, 9, 10)]
     """
     stride = max(n_ctx // 2, 1) if stride is None else stride
     if not 1 <= stride <= n_ctx:

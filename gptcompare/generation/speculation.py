@@ -1,14 +1,14 @@
-"""Speculative decoding: a draft guesses how the text goes on, and the model checks several guesses in one pass.
+"""Speculative decoding: a draft guesses how the text continues, and the model checks several guesses in one pass.
 
-Writing one token means reading all parameters from memory; reading them for eight tokens at once takes twice the time
-of one, not eight times. So what a cheap draft guesses is read together, and as far as it is what the model would have
-written itself, it is kept (Leviathan et al. 2023, arXiv:2211.17192; Chen et al. 2023, arXiv:2302.01318).
+Writing one token means reading all parameters from memory; a pass over eight tokens takes only twice the time of a pass
+over one. So the guesses of a cheap draft are read together, and kept as far as they are what the model would have
+written itself (Leviathan et al. 2023, arXiv:2211.17192; Chen et al. 2023, arXiv:2302.01318).
 
-Those papers accept a guess at random, such that the distribution of the text remains the model's. Here the text itself
-remains: the model chooses every token as it does without a draft, with the random number that it would draw, and the
-draft, which may look at that number too, has to hit the token. So a draft decides how long it takes and nothing else.
-(The logits of several tokens read together may differ in their last bits from those of one: tokens that are equally
-likely to the precision of the dtype can change places, as they do between machines.)
+In those papers a guess is accepted at random, so that the distribution of the text stays the model's. Here the text
+itself stays the same: the model chooses every token as it would without a draft, with the same random number, and a
+guess counts only if it is that token; the draft may see the number too. So a draft affects the time and nothing else.
+(The logits of several tokens read together may differ in their last bits from the logits of one token: tokens that are
+equally likely to the precision of the dtype can change places, as they do between machines.)
 """
 
 from __future__ import annotations
@@ -21,62 +21,68 @@ from ..model.ops import log_softmax
 from .completion import Continuation
 from .sampling import RandomNumbers, Sampling
 
-# What reading so many tokens at once costs, in passes over one: measured with a model of GPT-2's 124M shape
-# (benchmarks/RESULTS.md). A smaller one, or a processor with more cores, pays less for many, so guesses pay even more.
-# All of them but one can be wrong: a cache must be able to take back so many (kv_cache.MAX_ROLLBACK).
+# Number of tokens read at once -> the cost, in passes over one token: measured with a model of GPT-2's 124M shape
+# (benchmarks/RESULTS.md). With a smaller model, or on more cores, many tokens cost less, so guesses pay even more. All
+# tokens but one can be wrong: a cache must be able to take back that many (kv_cache.MAX_ROLLBACK).
 READING_COST = {1: 1.0, 2: 1.6, 8: 2.1, 16: 2.9}
-# Guesses are read if they promise so much: the hit rate is only an estimate, and what is lost is lost for certain.
+# The smallest expected speedup for which guesses are read: the hit rate is only an estimate, the cost is certain.
 MIN_SPEEDUP = 1.2
-# How much of the estimated hit rate a new observation is.
+# The weight of a new observation in the estimated hit rate.
 HIT_RATE_STEP = 0.1
-# A draft that costs something and does not pay is tried again once in so many steps.
+# A draft that costs something and does not pay is tried again once in this many steps.
 RETRY = 16
-# Lengths of the runs of tokens whose repetition is noticed, the longest first.
+# Lengths of the runs of tokens whose repetition is noticed, longest first.
 RUNS = (3, 2)
 
 
 class Draft(Protocol):
-    """Something that guesses the next tokens of a text."""
+    """A way to guess the next tokens of a text."""
 
     @property
     def cost(self) -> float:
-        """Of one guess, in passes of the model over one token."""
+        """The cost of one guess, in passes of the model over one token."""
 
     def guess(self, ids: list[int], n: int) -> list[int]:
-        """At most n tokens that may follow `ids`: what it was given the last time, and what has come since."""
+        """Return at most n tokens that may follow `ids`, which extend the accepted ids of the previous call."""
 
 
 class Repetitions:
-    """Guesses that the text goes on as it did when its last tokens occurred before (prompt lookup)."""
+    """Guesses that the text continues as it did after the previous occurrence of its last tokens (prompt lookup).
+
+    >>> Repetitions().guess([5, 6, 7, 8, 5, 6], 3)
+    [7, 8, 5]
+    """
 
     cost = 0.0
 
     def __init__(self) -> None:
-        self._ends: dict[tuple[int, ...], int] = {}  # a run of tokens -> the position behind its last occurrence
+        self._ends: dict[tuple[int, ...], int] = {}  # a run of tokens -> the position after its last occurrence
         self._n_indexed = 0
 
     def guess(self, ids: list[int], n: int) -> list[int]:
-        """How it went on the last time; nothing if the last tokens are new."""
+        """Return what followed the last tokens the previous time; nothing if these tokens are new."""
+        # 1. Index the runs that have ended since the last call, but for the one at the very end.
         for end in range(self._n_indexed, len(ids)):
             for length in RUNS:
                 self._ends[tuple(ids[max(end - length, 0) : end])] = end
         self._n_indexed = len(ids)
+        # 2. Copy what followed the longest run that has occurred before.
         for length in RUNS:
             end = self._ends.get(tuple(ids[-length:]), -1)
             if end >= length:
                 text = ids.copy()
-                for position in range(end, end + n):  # may run into the guesses themselves: a period goes on
+                for position in range(end, end + n):  # may reach the guesses themselves: a period repeats
                     text.append(text[position])
                 return text[len(ids) :]
         return []
 
 
 class SmallerModel:
-    """Guesses what a smaller model of the same vocabulary would write, given the same random numbers."""
+    """Guesses what a smaller model with the same vocabulary would write, given the same random numbers."""
 
     def __init__(self, model: GPT, of: GPT, sampling: Sampling, numbers: RandomNumbers) -> None:
         self.cost = model.config.n_params / of.config.n_params
-        self._n_vocab = min(model.config.n_vocab, of.config.n_vocab)  # one of them may be padded
+        self._n_vocab = min(model.config.n_vocab, of.config.n_vocab)  # either vocabulary may be padded
         self._model = model
         self._sampling = sampling
         self._numbers = numbers
@@ -84,14 +90,16 @@ class SmallerModel:
         self._seen: list[int] = []  # the tokens in the cache
 
     def guess(self, ids: list[int], n: int) -> list[int]:
-        """What the smaller model writes; nothing where its context ends."""
+        """Return what the smaller model writes; nothing beyond the end of its context."""
         n = min(n, self._model.config.n_ctx - len(ids) + 1)
         if n < 1 or max(ids) >= self._n_vocab:
             return []
+        # 1. Forget the earlier guesses that were wrong.
         both = zip(self._seen, ids, strict=False)
         right = next((i for i, (seen, id_) in enumerate(both) if seen != id_), len(self._seen))
         self._cache.take_back(len(self._seen) - right)
         del self._seen[right:]
+        # 2. Write n tokens, with the random numbers that the model will use.
         text = ids.copy()
         for u in self._numbers.ahead(n):
             new = text[len(self._seen) :]
@@ -105,22 +113,21 @@ class SmallerModel:
 
 
 class DraftLength:
-    """How many guesses are worth reading, from how often they were right so far."""
+    """The number of guesses worth reading, estimated from how often earlier guesses were right."""
 
     def __init__(self, cost: float) -> None:
         self.cost = cost
-        self.hit_rate = 0.9 if cost else 0.5  # a model that costs something is tried, until it turns out not to pay
+        self.hit_rate = 0.9 if cost else 0.5  # a draft with a cost is tried until it turns out not to pay
         self._steps = 0
-        self._can_pay = any(
-            n_read > MIN_SPEEDUP * self._time(n_read) for n_read in READING_COST
-        )  # if every guess were right
+        # Whether it would pay if every guess were right.
+        self._can_pay = any(n_read > MIN_SPEEDUP * self._time(n_read) for n_read in READING_COST)
 
     def note(self, hit: bool) -> None:
-        """A guess was the token that came, or was not."""
+        """Record whether a guess was right."""
         self.hit_rate += HIT_RATE_STEP * (hit - self.hit_rate)
 
     def next_guesses(self) -> int:
-        """How many in the next step make the most tokens in the time; 0 if hardly more, now and then 1, to try."""
+        """Return how many guesses to read next to write fastest: 0 if none pay, but 1 now and then."""
         self._steps += 1
         best = max(READING_COST, key=self.gain)
         if self.gain(best) < MIN_SPEEDUP:
@@ -130,25 +137,27 @@ class DraftLength:
         return best - 1
 
     def gain(self, n_read: int) -> float:
-        """Expected tokens in the time of one without guesses, if all but the first of the tokens read are guessed."""
+        """Return the expected speedup of a pass over `n_read` tokens, all but the first of which are guesses."""
         expected = sum(self.hit_rate**n_hits for n_hits in range(n_read))
         return expected / self._time(n_read)
 
     def _time(self, n_read: int) -> float:
-        """Of guessing and reading, in passes of the model over one token."""
+        """Return the time to guess and read, in passes of the model over one token."""
         return READING_COST[n_read] + (n_read - 1) * self.cost
 
 
 def speculate(
     model: GPT, draft: Draft, continuation: Continuation, sampling: Sampling, eot_id: int | None
 ) -> Iterator[str]:
-    """Write a continuation to its end; gives the new text after each token."""
+    """Write a continuation to its end; yield the new text after each token."""
     n_ctx, prompt_ids = model.config.n_ctx, continuation.prompt_ids
     cache = model.new_cache(capacity=min(len(prompt_ids) + continuation.options.max_new_tokens, n_ctx))
     draft_length = DraftLength(draft.cost)
     guesses: list[int] = []
+    # 1. Prefill.
     logits = model(prompt_ids, cache, last_only=True)[None]  # (1 + guesses that were read, V)
     while True:
+        # 2. Choose a token from each row of logits, up to and including the one at the first wrong guess.
         for row, guess in zip(logits, [*guesses, None], strict=False):
             id_ = sampling.choose(row, continuation.rng, continuation.read_ids)
             yield continuation.accept(id_, float(log_softmax(row)[id_]), n_ctx, eot_id)
@@ -158,10 +167,13 @@ def speculate(
                 draft_length.note(guess == id_)
             if guess != id_:
                 break
+        # 3. Take the wrong guesses back from the cache.
         ids = continuation.read_ids
         cache.take_back(cache.n_tokens[0] - (len(ids) - 1))  # the last token has not been read yet
+        # 4. Let the draft guess again.
         room = min(n_ctx - len(ids), continuation.options.max_new_tokens - len(continuation.ids) - 1)
         wanted = min(draft_length.next_guesses(), room)
-        # A draft that costs nothing guesses even if its guess is not read, to learn how often it is right.
+        # A draft that costs nothing guesses even if its guess will not be read, to learn how often it is right.
         guesses = draft.guess(ids, wanted or (1 if draft.cost == 0 else 0))
+        # 5. Read the last token and the guesses in one pass.
         logits = model([ids[-1], *guesses[:wanted]], cache)

@@ -1,4 +1,4 @@
-"""Ending a text where a given string would begin, while the text is still being written."""
+"""Finds where a text must end because a given string begins there, while the text is still being written."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from collections.abc import Sequence
 
 
 class StopStrings:
-    """Finds the first stop string in a text that arrives piece by piece, however the pieces cut it."""
+    """Finds the first stop string in a text that arrives piece by piece, wherever the pieces end.
+
+    >>> stops = StopStrings(["the end"])
+    >>> [stops.push(piece) for piece in ("At the", " end, they")]
+    [('At ', False), ('', True)]
+    """
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
         self._held = ""  # the end of the text so far: it may be the beginning of a stop string
 
     def push(self, piece: str) -> tuple[str, bool]:
-        """The text that is certain to lie before any stop string, and whether one has been found."""
+        """Return the text that is certain to lie before any stop string, and whether one has been found."""
         text = self._held + piece
         found = [position for stop in self._stops if (position := text.find(stop)) >= 0]
         if found:
@@ -25,11 +30,11 @@ class StopStrings:
         return text[:certain], False
 
     def rest(self) -> str:
-        """What was held back, when no more text comes."""
+        """Return the text that was held back; to be called when no more text comes."""
         held, self._held = self._held, ""
         return held
 
 
 def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of the text that a stop string begins with."""
+    """Return the length of the longest end of the text that is a beginning of the stop string."""
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)

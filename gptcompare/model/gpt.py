@@ -1,4 +1,4 @@
-"""The decoder-only transformer, GPT-2's and GPT-3's.
+"""The decoder-only transformer of GPT-2 and GPT-3.
 
 Radford et al. 2019, section 2.3, which refers to Radford et al. 2018 and Vaswani et al. 2017; Brown et al. 2020,
 section 2.1. The reference implementation is github.com/openai/gpt-2, src/model.py.
@@ -29,34 +29,34 @@ from .threads import LayerOrder, in_layer_order, in_parallel, n_threads, shares
 # Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
 # the temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
 CHUNK = 256
-LEAST_CHUNK = 64  # where the tokens are shared out among threads
+LEAST_CHUNK = 64  # the fewest, when the tokens are shared among threads
 
 
 class GPT:
-    """Parameters and the forward pass.
+    """A GPT: its parameters and its forward pass.
 
     Parameters
     ----------
     config : GPTConfig
     parameters : dict of name -> array, optional
-        As `gptcompare.parameters.parameter_shapes(config)` asks for; random ones if not given. Arrays that already
-        have the dtype and the memory order that the model wants are used as they are, not copied.
+        With the names and shapes of `gptcompare.parameters.parameter_shapes(config)`; random if not given. Arrays that
+        already have the dtype and the memory order that the model uses are not copied.
     seed : int
-        Of the random parameters.
+        Seed of the random parameters.
     dtype : float32 or float64
 
     Attributes
     ----------
     config : GPTConfig
     dtype : numpy.dtype
-        Of the parameters, the caches and the logits.
+        The dtype of the parameters, the caches and the logits.
 
     Raises
     ------
     TypeError
         If the configuration is not a GPTConfig.
     ValueError
-        If a parameter is missing, unknown or of another shape, or the dtype is neither of the two.
+        If a parameter is missing, unknown or of another shape, or the dtype is neither float32 nor float64.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class GPT:
         Parameters
         ----------
         name_or_folder
-            A folder with the files as they are published, or the name of a model, as `gptcompare.presets()` has it or
-            as "owner/name" on the Hugging Face Hub, "@revision" behind it if it is not to be the main one. A model
-            that is not on this machine is downloaded.
+            A folder with the published files, or the name of a model: one from `gptcompare.presets()`, or "owner/name"
+            on the Hugging Face Hub, followed by "@revision" for another revision than the main one. A model that is not
+            on this machine is downloaded.
         source : "huggingface" or "openai"
-            Whose files of a name: Hugging Face's, or, for GPT-2, OpenAI's own.
+            Where to download a named model from: Hugging Face or, for GPT-2, OpenAI.
         dtype : float32 or float64
 
         Raises
@@ -103,17 +103,17 @@ class GPT:
         FileNotFoundError
             If there is no such folder, or no checkpoint in it.
         DownloadError
-            If a model of this name is not on this machine and cannot be fetched.
+            If a model of this name is not on this machine and cannot be downloaded.
         CheckpointError
             If a file is damaged, or describes a model that this forward pass cannot represent.
         ValueError
-            If the source or the dtype is none of these.
+            If the source or the dtype is not one of these.
         """
         check_dtype(dtype)
         config, stored = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
         parameters = {}
         for name in list(stored):
-            value = stored.pop(name)  # so that no tensor stays in memory twice
+            value = stored.pop(name)  # popped, so that no tensor stays in memory twice
             parameters[name] = in_fast_order(value.astype(dtype, copy=False))
             if not np.may_share_memory(parameters[name], value):
                 release(value)
@@ -122,30 +122,30 @@ class GPT:
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
         """Write config.json and model.safetensors; a dense model opens in Hugging Face transformers as "gpt2".
 
-        Both files are complete on the disk before they take their names, one right after the other: a full disk or a
-        crash before that moment leaves what was there.
+        Both files are written completely before they are renamed into place, one right after the other: a full disk or
+        a crash before that moment leaves the earlier files as they were.
 
         Parameters
         ----------
         folder
-            Made if it does not exist.
+            Created if it does not exist.
         dtype : float16, float32 or float64, optional
-            Of the numbers in the file: that of the model if not given. float16 halves a float32 model's file and
+            The dtype of the numbers in the file; the model's if not given. float16 halves a float32 model's file and
             keeps three digits.
 
         Raises
         ------
         ValueError
-            If the dtype is none of these, or a parameter is beyond its range.
+            If the dtype is not one of these, or a parameter is beyond its range.
         """
         write_checkpoint(folder, self.config, self._parameters, dtype)
 
     def parameters(self) -> dict[str, Array]:
-        """Name -> array: the model's own arrays, in the shapes of `parameter_shapes`."""
+        """Return name -> array: the model's own arrays, in the shapes of `parameter_shapes`."""
         return dict(self._parameters)
 
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
-        """An empty cache for `batch` sequences of up to `capacity` tokens each (the model's context if not given).
+        """Return an empty cache for `batch` sequences of up to `capacity` tokens each (the model's context by default).
 
         Raises
         ------
@@ -158,7 +158,7 @@ class GPT:
         return KVCache.empty(self.config, batch, capacity or n_ctx, self.dtype)
 
     def trace(self, ids: npt.ArrayLike, record: Iterable[str] = ("*",)) -> Trace:
-        """What happens inside while the model reads: see `gptcompare.inspection.trace`."""
+        """Record what happens inside while the model reads: see `gptcompare.inspection.trace`."""
         return trace(self, ids, record)
 
     def __call__(
@@ -169,19 +169,19 @@ class GPT:
         last_only: bool = False,
         hook: Hook | None = None,
     ) -> Array:
-        """The logits of the token that follows each given one.
+        """Return the logits of the token that follows each given one.
 
         Parameters
         ----------
         ids : integers, (T,) or (B, T)
-            New tokens: the first ones of their sequences, or those after what the cache has seen.
+            New tokens: the start of each sequence, or what follows the tokens that the cache has seen.
         cache : KVCache, optional
-            Of as many sequences as `ids` has rows; extended by the new tokens.
+            With as many sequences as `ids` has rows; it is extended by the new tokens.
         last_only : bool
-            Give the logits of the last position alone, and spare computing the others.
+            Compute and return only the logits of the last position.
         hook : function of a name and an array, optional
-            Is called at each named place of the forward pass with what is there, and gives what goes on in its place:
-            see `gptcompare.inspection`. It sees all new tokens at once, and cannot be had together with a cache.
+            Called at each named place of the forward pass with the array there; it returns the array to continue with:
+            see `gptcompare.inspection`. It sees all new tokens at once, and cannot be combined with a cache.
 
         Returns
         -------
@@ -190,8 +190,8 @@ class GPT:
         Raises
         ------
         TypeError, ValueError
-            If an id is not an integer or not in the vocabulary, there is none, the tokens do not fit into the context,
-            or the cache is of another batch size or of another model, or was left behind by a call that failed.
+            If there are no ids, an id is not an integer or not in the vocabulary, the tokens do not fit into the
+            context, or the cache has another batch size, belongs to another model, or was broken by a failed call.
         """
         if hook is not None and cache is not None:
             raise ValueError("a hook sees whole sequences: call the model without a cache")
@@ -202,14 +202,14 @@ class GPT:
     def residual_stream(
         self, ids: npt.ArrayLike, cache: KVCache | None = None, *, n_blocks: int | None = None
     ) -> Array:
-        """What the blocks make of each token: `unembed` makes logits of it behind the last one.
+        """Return the residual stream after the blocks, which `unembed` turns into logits after the last one.
 
         Parameters
         ----------
         ids, cache
-            As for a call of the model.
+            As in a call of the model.
         n_blocks : int, optional
-            How many of the blocks the tokens go through: all if not given, and with a cache; 0 gives the embeddings.
+            Number of blocks to go through; all if not given, and always with a cache; 0 gives the embeddings.
 
         Returns
         -------
@@ -218,7 +218,7 @@ class GPT:
         Raises
         ------
         TypeError, ValueError
-            As for a call of the model, or if there are not so many blocks.
+            As for a call of the model, or if the model has fewer blocks.
         """
         n_layer = self.config.n_layer
         wanted = n_layer if n_blocks is None else n_blocks
@@ -228,7 +228,7 @@ class GPT:
         return x if np.ndim(ids) == 2 else x[0]
 
     def _read(self, ids: Ids, cache: KVCache | None, n_blocks: int, hook: Hook | None) -> Array:
-        """The residual stream after so many blocks, (B, T, D), of new tokens (B, T), in chunks."""
+        """Return the residual stream after `n_blocks` blocks, (B, T, D), of new tokens (B, T), read in chunks."""
         batch, n_new = ids.shape
         if cache is None:
             cache = self.new_cache(batch, capacity=min(n_new, self.config.n_ctx))
@@ -246,13 +246,15 @@ class GPT:
     def _forward(
         self, ids: Ids, positions: Ids, cache: KVCache, n_blocks: int, hook: Hook | None, order: LayerOrder
     ) -> Array:
-        """The residual stream after so many blocks, (B, T, D), of a chunk of new tokens.
+        """Return the residual stream after `n_blocks` blocks, (B, T, D), of a chunk of new tokens.
 
-        Several chunks may be on their way at once: in each layer they come to the keys and values in their order.
+        Several chunks may be on their way at once; in each layer they reach the keys and values in order.
         """
         hook_point = hook or no_hook
+        # 1. Embeddings of the tokens and of their positions.
         x: Array = hook_point("hook_embed", self._parameters["wte.weight"][ids])
         x = x + hook_point("hook_pos_embed", self._parameters["wpe.weight"][positions])
+        # 2. One block after another. The caller takes step 3, `unembed`.
         for layer, block in enumerate(self._blocks[:n_blocks]):
             caches = [sequence.layers[layer] for sequence in cache.sequences]
             in_block = hook_in_block(hook, layer)
@@ -261,15 +263,17 @@ class GPT:
         return x
 
     def _block(self, x: Array, p: dict[str, Array], attend: Callable[[Array], Array], hook: Hook | None) -> Array:
-        """Attention and feed-forward layer, each reading a normalised residual stream and adding to it: (B, T, D)."""
+        """Apply attention, then the feed-forward layer: each reads the normalised residual stream and adds to it."""
         eps, hook_point = self.config.layer_norm_eps, hook or no_hook
 
+        # 1. Attention: moves information between positions.
         x = hook_point("hook_resid_pre", x)
         normed = hook_point("ln1.hook_normalized", layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps))
         qkv = linear(normed, p["attn.c_attn.weight"], p["attn.c_attn.bias"])
         heads = attend(qkv)
         x += hook_point("hook_attn_out", linear(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"]))
 
+        # 2. Feed-forward layer: works on each position by itself.
         x = hook_point("hook_resid_mid", x)
         normed = hook_point("ln2.hook_normalized", layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps))
         hidden = hook_point("mlp.hook_pre", linear(normed, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]))
@@ -286,7 +290,7 @@ class GPT:
         order: LayerOrder,
         qkv: Array,
     ) -> Array:
-        """Every sequence over its own keys: (B, T, 3 H K) -> (B, T, H K)."""
+        """Attend within each sequence, through its cache or, with a hook, without: (B, T, 3 H K) -> (B, T, H K)."""
         B, T, _ = qkv.shape
         H, K = self.config.n_head, self.config.d_head
         if hook is not None:
@@ -301,7 +305,7 @@ class GPT:
         return heads.reshape(B, T, H * K)
 
     def unembed(self, x: Array, hook: Hook | None = None) -> Array:
-        """Final layer norm and output matrix: (..., D) -> (..., V)."""
+        """Apply the final layer norm and the output matrix: (..., D) -> (..., V)."""
         p, hook_point = self._parameters, hook or no_hook
         x = hook_point(
             "ln_final.hook_normalized", layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], self.config.layer_norm_eps)
@@ -325,13 +329,12 @@ class GPT:
             if sequence.broken:
                 raise ValueError("a call of the model that was extending this cache failed: make a new one")
             if (sequence.config, sequence.dtype) != (self.config, self.dtype):
-                raise ValueError("the cache is that of another model: make one with this model's new_cache()")
+                raise ValueError("the cache belongs to another model: make one with this model's new_cache()")
             check_room(sequence.n_tokens, n_new, min(sequence.capacity, self.config.n_ctx), self.config)
 
 
 def chunks(n_new: int) -> list[slice]:
-    """So many tokens in chunks that go through the layers together."""
-    # Two for each thread, since later chunks see more keys and so take more time.
-    wanted = 2 * n_threads() if n_threads() > 1 else 1
+    """Split `n_new` tokens into chunks that go through the layers together."""
+    wanted = 2 * n_threads() if n_threads() > 1 else 1  # two each, since later chunks see more keys and take longer
     fewest, most = -(-n_new // CHUNK), n_new // LEAST_CHUNK
     return shares(n_new, max(fewest, min(wanted, most)))

@@ -1,20 +1,20 @@
-"""Places in the forward pass where one may look at what is there, and put something else in its place.
+"""Named places in the forward pass where the array there can be read or replaced.
 
-The places have the names that users of TransformerLens know (github.com/TransformerLensOrg, HookedTransformer):
+The names are the ones that users of TransformerLens know (github.com/TransformerLensOrg, HookedTransformer):
 
     hook_embed, hook_pos_embed                        (B, T, D)
     blocks.N.hook_resid_pre, hook_resid_mid, hook_resid_post    (B, T, D)   residual stream before, between and after
     blocks.N.ln1.hook_normalized, ln2.hook_normalized           (B, T, D)   what the two layers of the block read
     blocks.N.attn.hook_q, hook_k, hook_v              (B, T, H, K)
-    blocks.N.attn.hook_pattern                        (B, H, T, T)    weights of each query's keys, with sum 1
+    blocks.N.attn.hook_pattern                        (B, H, T, T)    each query's weights over the keys, summing to 1
     blocks.N.attn.hook_z                              (B, T, H, K)    what each head gives to the output matrix
     blocks.N.hook_attn_out, hook_mlp_out              (B, T, D)       what the layer adds to the residual stream
     blocks.N.mlp.hook_pre, mlp.hook_post              (B, T, M)       before and after the activation
     ln_final.hook_normalized                          (B, T, D)       what the output matrix reads
 
-A hook is a function of such a name and the array there; what it returns goes on in its place, and is written to by the
-steps that follow. `trace` and `changing` make the two hooks that are wanted most. What can be computed from a trace is
-in `gptcompare.inspection`.
+A hook is a function of such a name and the array there. The forward pass continues with the array that it returns, and
+later steps may write to that array. `trace` and `changing` make the two most useful hooks; `gptcompare.inspection`
+computes further quantities from a trace.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..config import GPTConfig
 from ..patterns import Pattern
 from .attention import attention_pattern
 
-Hook: TypeAlias = Callable[[str, Array], Array]  # the name of a place, what is there -> what goes on from there
+Hook: TypeAlias = Callable[[str, Array], Array]  # the name of a place, the array there -> the array to continue with
 Change: TypeAlias = Callable[[Array], Array]
 
 EVERYTHING = ("*",)
@@ -40,7 +40,7 @@ LAST_PLACE = "ln_final.hook_normalized"
 
 
 class Readable(Protocol):
-    """What a trace needs of a model."""
+    """The part of a model that a trace uses."""
 
     config: GPTConfig
 
@@ -50,17 +50,17 @@ class Readable(Protocol):
 
 
 def no_hook(name: str, array: Array) -> Array:
-    """The hook that looks at nothing and changes nothing."""
+    """Return the array unchanged: the hook that does nothing."""
     return array
 
 
 def hook_in_block(hook: Hook | None, layer: int) -> Hook | None:
-    """The hook for the places of a block, whose names begin with the block's."""
+    """Return the hook for the places inside a block, which puts the block's name before theirs."""
     return None if hook is None else lambda name, array: hook(f"blocks.{layer}.{name}", array)
 
 
 def attend_with_hooks(qkv: Array, pattern: Pattern, hook: Hook) -> Array:
-    """Attention of whole sequences whose (B, H, T, T) weights exist, so that a hook can read or replace them.
+    """Attend within whole sequences with the full (B, H, T, T) weights, so that a hook can read or replace them.
 
     (B, T, 3, H, K) -> (B, T, H K)
     """
@@ -74,7 +74,7 @@ def attend_with_hooks(qkv: Array, pattern: Pattern, hook: Hook) -> Array:
 
 @dataclass(frozen=True)
 class Trace(Mapping[str, Array]):
-    """Name of a place -> the array that was there; of one sequence, without the axis B.
+    """The recorded arrays by the name of their place; for a single sequence, without the axis B.
 
     Attributes
     ----------
@@ -82,12 +82,12 @@ class Trace(Mapping[str, Array]):
     ids : integers, (T,) or (B, T)
     logits : (T, V) or (B, T, V)
     arrays : dict of name -> array
-        What was recorded.
+        The recorded arrays.
 
     Raises
     ------
     KeyError
-        If a place was not recorded: when it is asked for, by its name or by a method or function that needs it.
+        On access, by name or by a method or function that needs it, to a place that was not recorded.
     """
 
     model: Readable
@@ -100,7 +100,7 @@ class Trace(Mapping[str, Array]):
             return self.arrays[name]
         except KeyError:
             recorded = ", ".join(self.arrays) or "nothing"
-            raise KeyError(f"{name} is not in the trace: recorded was {recorded}") from None
+            raise KeyError(f"{name} is not in the trace, which recorded {recorded}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.arrays)
@@ -109,11 +109,11 @@ class Trace(Mapping[str, Array]):
         return len(self.arrays)
 
     def patterns(self) -> Array:
-        """The attention of all layers: (..., L, H, T, T)."""
+        """Return the attention weights of all layers: (..., L, H, T, T)."""
         return self._of_layers("attn.hook_pattern", axis=-4)
 
     def residual_stream(self) -> Array:
-        """Before the first block and after each: (..., L + 1, T, D)."""
+        """Return the residual stream before the first block and after each block: (..., L + 1, T, D)."""
         first = self["blocks.0.hook_resid_pre"]
         return np.concatenate([np.expand_dims(first, -3), self._of_layers("hook_resid_post", axis=-3)], axis=-3)
 
@@ -123,14 +123,14 @@ class Trace(Mapping[str, Array]):
 
 
 def trace(model: Readable, ids: npt.ArrayLike, record: Iterable[str] = EVERYTHING) -> Trace:
-    """Let a model read, and keep what is at the named places.
+    """Let a model read, and record the arrays at the named places.
 
     Parameters
     ----------
     model : GPT
     ids : integers, (T,) or (B, T)
-    record : names, in which "*" stands for anything
-        Such as "*.attn.hook_pattern"; everything if not given, which takes about L (16 D + 2 M + H T) numbers a token.
+    record : names, in which `*` stands for anything
+        For example `["*.attn.hook_pattern"]`; everything if not given: about L (16 D + 2 M + H T) numbers per token.
 
     Returns
     -------
@@ -139,10 +139,10 @@ def trace(model: Readable, ids: npt.ArrayLike, record: Iterable[str] = EVERYTHIN
     Raises
     ------
     TypeError, ValueError
-        As the model does; or if a name is that of no place.
+        As the model does; also if a name matches no place.
     """
     if isinstance(record, str):
-        raise TypeError(f"record must be several names, such as [{record!r}], got {record!r}")
+        raise TypeError(f"record must be a list of names, such as [{record!r}], got {record!r}")
     wanted = list(record)
     arrays: dict[str, Array] = {}
     seen: list[str] = []
@@ -161,16 +161,16 @@ def trace(model: Readable, ids: npt.ArrayLike, record: Iterable[str] = EVERYTHIN
 
 
 def changing(changes: Mapping[str, Change]) -> Hook:
-    """A hook that puts at each named place what a function makes of the array there.
+    """Return a hook that replaces the array at each named place by what a function makes of it.
 
-    The function gets a copy, and may change it.
+    The function gets a copy, which it may change in place.
 
         model(ids, hook=changing({"blocks.0.attn.hook_z": without_heads([2])}))
 
     Parameters
     ----------
     changes : dict of name -> function
-        Array -> array of the same shape, with the axis B also where there is one sequence.
+        Array -> array of the same shape, with the axis B even for a single sequence.
 
     Returns
     -------
@@ -180,27 +180,27 @@ def changing(changes: Mapping[str, Change]) -> Hook:
     Raises
     ------
     ValueError
-        When the model is called: if a function gives an array of another shape, or no place has one of the names.
+        When the model is called: if a function returns an array of another shape, or a name matches no place.
     """
     seen: set[str] = set()
 
     def hook(name: str, array: Array) -> Array:
         seen.add(name)
         if name == LAST_PLACE and (unknown := [place for place in changes if place not in seen]):
-            raise ValueError(f"no place is called {unknown[0]!r}: `trace` gives a dict of all places")
+            raise ValueError(f"no place is called {unknown[0]!r}: `trace` returns a dict of all places")
         change = changes.get(name)
         if change is None:
             return array
         changed = change(array.copy())
         if np.shape(changed) != array.shape:
-            raise ValueError(f"at {name} there must be {array.shape}, got {np.shape(changed)}")
+            raise ValueError(f"the array at {name} must have shape {array.shape}, got {np.shape(changed)}")
         return np.array(changed, array.dtype)
 
     return hook
 
 
 def without_heads(heads: Iterable[int]) -> Change:
-    """Nothing in the place of what some heads give: for "attn.hook_z" and "attn.hook_q", "hook_k", "hook_v".
+    """Return a change that sets some heads to 0: for "attn.hook_z" and "attn.hook_q", "hook_k", "hook_v".
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def without_heads(heads: Iterable[int]) -> Change:
     Returns
     -------
     function of an array
-        For `changing`: (B, T, H, K) -> (B, T, H, K), 0 where one of these heads is.
+        For `changing`: (B, T, H, K) -> (B, T, H, K), with zeros for these heads.
     """
     chosen = list(heads)
 
@@ -222,14 +222,16 @@ def without_heads(heads: Iterable[int]) -> Change:
 
 
 def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
-    """What another trace has at that place, at all positions or some (Meng et al. 2022, arXiv:2202.05262, section 2).
+    """Return a change that copies an array of another trace, at some or all positions: activation patching.
+
+    Meng et al. 2022 (arXiv:2202.05262), section 2.
 
     Parameters
     ----------
     source : (T, ...) or (B, T, ...)
-        Of a trace of as many tokens.
+        From a trace of as many tokens.
     positions : integers, optional
-        Of the tokens; all of them if not given.
+        Positions of the tokens; all of them if not given.
 
     Returns
     -------
@@ -239,7 +241,7 @@ def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
     Raises
     ------
     ValueError
-        When the model is called: if the source does not fit the array at the place.
+        When the model is called: if the source does not fit the array at that place.
     """
     chosen = slice(None) if positions is None else list(positions)
 

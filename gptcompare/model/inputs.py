@@ -1,4 +1,4 @@
-"""What a forward pass may be given: token ids of the vocabulary, room for them, and a dtype. All else is refused."""
+"""Checks of what a forward pass is given: token ids from the vocabulary, room for them, and a dtype."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..config import GPTConfig
 
 
 def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids") -> Ids:
-    """The ids as (B, T), known to be in the vocabulary: NumPy would let a negative one count from the end."""
+    """Return the ids as (B, T), checked against the vocabulary: NumPy would let a negative id count from the end."""
     try:
         array = np.asarray(ids)
     except ValueError:
@@ -32,7 +32,7 @@ def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids") -> Ids:
 
 
 def check_room(n_past: int, n_new: int, room: int, config: GPTConfig) -> None:
-    """ValueError if the new tokens do not fit after the past ones: `room` is the context's or a smaller cache's."""
+    """Raise ValueError if the new tokens do not fit after the past ones in `room`, the context or a smaller cache."""
     if n_past + n_new > room:
         raise ValueError(
             f"{n_past} tokens in the cache and {n_new} new ones do not fit into the "
@@ -41,5 +41,6 @@ def check_room(n_past: int, n_new: int, room: int, config: GPTConfig) -> None:
 
 
 def check_dtype(dtype: npt.DTypeLike) -> None:
+    """Raise ValueError if the dtype is neither float32 nor float64."""
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype).name}")

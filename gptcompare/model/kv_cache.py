@@ -1,7 +1,7 @@
-"""What attention remembers: each layer's keys and values of the tokens so far.
+"""The memory of attention: each layer's keys and values of the tokens so far.
 
-A banded layer keeps its band, every other layer all of them. The sequences of a batch have caches of their own, so
-that prompts of different lengths stand side by side without padding.
+A banded layer keeps only its band, every other layer all of them. Each sequence of a batch has a cache of its own, so
+prompts of different lengths need no padding.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ..arrays import Array
 from ..config import GPTConfig
 from ..patterns import DENSE, Pattern
 
-# So many of the last tokens can be taken back, as many as a draft may have guessed wrongly: a banded layer keeps the
-# keys that it then needs again.
+# The number of tokens that can always be taken back, as many as a draft may guess wrongly: a banded layer keeps the
+# keys that it would then need again.
 MAX_ROLLBACK = 16
-MOVE_EVERY = 8  # tokens: then what a banded layer keeps is moved back to its buffer's start
-BAND_SLACK = MAX_ROLLBACK + MOVE_EVERY  # spare room of its buffer
+MOVE_EVERY = 8  # tokens, after which a banded layer moves what it keeps back to the start of its buffer
+BAND_SLACK = MAX_ROLLBACK + MOVE_EVERY  # spare room in that buffer
 
 
 class LayerCache:
@@ -30,9 +30,9 @@ class LayerCache:
     ----------
     n_head, d_head : int
     capacity : int
-        Longest sequence that must fit.
+        Length of the longest sequence that must fit, in tokens.
     pattern : Pattern
-        Says how many keys must be kept.
+        Determines how many keys must be kept.
     dtype : float32 or float64
     """
 
@@ -41,15 +41,15 @@ class LayerCache:
     ) -> None:
         self.n_before = pattern.keys_kept(capacity + 1) - 1  # the keys before its own that a query may need
         size = min(capacity, self.n_before + BAND_SLACK)
-        # Not filled: the operating system gives a page only when it is written to.
+        # Left uninitialised: the operating system provides a page only when it is written to.
         self.keys, self.values = np.empty((2, n_head, size, d_head), dtype)
         self.first = 0  # position in the sequence of the buffer's first slot
 
     def extend(self, n_past: int, keys: Array, values: Array) -> tuple[Array, Array]:
         """Add the keys and values, each (n_head, T, d_head), of the positions n_past ... n_past + T - 1.
 
-        Returns the keys and values, each (n_head, S, d_head), that these positions may see between them; the last T
-        are their own. Views of the cache where possible: they hold until the next call.
+        Returns the keys and values, each (n_head, S, d_head), that at least one of these positions may see; the last T
+        are their own. They are views of the cache where possible, valid until the next call.
         """
         T, size = keys.shape[1], self.keys.shape[1]
         n_seen = min(n_past, self.n_before)
@@ -71,18 +71,18 @@ class LayerCache:
         return self.keys[:, end - n_seen : new.stop], self.values[:, end - n_seen : new.stop]
 
     def _keep_last(self, n_tokens: int, keys: Array, values: Array) -> None:
-        """Fill the buffer with the last of keys and values that are more than it can hold."""
+        """Fill the buffer with the last of the keys and values, of which there are more than it can hold."""
         n_kept = min(keys.shape[1], self.n_before + MAX_ROLLBACK)
         self.keys[:, :n_kept] = keys[:, -n_kept:]
         self.values[:, :n_kept] = values[:, -n_kept:]
         self.first = n_tokens - n_kept
 
-    def can_go_on_at(self, n_tokens: int) -> bool:
-        """Whether the keys that the token at this position may see are all here."""
+    def can_resume_at(self, n_tokens: int) -> bool:
+        """Return whether all keys that a token at this position may see are still here."""
         return self.first <= max(n_tokens - self.n_before, 0)
 
     def copy_from(self, other: LayerCache, n_tokens: int) -> None:
-        """Remember what another cache of the same size remembers of n_tokens tokens."""
+        """Copy the keys and values of the first n_tokens tokens from another cache of the same size."""
         used = n_tokens - other.first
         self.keys[:, :used] = other.keys[:, :used]
         self.values[:, :used] = other.values[:, :used]
@@ -94,7 +94,7 @@ class LayerCache:
 
 
 class SequenceCache:
-    """The layers' caches of one sequence, and how many of its tokens have been seen."""
+    """The layers' caches of one sequence, and the number of its tokens that have been seen."""
 
     def __init__(self, config: GPTConfig, capacity: int, dtype: npt.DTypeLike) -> None:
         self.config = config
@@ -108,7 +108,7 @@ class SequenceCache:
         ]
 
     def copy(self) -> SequenceCache:
-        """The same tokens in a memory of their own."""
+        """Return a cache of the same tokens in separate memory."""
         copy = SequenceCache(self.config, self.capacity, self.dtype)
         copy.n_tokens = self.n_tokens
         for new, old in zip(copy.layers, self.layers, strict=True):
@@ -119,8 +119,8 @@ class SequenceCache:
 class KVCache:
     """The caches of a batch of sequences, which may differ in length.
 
-    `model.new_cache(batch)` makes one, `model(ids, cache=cache)` extends it by the tokens of `ids`. A cache that a call
-    of the model was extending when it failed or was interrupted cannot be used again.
+    `model.new_cache(batch)` makes one, and `model(ids, cache=cache)` extends it by the tokens of `ids`. If that call
+    fails or is interrupted, the cache cannot be used again.
     """
 
     def __init__(self, sequences: list[SequenceCache]) -> None:
@@ -128,22 +128,22 @@ class KVCache:
 
     @classmethod
     def empty(cls, config: GPTConfig, batch: int, capacity: int, dtype: npt.DTypeLike = np.float32) -> KVCache:
-        """A cache of `batch` sequences, none of which has seen a token; each has room for `capacity` tokens."""
+        """Return a cache of `batch` empty sequences, each with room for `capacity` tokens."""
         return cls([SequenceCache(config, capacity, dtype) for _ in range(batch)])
 
     def __len__(self) -> int:
-        """Number of sequences."""
+        """Return the number of sequences."""
         return len(self.sequences)
 
     def select(self, rows: list[int]) -> KVCache:
-        """A cache of some of the sequences: the same memory, not a copy. ValueError if one is named twice."""
+        """Return a cache of some of the sequences, sharing their memory; raise ValueError if one is named twice."""
         if len(set(rows)) < len(rows):
-            raise ValueError(f"rows {rows} name a sequence twice: it cannot go on in two ways in one memory")
+            raise ValueError(f"rows {rows} name a sequence twice: two continuations cannot share one memory")
         return KVCache([self.sequences[row] for row in rows])
 
     @contextmanager
     def extended_by(self, n: int) -> Iterator[None]:
-        """While each layer's cache of each sequence is extended by n tokens; if that fails they are of no use."""
+        """Count n more tokens per sequence when the `with` block has added them; if it fails, leave all broken."""
         for sequence in self.sequences:
             sequence.broken = True
         yield
@@ -154,8 +154,8 @@ class KVCache:
     def take_back(self, n: int) -> None:
         """Forget the last n tokens of each sequence.
 
-        A model without banded layers can go back to any length, one with them at least to 16 tokens less than the most
-        that a sequence has had.
+        A model without banded layers can go back to any length; with banded layers, a sequence can go back to at least
+        16 tokens below its greatest length.
 
         Raises
         ------
@@ -166,13 +166,13 @@ class KVCache:
             left = sequence.n_tokens - n
             if not 0 <= n <= sequence.n_tokens:
                 raise ValueError(f"{n} tokens cannot be taken back from a sequence of {sequence.n_tokens}")
-            if not all(layer.can_go_on_at(left) for layer in sequence.layers):
+            if not all(layer.can_resume_at(left) for layer in sequence.layers):
                 raise ValueError(f"{n} tokens are too many to take back: a banded layer keeps only its band")
         for sequence in self.sequences:
             sequence.n_tokens -= n
 
     def copies(self, rows: list[int]) -> KVCache:
-        """A cache of copies of some of the sequences: each goes on for itself, also one that is named twice."""
+        """Return a cache of independent copies of some of the sequences, which may be named more than once."""
         return KVCache([self.sequences[row].copy() for row in rows])
 
     @property

@@ -1,6 +1,6 @@
 """The memory order of the weights: chosen here for speed, and hidden from everyone else.
 
-A linear layer's weight has the shape (d_in, d_out) whatever its order in memory is.
+A linear layer's weight has the shape (d_in, d_out), whatever its order in memory.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from ..arrays import Array
 from .threads import in_parallel, n_threads, shares
 
 COPIED_ROWS = 64
-LARGE = 2**20  # bytes, of which two threads make a copy faster than one
+LARGE = 2**20  # bytes, above which two threads copy faster than one
 
 
 def in_fast_order(weight: Array) -> Array:
-    """The same matrix with its longer axis contiguous in memory, copied only if it has to be.
+    """Return the same matrix with its longer axis contiguous in memory, copied only if necessary.
 
-    Measured with OpenBLAS on x86-64 CPUs, a matrix-vector product, which is what decoding one token consists of,
-    reads memory fastest along the longer axis, and for a square matrix along the input axis.
+    Decoding one token consists of matrix-vector products. Measured with OpenBLAS on x86-64 CPUs, these read memory
+    fastest along the longer axis, and for a square matrix along the input axis.
     """
     if weight.ndim != 2:
         return np.ascontiguousarray(weight)
@@ -31,7 +31,7 @@ def in_fast_order(weight: Array) -> Array:
 
 
 def _copied(matrix: Array, order: Literal["C", "F"]) -> Array:
-    """A copy in that memory order, a few rows at a time: they stay in the processor's cache while they are turned."""
+    """Return a copy in that memory order, made a few rows at a time so that they stay in the processor's cache."""
     copy: Array = np.empty(matrix.shape, matrix.dtype, order)
 
     def copy_rows(share: slice) -> None:

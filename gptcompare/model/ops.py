@@ -1,6 +1,6 @@
 """The arithmetic of the model: pure functions on arrays.
 
-Each works on the last axis of an array of any rank, in float32 or float64, and gives back the dtype that it was given.
+Each works on the last axis of an array of any rank, in float32 or float64, and returns the dtype that it was given.
 Scalars come from `math`, not from NumPy: `np.sqrt(2)` is a float64 that would promote a whole float32 array.
 """
 
@@ -13,22 +13,22 @@ import numpy as np
 
 from ..arrays import Array, Integers
 
-# What OpenBLAS likes (measured: benchmarks/RESULTS.md). Two vectors go through a weight one by one faster than as a
-# matrix, for which it would make a packed copy of the weight. And what is more, up to some, is best a multiple of
-# eight, as many as its innermost loop takes: eight vectors need less time than four or seven.
+# What suits OpenBLAS (measured: benchmarks/RESULTS.md). One or two vectors are faster one by one than as a matrix, for
+# which it would make a packed copy of the weight. 3 to 127 vectors are padded to a multiple of 8, the width of its
+# inner loop: eight vectors take less time than four or seven.
 FEW_VECTORS, SOME_VECTORS, EIGHT = 2, 128, 8
 
 
 def linear(x: Array, weight: Array, bias: Array) -> Array:
-    """x @ weight + bias: (..., d_in) -> (..., d_out), weight (d_in, d_out), bias (d_out,)."""
+    """Return x @ weight + bias: (..., d_in) -> (..., d_out), weight (d_in, d_out), bias (d_out,)."""
     y = product(x, weight)
     y += bias
     return y
 
 
 def product(x: Array, weight: Array) -> Array:
-    """x @ weight: (..., d_in) -> (..., d_out), weight (d_in, d_out)."""
-    # One product of two matrices: a stack of vectors would read the whole weight once per vector.
+    """Return x @ weight: (..., d_in) -> (..., d_out), weight (d_in, d_out)."""
+    # A single product of two matrices: a stack of vectors would read the whole weight once per vector.
     vectors = x.reshape(-1, x.shape[-1])
     n = len(vectors)
     if n <= FEW_VECTORS:
@@ -43,7 +43,7 @@ def product(x: Array, weight: Array) -> Array:
 
 
 def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> Array:
-    """Each vector shifted to mean 0, scaled to variance 1, then gain and bias (Ba et al. 2016, arXiv:1607.06450)."""
+    """Normalise each vector, then apply gain and bias (Ba et al. 2016, arXiv:1607.06450)."""
     y, _ = normalise(x, eps)
     y *= gain
     y += bias
@@ -51,7 +51,7 @@ def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> Array:
 
 
 def normalise(x: Array, eps: float) -> tuple[Array, Array]:
-    """Each vector shifted to mean 0 and scaled to variance 1, and its standard deviation: (..., D) and (..., 1)."""
+    """Shift each vector to mean 0 and scale it to variance 1: (..., D), with its standard deviation (..., 1)."""
     width = x.shape[-1]
     centred: Array = x - np.add.reduce(x, axis=-1, keepdims=True) / width
     variance = np.vecdot(centred, centred)[..., None] / width
@@ -61,20 +61,20 @@ def normalise(x: Array, eps: float) -> tuple[Array, Array]:
 
 
 def gelu_tanh(x: Array) -> Array:
-    """The tanh approximation of GELU that GPT-2 uses (openai/gpt-2, src/model.py; arXiv:1606.08415, section 2)."""
+    """Apply GPT-2's tanh approximation of GELU (openai/gpt-2, src/model.py; arXiv:1606.08415, section 2)."""
     divisor = gelu_tanh_divisor(x)
     return np.divide(x, divisor, out=divisor)
 
 
 def gelu_tanh_divisor(x: Array) -> Array:
-    """1 + exp(-2u) with u = sqrt(2/pi) (x + 0.044715 x^3): x over this is x times (1 + tanh u) / 2.
+    """Return 1 + exp(-2u) with u = sqrt(2/pi) (x + 0.044715 x^3): x divided by this is x (1 + tanh u) / 2.
 
-    Measured, the exponential takes half the time of the hyperbolic tangent.
+    The exponential was measured to take half the time of the hyperbolic tangent.
     """
     divisor: Array = x * x
     divisor *= -2 * math.sqrt(2 / math.pi) * 0.044715
     divisor -= 2 * math.sqrt(2 / math.pi)
-    with np.errstate(over="ignore"):  # where 2u or exp(-2u) is infinite, the quotient is x or 0 all the same
+    with np.errstate(over="ignore"):  # where 2u or exp(-2u) is infinite, the quotient is still x or 0
         divisor *= x
         np.exp(divisor, out=divisor)
     divisor += 1
@@ -82,14 +82,14 @@ def gelu_tanh_divisor(x: Array) -> Array:
 
 
 def gelu_erf(x: Array) -> Array:
-    """GELU itself, x times the normal distribution function (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
+    """Apply exact GELU: x times the normal distribution function (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
     y = normal_cdf(x)
     y *= x
     return y
 
 
 def normal_cdf(x: Array) -> Array:
-    """The normal distribution function, (1 + erf(x / sqrt 2)) / 2."""
+    """Return the normal distribution function, (1 + erf(x / sqrt 2)) / 2."""
     y = erf(x * math.sqrt(0.5))
     y += 1
     y *= 0.5
@@ -97,14 +97,14 @@ def normal_cdf(x: Array) -> Array:
 
 
 def relu(x: Array) -> Array:
-    """The larger of x and 0."""
+    """Return the larger of x and 0."""
     return np.maximum(x, 0)
 
 
 ACTIVATION: dict[str, Callable[[Array], Array]] = {"gelu_tanh": gelu_tanh, "gelu_erf": gelu_erf, "relu": relu}
 
-# erf is the one function of a GPT that NumPy lacks. The standard library's value at every multiple of 1/64, and
-# between them a Taylor series, is exact to 2e-14; beyond 6 erf is 1 to the last bit of a float64.
+# erf is the one function in a GPT that NumPy lacks. A Taylor series around the nearest multiple of 1/64, where the
+# standard library gives the value, is exact to 2e-14; beyond 6, erf is 1 to the last bit of a float64.
 _ERF_STEP, _ERF_END = 1 / 64, 6.0
 _ERF_NODES = [k * _ERF_STEP for k in range(round(_ERF_END / _ERF_STEP) + 1)]
 _ERF = np.array([math.erf(node) for node in _ERF_NODES])
@@ -112,13 +112,15 @@ _ERF_SLOPE = np.array([2 / math.sqrt(math.pi) * math.exp(-node * node) for node 
 
 
 def erf(x: Array) -> Array:
-    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x, to 2e-14 or the dtype's precision.
+    """Return the error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+
+    It is exact to 2e-14 or to the dtype's precision.
 
     The derivatives at a node a are the slope exp(-a^2) 2/sqrt(pi) times the Hermite polynomials
     1, -2a, 4a^2 - 2, -8a^3 + 12a, 16a^4 - 48a^2 + 12 (Abramowitz and Stegun, 7.1.19).
     """
     distance = np.minimum(np.abs(x), _ERF_END)
-    with np.errstate(invalid="ignore"):  # the node of NaN is any node: the NaN comes through h
+    with np.errstate(invalid="ignore"):  # any node will do for NaN, which h passes on
         node = np.nan_to_num(distance / _ERF_STEP + 0.5).astype(np.intp)
     a = (node * _ERF_STEP).astype(x.dtype)
     h = distance - a
@@ -129,20 +131,25 @@ def erf(x: Array) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """exp(x) scaled to sum 1. Entries of -inf become 0; at least one entry of each row must be finite."""
+    """Return exp(x) scaled to sum 1. Entries of -inf become 0; at least one entry of each row must be finite.
+
+    >>> import numpy as np
+    >>> softmax(np.array([0.0, 0.0, -np.inf]))
+    array([0.5, 0.5, 0. ])
+    """
     y: Array = np.exp(x - x.max(axis=-1, keepdims=True))
     y /= y.sum(axis=-1, keepdims=True)
     return y
 
 
 def log_softmax(x: Array) -> Array:
-    """The logarithm of softmax, without leaving the range of the dtype."""
+    """Return the logarithm of the softmax, without overflow or underflow."""
     shifted: Array = x - x.max(axis=-1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted
 
 
 def cross_entropy(logits: Array, targets: Integers) -> Array:
-    """-log p(target) in nats at each position: logits (..., V), targets (...) -> (...)."""
+    """Return -log p(target) in nats at each position: logits (..., V), targets (...) -> (...)."""
     picked = np.take_along_axis(log_softmax(logits), targets[..., None], axis=-1)
     return -picked[..., 0]

@@ -1,7 +1,7 @@
-"""Work on several threads at once, each with its matrix products to itself.
+"""Work on several threads at once, each of which computes its own matrix products.
 
-NumPy's BLAS spreads a single product over the cores. For many tokens it is faster to give every core products of its
-own: what lies between the products is then spread as well, and no core waits for the others after each of them.
+NumPy's BLAS spreads a single product over the cores. For many tokens it is faster to give each core products of its
+own: the work between the products is then spread as well, and no core waits for the others after each product.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Item = TypeVar("Item")
 def in_parallel(
     work: Callable[[Item], None], items: Sequence[Item], on_failure: Callable[[], None] = lambda: None
 ) -> None:
-    """`work(item)` for every item, begun in their order, on as many threads as one of NumPy's products would use.
+    """Call `work(item)` for every item, started in order, on as many threads as one of NumPy's products would use.
 
-    One item alone is worked on as without this function, its products on all threads. After an exception no other item
-    is begun, `on_failure` is called, and the exception comes out when what had begun has ended.
+    A single item is worked on by the calling thread, with its products on all threads. After an exception no further
+    item is started, `on_failure` is called, and the exception is raised once the items in progress have ended.
     """
     if len(items) < 2:
         for item in items:
@@ -44,14 +44,14 @@ def in_parallel(
             queue.take_items()
         finally:
             for thread in others:
-                if thread.ident is not None:  # it was started
+                if thread.ident is not None:  # it has been started
                     thread.join()
     if queue.errors:
         raise queue.errors[0]
 
 
 class _WorkQueue(Generic[Item]):
-    """Threads that take items one after the other until none is left or one has failed."""
+    """A queue from which threads take items one by one until none is left or one has failed."""
 
     NONE_LEFT = object()
 
@@ -63,7 +63,7 @@ class _WorkQueue(Generic[Item]):
         self.errors: list[BaseException] = []
 
     def take_items(self) -> None:
-        """What each of the threads does."""
+        """Take items and work on them: the loop that each thread runs."""
         try:
             while (item := self._next()) is not self.NONE_LEFT:
                 self._work(item)
@@ -94,15 +94,15 @@ class LayerOrder:
         self._free.release()
 
     def release(self, n_layers: int) -> None:
-        """Let the next chunk wait at none of the layers any more."""
+        """Stop making the next chunk wait, at any layer."""
         self._free.release(n_layers)
 
 
 def in_layer_order(work: Callable[[Item, LayerOrder], None], chunks: Sequence[Item], n_layers: int) -> None:
-    """`in_parallel` for chunks that pass through the same layers in their order.
+    """Call `in_parallel` for chunks that must pass through the same layers in order.
 
-    `work(chunk, order)` enters each of the `n_layers` layers with `with order:`. A chunk that fails lets the others
-    pass, so that all come to an end.
+    `work(chunk, order)` enters each of the `n_layers` layers by `with order:`. A chunk that fails lets the others pass,
+    so that none waits forever.
     """
     orders: list[LayerOrder] = []
     for _ in chunks:
@@ -116,41 +116,44 @@ def in_layer_order(work: Callable[[Item, LayerOrder], None], chunks: Sequence[It
 
 
 def shares(n: int, n_shares: int) -> list[slice]:
-    """range(n) in so many slices, or in fewer, of the same length; the last one may be shorter."""
+    """Split range(n) into at most `n_shares` slices of equal length; the last may be shorter.
+
+    >>> shares(7, 3)
+    [slice(0, 3, None), slice(3, 6, None), slice(6, 7, None)]
+    """
     step = max(1, -(-n // n_shares))
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def _linear_algebra_of_numpy() -> Any:
-    """A library that is linked to NumPy's BLAS, through which the BLAS's functions can be found; None if there is none.
+    """Return a library linked to NumPy's BLAS, through which the BLAS's functions can be found, or None.
 
-    The module is private to NumPy: where a release has renamed it, products are as fast as ever, and their threads are
-    NumPy's own affair.
+    The module is private to NumPy. If a release renames it, products stay as fast, but their threads are left to NumPy.
     """
     try:
         module = importlib.import_module("numpy.linalg._umath_linalg")
         return ctypes.CDLL(module.__file__)
-    except (ImportError, OSError, TypeError):  # not there, or a part of the program, or without a file
+    except (ImportError, OSError, TypeError):  # missing, built into the program, or without a file
         return None
 
 
 class _Blas:
-    """The number of threads that NumPy's BLAS uses for a product, where it can be found out and changed.
+    """The number of threads that NumPy's BLAS uses for a product, where it can be read and set.
 
-    That is OpenBLAS with threads of its own: in NumPy's wheels for Linux and macOS, in most distributions. It is not
-    found where the libraries that a library is linked to cannot be searched (Windows), and with other BLAS libraries.
+    That is the case for OpenBLAS with its own threads: in NumPy's wheels for Linux and macOS, and in most
+    distributions. It is not for other BLAS libraries, or where linked libraries cannot be searched (Windows).
     """
 
-    # NumPy's wheels rename what OpenBLAS calls openblas_get_num_threads.
+    # In NumPy's wheels, OpenBLAS's function openblas_get_num_threads has another name.
     NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")
     CALLS = ("get_num_threads", "set_num_threads", "get_parallel")
-    OPENMP = 2  # what get_parallel says if the threads are OpenMP's, of which every thread has a number of its own
+    OPENMP = 2  # get_parallel's answer for OpenMP, where every thread has its own number of threads
 
     def __init__(self) -> None:
         self.get, self.set = self._functions()
         self.lock = threading.Lock()
-        self.holders: set[object] = set()  # one for each who wants the products on one thread
-        self.n_threads = int(self.get())  # without them
+        self.holders: set[object] = set()  # one for each caller that wants products on one thread
+        self.n_threads = int(self.get())  # when there are no holders
 
     def _functions(self) -> tuple[Callable[[], int], Callable[[int], object]]:
         library = _linear_algebra_of_numpy()
@@ -161,7 +164,7 @@ class _Blas:
         return lambda: 1, lambda n: None
 
     def restart(self) -> None:
-        """In a forked process, where nobody is inside any more, and the lock may have been held."""
+        """Start anew in a forked process, which has no holders, and whose lock may have been held."""
         self.lock = threading.Lock()
         self.holders.clear()
         self.set(self.n_threads)
@@ -174,9 +177,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def n_threads() -> int:
-    """How many threads a product uses, or would use were it not for `products_on_one_thread`; 1 if it is not known.
+    """Return how many threads a product uses, or would use without `products_on_one_thread`; 1 if that is unknown.
 
-    It is 1 for who is `single_threaded`, too.
+    It is also 1 inside `single_threaded`.
     """
     if _is_single_threaded.get():
         return 1
@@ -185,10 +188,10 @@ def n_threads() -> int:
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Everything that the block computes is computed on the thread that runs it, and nothing is shared out.
+    """Compute everything in the `with` block on the thread that runs it.
 
-    What is computed so is the same to the last bit however many threads there are, and whatever others do; but a
-    BLAS library whose number of threads cannot be set (`_Blas`) goes on sharing products out.
+    The results are the same to the last bit however many threads there are, and whatever else runs. A BLAS library
+    whose number of threads cannot be set (`_Blas`) still spreads its products over threads, however.
     """
     token = _is_single_threaded.set(True)
     try:
@@ -200,9 +203,9 @@ def single_threaded() -> Iterator[None]:
 
 @contextmanager
 def products_on_one_thread() -> Iterator[int]:
-    """Every product on the thread that asks for it; gives how many threads would have shared one.
+    """Compute each product on the thread that calls it; yield how many threads would otherwise have shared it.
 
-    The setting is that of the BLAS library and so of the whole process; the last to leave restores it.
+    The setting belongs to the BLAS library and so to the whole process; the last block to end restores it.
     """
     holder = object()
     try:

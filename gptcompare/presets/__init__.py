@@ -1,12 +1,12 @@
-"""The published models as data, each number beside its source: a module per family, and here what finds a model."""
+"""The published models as data, each number beside its source: a module per family, and functions that find a model."""
 
 from __future__ import annotations
 
-import difflib
 import sys
 from typing import Any
 
 from ..callable_module import CallableModule
+from ..checks import did_you_mean
 from . import cerebras_gpt, gpt2, gpt3, gpt_neo, nano, opt
 from .record import DataSource, Published, Result, Training
 
@@ -29,46 +29,70 @@ SPELLINGS = {name.lower(): name for name in (*MODELS, *ALIASES)}
 
 
 def presets() -> tuple[str, ...]:
-    """The names that `GPTConfig.preset` knows, smallest model of each family first; aliases are not repeated."""
+    """Return the names that `GPTConfig.preset` knows, the smallest model of each family first, without aliases.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> presets()[:3]
+    ('gpt2', 'gpt2-medium', 'gpt2-large')
+    """
     return tuple(MODELS)
 
 
 def canonical_name(name: str) -> str:
-    """A model's name as `presets()` has it, from that name or an alias of it, in upper or lower case.
+    """Return a model's name as in `presets()`, given that name or an alias of it, in upper or lower case.
 
     Raises
     ------
     TypeError, ValueError
         If the name is not a string, or unknown; the message gives the nearest names.
+
+    Examples
+    --------
+    >>> canonical_name("GPT3-125M")
+    'gpt3-small'
     """
     if not isinstance(name, str):
         raise TypeError(f"a model's name is a string, got {name!r}")
     spelling = SPELLINGS.get(name.lower())
     if spelling is None:
-        near = [SPELLINGS[key] for key in difflib.get_close_matches(name.lower(), SPELLINGS, n=3, cutoff=0.5)]
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        hint = did_you_mean(name, SPELLINGS.values())
         raise ValueError(f"unknown model {name!r}: {hint}known are {', '.join(SPELLINGS.values())}")
     return ALIASES.get(spelling, spelling)
 
 
 def hyperparameters(name: str) -> dict[str, Any]:
-    """The arguments of `GPTConfig` for a published model; what is not named has its default, which is GPT-2's.
+    """Return the arguments of `GPTConfig` for a published model; those left out have their defaults, which are GPT-2's.
 
     Raises
     ------
     TypeError, ValueError
         As `canonical_name`.
+
+    Examples
+    --------
+    >>> hyperparameters("gpt2")
+    {'n_layer': 12, 'n_head': 12, 'd_model': 768}
     """
     return dict(published(name).hyperparameters)
 
 
 def published(name: str) -> Published:
-    """What is published about a model: its hyperparameters, training and results, each beside its source.
+    """Return what is published about a model: its hyperparameters, training and results, each beside its source.
 
     Raises
     ------
     TypeError, ValueError
         If the name is not a string, or unknown; the message gives the nearest names.
+
+    Examples
+    --------
+    >>> published("gpt3-xl").name_in_paper
+    'GPT-3 XL'
     """
     return MODELS[canonical_name(name)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .record import ACCURACY, LOSS, Column, DataSource, Published, Training, table_row
 
 CONFIGS = "github.com/Cerebras/modelzoo f1fd1e09, src/cerebras/modelzoo/models/nlp/gpt3/configs/Cerebras_GPT"
-# As it stands on the Hugging Face Hub, in a copy of which the commit is known.
+# The card on the Hugging Face Hub, from a copy whose commit is known.
 MODEL_CARD = (
     "model card: github.com/Azure/azureml-assets 4e484388, "
     "assets/models/system/cerebras-Cerebras-GPT-111M/description.md"
@@ -63,7 +63,7 @@ PILE = (DataSource(name="The Pile", weight=1.0, tokens=371_000_000_000, note="no
 TRAINING_NOTES = {
     "cerebras-gpt-111m": "The card says 1,500 steps of warm-up, the configuration 1,525.",
     "cerebras-gpt-256m": "The card says 1,500 steps of warm-up, the configuration 693.",
-    "cerebras-gpt-13b": "The batch grew from 720 to 1080 sequences of 2048 tokens. The card's 174,335 steps make its "
+    "cerebras-gpt-13b": "The batch grew from 720 to 1080 sequences of 2048 tokens. The card's 174,335 steps give its "
     "number of tokens only if all of them had 720.",
 }
 NOTES = (

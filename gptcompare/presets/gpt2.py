@@ -56,8 +56,8 @@ TRAINING = Training(
         ),
     ),
     batch_tokens=512 * 1024,
-    note="The learning rate was tuned by hand for each size on 5% of WebText held out. Its value, the number of steps "
-    "and that of tokens are not published.",
+    note="The learning rate was tuned by hand for each size on 5% of WebText held out. Its value and the numbers "
+    "of steps and tokens are not published.",
 )
 
 DETOKENIZED = "with invertible de-tokenizers, worth 2.5 to 5 perplexity (section 3.1)"
@@ -84,7 +84,7 @@ TABLE_3 = {
 # fmt: on
 
 # The paper counts the last three as zero-shot too; GPT-3's paper calls examples in the context one-shot or few-shot.
-SEEDED = "example pairs in the context; how many is not printed"
+SEEDED = "example pairs in the context; their number is not printed"
 OTHER_XL = (
     # section, task, metric, shots, value, note
     ("3.3", "LAMBADA", "accuracy without a stop-word filter, %", ZERO_SHOT, 52.66, ""),
@@ -123,7 +123,7 @@ COLUMNS_LLM_C_SCRIPT = (
 )
 TABLE_LLM_C_SCRIPT = {"gpt2": (28.59, 29.55), "gpt2-xl": (38.42, 48.93)}
 
-# As the harness printed them, quoted by llm.c; the largest model's "acc", 40.04, stands in `COLUMNS_GPT_NEO`'s note.
+# As the harness printed them, quoted by llm.c; the largest model's "acc", 40.04, is in `COLUMNS_GPT_NEO`'s note.
 COLUMNS_HARNESS = (
     Column("HellaSwag", ACCURACY, "lm-evaluation-harness, acc"),
     Column("HellaSwag", PER_CHARACTER, "lm-evaluation-harness, acc_norm"),
@@ -133,7 +133,7 @@ TABLE_HARNESS = {"gpt2": (28.92, 31.14), "gpt2-xl": (None, 50.89)}
 COLUMNS_GPT_NEO = (
     Column("LAMBADA", ACCURACY, "lm-evaluation-harness of 2021, whose LAMBADA is OpenAI's version of it"),
     Column("LAMBADA", HARNESS_PERPLEXITY, "lm-evaluation-harness of 2021, whose LAMBADA is OpenAI's version of it"),
-    Column("WikiText in lm-evaluation-harness", PERPLEXITY, "to the digit what the paper has for WikiText-103"),
+    Column("WikiText in lm-evaluation-harness", PERPLEXITY, "to the digit the paper's value for WikiText-103"),
     Column("Winogrande", ACCURACY, "lm-evaluation-harness of 2021"),
     Column("HellaSwag", ACCURACY, f"lm-evaluation-harness of 2021, acc; 40.04 in {LLM_C}, dev/data/hellaswag.py"),
     Column("PIQA", ACCURACY, "lm-evaluation-harness of 2021"),

@@ -1,6 +1,6 @@
 """GPT-3: Brown et al. 2020, "Language Models are Few-Shot Learners" (arXiv:2005.14165).
 
-The tables are as printed, misprints included; what the presets take instead stands in `CORRECTED`.
+The tables are as printed, misprints included; `CORRECTED` has what the presets use instead.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from .record import DataSource, Published, Training
 
 MILLION, BILLION = 10**6, 10**9
 
-# By size, and as Table 2.1 calls its last row: 'GPT-3 175B or "GPT-3"'.
+# By size, and by Table 2.1's name for its last row: 'GPT-3 175B or "GPT-3"'.
 ALIASES = {
     "gpt3-125m": "gpt3-small",
     "gpt3-350m": "gpt3-medium",
@@ -59,12 +59,12 @@ CORRECTED = {"gpt3-xl": {"n_head": 16}, "gpt3-13b": {"d_model": 5120}}
 NOTES = {
     "gpt3-xl": (
         "Table 2.1 prints 24 heads of 128 at width 2048. Table D.1's 1,320 million parameters fit heads of 2048 in "
-        "all (1,316 million), not of 24 x 128 = 3072 (1,517 million). The preset has 16 heads of 128, as GPT-Neo and "
-        "Cerebras-GPT; OPT has 32 of 64, which is the same number of parameters.",
+        "all (1,316 million), not of 24 x 128 = 3072 (1,517 million). The preset has 16 heads of 128, like GPT-Neo and "
+        "Cerebras-GPT; OPT has 32 of 64, which gives the same number of parameters.",
     ),
     "gpt3-13b": (
         "Table 2.1 prints width 5140, but 40 heads of 128. Table D.1's 12,850 million parameters fit 5120 (12,853 "
-        "million), not 5140 (12,953 million). The preset has 5120, as Cerebras-GPT and OPT.",
+        "million), not 5140 (12,953 million). The preset has 5120, like Cerebras-GPT and OPT.",
     ),
 }
 NOTES_OF_ALL = (

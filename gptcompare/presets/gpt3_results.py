@@ -1,6 +1,6 @@
-"""GPT-3's results: Table H.1 of Brown et al. 2020 (arXiv:2005.14165), every task at every size, and two smaller ones.
+"""GPT-3's results: Table H.1 of Brown et al. 2020 (arXiv:2005.14165), every task at every size, and two smaller tables.
 
-None is a cell that is not known well enough: transcriptions of the paper disagree on it, or are too few. For the same
+None is a cell that is not known reliably: transcriptions of the paper disagree on it, or are too few. For the same
 reasons rounds 2 and 3 of ANLI, the rows of translation and PIQA's test-server score are left out.
 """
 
@@ -30,12 +30,12 @@ SIZES = (
 
 
 class Row(NamedTuple):
-    """A row of Table H.1: one task, every size (`SIZES`) with no, one and several examples in the context."""
+    """A row of Table H.1: one task at every size (`SIZES`), with no, one and several examples in the context."""
 
     task: str
     metric: str  # the table's "acc" is `PER_TOKEN` or `OVER_UNCONDITIONAL` where section 2.4 says so: see `record.py`
     split: str
-    k: int | None  # number of examples of few-shot
+    k: int | None  # number of examples in the few-shot context
     zero_shot: tuple[float | None, ...]
     one_shot: tuple[float | None, ...]
     few_shot: tuple[float | None, ...]
@@ -260,7 +260,7 @@ TEST_SERVER = (
 )
 # fmt: on
 
-# What else a reader must know of a row.
+# What else a reader must know about a row.
 NOTES = {
     ("WiC", ZERO_SHOT): "printed as 0.00 for every size",
     ("LAMBADA", FEW_SHOT): "as a cloze, unlike zero-shot: the missing word is a blank (section 3.1.2)",
@@ -269,7 +269,7 @@ NOTES = {
 
 
 def results(name: str) -> tuple[Result, ...]:
-    """All published results of one of `SIZES`."""
+    """Return all published results of one of `SIZES`."""
     column = SIZES.index(name)
     found = [
         Result(

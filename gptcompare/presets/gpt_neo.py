@@ -67,7 +67,7 @@ TRAINING = {
 
 NOTES = (
     "Queries, keys and values have no biases, though GPTConfig.n_params counts them, and the scores are not divided by "
-    "the square root of d_head: transformers 5.23.0, modeling_gpt_neo.py. What loads the weights makes up for both.",
+    "the square root of d_head: transformers 5.23.0, modeling_gpt_neo.py. Loading the weights compensates for both.",
 )
 NOTES_OF_LARGER = (
     "The example configurations of the repository have 32 heads and dense layers only. The published weights have "

@@ -1,4 +1,4 @@
-"""The embedded pair: two small models that this project trained itself, equal in everything but the attention pattern.
+"""The embedded pair: two small models that this project trained itself, identical except for their attention patterns.
 
 Their weights are in the package, so they load without a network. `weights/README.md` says how they were made, and
 `weights/make.py` measures them.
@@ -17,7 +17,7 @@ ATTENTION: dict[str, dict[str, Any]] = {
     "nano-gpt3": {"attention": ("dense", "banded"), "band_width": 64},
 }
 HELD_OUT = "held-out children's books"
-# Of weights/measurements.json.
+# From weights/measurements.json.
 MEASURED = {
     "nano-gpt2": {BITS_PER_BYTE: 1.4255, PERPLEXITY: 38.96},
     "nano-gpt3": {BITS_PER_BYTE: 1.4405, PERPLEXITY: 40.49},

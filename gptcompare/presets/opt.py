@@ -1,7 +1,7 @@
 """OPT: Zhang et al. 2022 (arXiv:2205.01068), Meta's replicas of GPT-3, with dense layers and ReLU.
 
-Without OPT-350M, which has its layer norms after the blocks and a narrower embedding, and OPT-175B, whose weights are
-given out on request only.
+OPT-350M, which has its layer norms after the sub-layers and a narrower embedding, and OPT-175B, whose weights are
+available on request only, are left out.
 """
 
 from __future__ import annotations

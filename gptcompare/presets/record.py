@@ -1,7 +1,7 @@
-"""What is kept of a published model: its hyperparameters, its training and its results, each beside its source.
+"""The record of a published model: its hyperparameters, its training and its results, each beside its source.
 
-The names of metrics and shots stand here so that the families agree on them: results of two models are put side by
-side where task, metric and shots are the same text, so protocols that cannot be compared have different metrics.
+The names of metrics and shots are defined here so that the families agree on them. Results of two models are put side
+by side if task, metric and shots are the same strings, so protocols that cannot be compared have different metrics.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 ZERO_SHOT, ONE_SHOT, FEW_SHOT = SHOTS = ("zero-shot", "one-shot", "few-shot")
 
 ACCURACY = "accuracy, %"
-# Which of several endings is the likeliest depends on how their lengths are evened out. GPT-3's paper, section 2.4,
+# Which of several endings is likeliest depends on how their lengths are normalised. GPT-3's paper, section 2.4,
 # compares the likelihood per token for most tasks; for ARC, OpenBookQA and RACE it divides by the likelihood of the
 # answer without the question. EleutherAI's lm-evaluation-harness prints "acc", the plain likelihood (`ACCURACY`), and
 # "acc_norm", the likelihood per character. The same model's accuracies differ by ten points between them.
@@ -46,7 +46,7 @@ class Result:
         What was measured, how, and with how many examples in the context, one of `SHOTS`: the key under which results
         of different models are compared. It is unique within a model.
     value : float
-        In the metric's unit; what the source prints as a fraction stands here in percent if the metric says so.
+        In the metric's unit; fractions in the source are given here in percent if the metric says so.
     source : str
         Paper and table, or repository, commit and file.
     note : str
@@ -62,7 +62,7 @@ class Result:
 
 
 class Column(NamedTuple):
-    """What a column of a printed table of results holds."""
+    """The task and metric of a column in a printed table of results."""
 
     task: str
     metric: str
@@ -72,7 +72,7 @@ class Column(NamedTuple):
 def table_row(
     columns: Iterable[Column], values: Iterable[float | None], source: str, shots: str = ZERO_SHOT
 ) -> tuple[Result, ...]:
-    """A model's row of a printed table as results; None is an empty cell, or one that is not known well enough."""
+    """Make results of a model's row in a printed table; None is an empty cell, or one not known reliably."""
     return tuple(
         Result(task=column.task, metric=column.metric, shots=shots, value=value, source=source, note=column.note)
         for column, value in zip(columns, values, strict=True)
@@ -87,7 +87,7 @@ class DataSource:
     Parameters
     ----------
     name : str
-        As its authors call it.
+        Its authors' name for it.
     weight : float, optional
         The printed fraction of the training tokens that are drawn from it.
     tokens : int, optional
@@ -104,7 +104,7 @@ class DataSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a model was trained, as far as that is published; None is what is not.
+    """The published facts about a model's training; None is what is not published.
 
     Parameters
     ----------
@@ -113,19 +113,19 @@ class Training:
     data : tuple of DataSource
         The mix.
     tokens, batch_tokens : int, optional
-        Tokens seen in all, and per step.
+        Tokens seen in total, and per step.
     learning_rate : float, optional
         The largest one.
     final_learning_rate : float, optional
         The last one, as a fraction of the largest.
     warmup_tokens, decay_tokens : int, optional
-        Over how many tokens the rate rises, and over how many it has come down to its last value.
+        Tokens after which the rate has risen to its largest value, and has fallen to its last one.
     adam_betas, adam_eps, weight_decay : optional
-        Adam's, or AdamW's.
+        Parameters of Adam or AdamW.
     gradient_clip : float, optional
         Largest norm of the whole gradient.
     petaflop_s_days, flops : float, optional
-        Compute in all; one petaflop/s-day is 8.64e19 floating-point operations.
+        Total compute; one petaflop/s-day is 8.64e19 floating-point operations.
     note : str
         What the fields cannot say.
     """
@@ -149,30 +149,30 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What is published about one model.
+    """Everything recorded about one published model.
 
     Parameters
     ----------
     family, name_in_paper : str
         Such as "GPT-2" and "117M".
     hyperparameters : dict
-        Arguments of `GPTConfig`; what is not named has its default, which is GPT-2's.
+        Arguments of `GPTConfig`; those left out have their defaults, which are GPT-2's.
     source : str
-        Of the hyperparameters.
+        Source of the hyperparameters.
     repository : str, optional
-        Of the weights, on the Hugging Face Hub; None if they are not there.
+        Repository of the weights on the Hugging Face Hub; None if they are not there.
     embedded : bool
         Whether the weights are in this package.
     openai_name : str, optional
-        Of the folder in OpenAI's own store, if the weights are there.
+        Folder in OpenAI's own store, if the weights are there.
     n_params_in_print : int
         Number of parameters as its authors print it, so mostly rounded. `GPTConfig.n_params` is exact.
     training : Training
-        How it was trained.
+        The published facts about its training.
     results : tuple of Result
-        Its authors' own and others' measurements.
+        Measurements by its authors and by others.
     notes : tuple of str
-        Where the sources contradict themselves or each other, and what was taken; what is left out, and why.
+        Where the sources contradict themselves or each other, and what was chosen; what is left out, and why.
     """
 
     family: str

@@ -1,8 +1,8 @@
-"""What is published about GPT-2, GPT-3 and their relatives, side by side, with sources.
+"""Published facts about GPT-2, GPT-3 and their relatives, side by side, with sources.
 
-`table` puts the numbers of several models beside each other (`gptcompare.table`). `document` answers four questions in
-one report (`report`), a module each: `structure`, `training_data`, `performance` and `applications`; `blocks` writes it
-as Markdown and as HTML.
+`table` puts the numbers of several models side by side (`gptcompare.table`). `document` puts four chapters into one
+report (`report`), each from a module of its own: `structure`, `training_data`, `performance` and `applications`.
+`blocks` writes the report as Markdown and as HTML.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What models can be used for: which weights there are, and the commands that do it."""
+"""The report's fourth chapter: which weights can be loaded, and the commands for each use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .blocks import Block, Grid, Heading, together
 from .structure import Model
 from .table import FLOAT32
 
-TRAINED_ARRAYS = 4  # of each parameter's shape: itself, its gradient and AdamW's two moments
+TRAINED_ARRAYS = 4  # for each parameter: itself, its gradient and AdamW's two moments
 PROMPT = '"Once upon a time"'
 
 
@@ -61,7 +61,7 @@ def _can_be_loaded(model: Published) -> bool:
 
 
 def _loaded(models: Sequence[Model]) -> list[str]:
-    """Each model's own name, or, if its weights cannot be had, that of the nearest one in size which is not taken."""
+    """Return each model's own name or, if its weights were not published, the nearest in size that is not yet taken."""
     taken = [model.name for model in models if _can_be_loaded(model.published)]
     loaded = []
     for model in models:
@@ -84,12 +84,12 @@ def _stand_in(name: str, loaded: str) -> str:
 
 
 def _uses(models: Sequence[Model], loaded: Sequence[str]) -> list[list[str]]:
-    """What for, and the command."""
+    """Return rows of a purpose and its command."""
     several = list(dict.fromkeys([*loaded, *EMBEDDED_PAIR]))[: max(2, len(loaded))]
     compared = ",".join(several)
     return [
         ["see which models can be loaded, and which are on this machine", "`gptcompare models`"],
-        *(use for name in loaded for use in _uses_alone(name)),
+        *(use for name in loaded for use in _uses_of_one(name)),
         [f"let {together(several)} write side by side", f"`gptcompare compare {PROMPT} --models {compared}`"],
         ["measure how probable each of them finds a text", f"`gptcompare compare --text mine.txt --models {compared}`"],
         *_tokenizers(models, loaded),
@@ -100,7 +100,7 @@ def _uses(models: Sequence[Model], loaded: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def _uses_alone(name: str) -> list[list[str]]:
+def _uses_of_one(name: str) -> list[list[str]]:
     fetched = [] if published(name).embedded else [[f"fetch {name}", f"`gptcompare download {name}`"]]
     generate = f"`gptcompare generate {PROMPT} --model {name}`"
     return [
@@ -118,7 +118,7 @@ def _train(begin: str, name: str) -> str:
 
 
 def _tokenizers(models: Sequence[Model], loaded: Sequence[str]) -> list[list[str]]:
-    """A command for each vocabulary; the models of GPT-2's size have GPT-2's, which is in the package."""
+    """Return a command for each vocabulary; those of GPT-2's size are GPT-2's, which is in the package."""
     readers: dict[str, list[str]] = {}
     for model, own in zip(models, loaded, strict=True):
         readers.setdefault("gpt2" if model.config.n_vocab == GPT2_SIZE else own, []).append(model.name)

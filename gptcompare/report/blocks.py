@@ -1,6 +1,6 @@
-"""A document as blocks, and how each is written: as Markdown and as HTML that loads nothing.
+"""A document as blocks, each of which can be written as Markdown, and as HTML that loads nothing.
 
-In all texts, `code` stands between backticks, and [1] is the first of the sources.
+In all texts, code is between backticks, and [1] refers to the first source.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from ..arrays import Mask
 from ..patterns import Pattern, visible_keys
 
-POSITIONS = 24  # of a picture
-SEEN, UNSEEN = "#0072B2", "#f0f0f0"  # Okabe and Ito's blue, which colour-blind eyes tell apart
+POSITIONS = 24  # in a picture
+SEEN, UNSEEN = "#0072B2", "#f0f0f0"  # Okabe and Ito's blue, which colour-blind readers can tell apart
 CELL = 8  # pixels
 CODE = re.compile(r"(`[^`]*`)")
 STYLE = """\
@@ -46,14 +46,14 @@ class Grid(NamedTuple):
 
 
 class Items(NamedTuple):
-    """A list, with numbers if its items are what the numbers in brackets refer to."""
+    """A list, numbered if the numbers in brackets refer to its items."""
 
     texts: Sequence[str]
     numbered: bool = False
 
 
 class Picture(NamedTuple):
-    """Which keys each of `POSITIONS` queries sees; of a fixed pattern, those of the first head."""
+    """The keys that each of `POSITIONS` queries sees; for a fixed pattern, those of the first head."""
 
     pattern: Pattern
     caption: str
@@ -67,25 +67,33 @@ Block: TypeAlias = "str | Heading | Grid | Items | Picture"  # a str is a paragr
 
 
 class Sources:
-    """The sources in the order in which they are first referred to."""
+    """The sources in the order in which they are first cited."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
     def cite(self, source: str) -> str:
-        """The number of a source, in brackets."""
+        """Return the number of a source, in brackets."""
         if source not in self.texts:
             self.texts.append(source)
         return f"[{self.texts.index(source) + 1}]"
 
 
 def together(names: Sequence[str]) -> str:
-    """a, b and c."""
+    """Join names in a sentence.
+
+    >>> together(["a", "b", "c"])
+    'a, b and c'
+    """
     return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
 
 
 def merged(said: Iterable[tuple[str, str]]) -> list[str]:
-    """What is said of several models, once, behind their names."""
+    """Say a text only once, after the names of all the models that it is about.
+
+    >>> merged([("a", "dense."), ("b", "banded."), ("c", "dense.")])
+    ['a, c: dense.', 'b: banded.']
+    """
     about: dict[str, list[str]] = {}
     for name, text in said:
         about.setdefault(text, []).append(name)
@@ -109,7 +117,7 @@ def to_markdown(block: Block) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    """With what Markdown would read as its own escaped, but in code."""
+    """Escape the characters that mean something in Markdown, except in code."""
     return "".join(part if part[:1] == "`" else re.sub(r"([\\*|<])", r"\\\1", part) for part in CODE.split(text))
 
 
@@ -137,7 +145,7 @@ def _html_row(row: Sequence[str]) -> str:
 
 
 def _html_text(text: str) -> str:
-    """Escaped, with code as code and a link from the number of each source to the source."""
+    """Escape a text, mark up its code, and link the number of each source to the source."""
     parts = (
         f"<code>{escape(part[1:-1])}</code>"
         if part[:1] == "`"
@@ -161,6 +169,6 @@ def _html_picture(picture: Picture) -> str:
 
 
 def _squares(cells: Mask) -> str:
-    """A square for each position that is True, as an SVG path: the query downwards, the key to the right."""
+    """Return an SVG path with a square for each position that is True: queries downwards, keys to the right."""
     side = CELL - 1
     return "".join(f"M{key * CELL} {query * CELL}h{side}v{side}h-{side}z" for query, key in np.argwhere(cells))

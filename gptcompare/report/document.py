@@ -1,7 +1,7 @@
-"""The four questions about published models, answered in one document: structure, training data, performance, uses.
+"""A report on published models in four chapters: structure, training data, performance and applications.
 
-Every number is computed from a configuration or quoted from `presets` with its source. A module answers each question
-with blocks of a document, and `blocks.py` writes them.
+Every number is computed from a configuration or quoted from `presets` with its source. A module for each chapter gives
+its blocks, and `blocks.py` writes them.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Report:
     names: tuple[str, ...]
 
     def to_markdown(self) -> str:
-        """The whole report; the pictures are made of characters."""
+        """Return the whole report as Markdown; the pictures are made of characters."""
         return "\n\n".join(blocks.to_markdown(block) for block in self._blocks()) + "\n"
 
     def to_html(self) -> str:
-        """A whole page, without scripts, that loads nothing."""
+        """Return the whole report as an HTML page, without scripts, that loads nothing."""
         return page.document(together(self.names), self._repr_html_())
 
     def _repr_html_(self) -> str:
@@ -72,7 +72,7 @@ def _notes(models: Sequence[Model]) -> list[Block]:
 
 
 def report(names: Sequence[str] = GPT2_AND_GPT3) -> Report:
-    """What GPT-2 and GPT-3, or other published models, are, learned from, achieve and can be used for.
+    """Report on GPT-2 and GPT-3, or other published models: structure, training data, performance, applications.
 
     Parameters
     ----------
@@ -88,6 +88,6 @@ def report(names: Sequence[str] = GPT2_AND_GPT3) -> Report:
     TypeError
         If a single string is given.
     ValueError
-        If a name is unknown; the message gives the nearest names. If there are none.
+        If no name is given, or one is unknown; the message gives the nearest names.
     """
     return Report(table(names).names)

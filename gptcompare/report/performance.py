@@ -1,4 +1,4 @@
-"""What was measured on models: the published results that can be put beside each other."""
+"""The report's third chapter: the published results that models can be compared by."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .structure import Model
 from .table import NOT_PUBLISHED
 
 LOWER_IS_BETTER = {PERPLEXITY, HARNESS_PERPLEXITY, LOSS, BITS_PER_BYTE, BITS_PER_CHARACTER}
-MANY = 60  # results of a model; of more, its zero-shot ones are shown
+MANY = 60  # if a model has more results than this, only the zero-shot ones are shown
 Key: TypeAlias = tuple[str, str, str]  # task, metric, shots
-Results: TypeAlias = "dict[str, dict[Key, Result]]"  # of each model
+Results: TypeAlias = "dict[str, dict[Key, Result]]"  # model -> its results
 
 
 def performance(models: Sequence[Model], sources: Sources) -> list[Block]:
@@ -35,8 +35,8 @@ def performance(models: Sequence[Model], sources: Sources) -> list[Block]:
     shared = [key for key in dict.fromkeys(keys) if keys.count(key) > 1]
     if any(shots == ZERO_SHOT for *_, shots in shared):
         shared = [key for key in shared if key[2] != ONE_SHOT]
-    alone = {name: _selected(of_model) for name, of_model in results.items() if not of_model.keys() & set(shared)}
-    n_shown = sum(key in of_model for of_model in results.values() for key in shared) + sum(map(len, alone.values()))
+    unshared = {name: _selected(of_model) for name, of_model in results.items() if not of_model.keys() & set(shared)}
+    n_shown = sum(key in of_model for of_model in results.values() for key in shared) + sum(map(len, unshared.values()))
     n_more = len(keys) - n_shown
     return [
         Heading(2, "3. Performance"),
@@ -46,7 +46,7 @@ def performance(models: Sequence[Model], sources: Sources) -> list[Block]:
             for shots in SHOTS
             for block in _beside(shots, [key for key in shared if key[2] == shots], results, sources)
         ),
-        *(block for name, of_model in alone.items() for block in _own(name, of_model, sources)),
+        *(block for name, of_model in unshared.items() for block in _own(name, of_model, sources)),
         *([f"`gptcompare table {' '.join(results)} --json` has {n_more} results more."] if n_more else []),
     ]
 
@@ -61,12 +61,12 @@ def _introduction(shared: bool, n_models: int) -> list[Block]:
 
 
 def _selected(results: dict[Key, Result]) -> list[Result]:
-    """Of many results the zero-shot ones."""
+    """Return all results or, if there are many, the zero-shot ones."""
     return [result for result in results.values() if len(results) <= MANY or result.shots == ZERO_SHOT]
 
 
 def _beside(shots: str, keys: Sequence[Key], results: Results, sources: Sources) -> list[Block]:
-    """The results of several models in a table."""
+    """Put the results of several models into a table."""
     rows = [["task", "metric", *results, "conditions"]]
     for key in keys:
         found = {name: of_model[key] for name, of_model in results.items() if key in of_model}
@@ -80,7 +80,7 @@ def _beside(shots: str, keys: Sequence[Key], results: Results, sources: Sources)
 def _better(
     keys: Sequence[Key], first: tuple[str, dict[Key, Result]], second: tuple[str, dict[Key, Result]]
 ) -> list[Block]:
-    """How often each of two models is ahead."""
+    """Count how often each of two models has the better value."""
     signs = [-1 if metric in LOWER_IS_BETTER else 1 for _, metric, _ in keys]
     ahead = [sign * (first[1][key].value - second[1][key].value) for key, sign in zip(keys, signs, strict=True)]
     wins = ((first[0], sum(x > 0 for x in ahead)), (second[0], sum(x < 0 for x in ahead)))
@@ -88,7 +88,7 @@ def _better(
 
 
 def _own(name: str, results: Sequence[Result], sources: Sources) -> list[Block]:
-    """The results of a model that shares none."""
+    """Put the results of a model that shares none into a table."""
     if not results:
         return [f"No result of {name} is in the presets."]
     rows = [[r.task, _metric(r.metric), r.shots, _quoted(r, sources), r.note] for r in results]

@@ -1,4 +1,4 @@
-"""What models consist of: how their configurations differ, and what follows from that."""
+"""The report's first chapter: how the configurations of models differ, and what follows from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..presets import Published
 from .blocks import POSITIONS, Block, Grid, Heading, Items, Picture, Sources, merged, together
 from .table import FLOAT32
 
-# What a field of the configuration is called; one that is not here, by its name.
+# The label of a field of the configuration; the label of a field that is not listed is its name.
 LABELS = {
     "n_layer": "layers",
     "n_head": "heads of a layer",
@@ -46,7 +46,7 @@ class Model(NamedTuple):
 
 
 def differences(configs: Sequence[GPTConfig]) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Field -> the values in which configurations differ, and field -> the one that all have, if they have any."""
+    """Return field -> values, for the fields that differ, and field -> value, for those with one value in all."""
     values = {field: [_in_words(config.to_dict()[field]) for config in configs] for field in FIELDS}
     differing = {field: cells for field, cells in values.items() if len(set(cells)) > 1}
     none = _in_words(None)
@@ -90,7 +90,7 @@ def structure(models: Sequence[Model], sources: Sources) -> list[Block]:
 
 
 def _consequences(models: Sequence[Model], sources: Sources) -> list[list[str]]:
-    """A row for each number; of two models, with how many times as large the second's is."""
+    """Return a row for each number; for two models, with the ratio of the second to the first."""
     names, configs = [model.name for model in models], [model.config for model in models]
     pair = len(models) == 2
 
@@ -116,13 +116,13 @@ def _consequences(models: Sequence[Model], sources: Sources) -> list[list[str]]:
 
 
 def _shares(configs: Sequence[GPTConfig], part: str) -> list[str]:
-    """How many of its parameters each configuration has in a part."""
+    """Return how many of its parameters each configuration has in a part."""
     numbers = [config.n_params_by_part[part] for config in configs]
     return [f"{in_letters(n)}, {n / config.n_params:.1%}" for n, config in zip(numbers, configs, strict=True)]
 
 
 def _saved_by_patterns(models: Sequence[Model]) -> list[Block]:
-    """What the patterns other than dense are good for."""
+    """Return what the patterns other than dense save."""
     sparse = [model for model in models if set(model.config.attention) != {"dense"}]
     return [Items(merged((model.name, _saved(model.config)) for model in sparse))] if sparse else []
 
@@ -139,9 +139,9 @@ def _saved(config: GPTConfig) -> str:
 
 
 def pictures(models: Sequence[Model]) -> list[Picture]:
-    """One for each pattern that looks different, with the layers that have it.
+    """Return a picture of each pattern that looks different, with the layers that have it.
 
-    The sizes of a pattern are to the `POSITIONS` of the picture as the true ones are to the context.
+    The sizes of a pattern are scaled down by the same factor as the context is to `POSITIONS`.
     """
     where: dict[tuple[str, Pattern], list[str]] = {}
     for name, config, _ in models:

@@ -1,7 +1,7 @@
-"""The published models side by side: what their tables say, and what follows from them.
+"""The published models side by side: the numbers in their tables, and what follows from them.
 
 What is computed here (parameters, operations, bytes) comes from the configuration; what is quoted (training, results)
-from `presets`, with its source.
+comes from `presets`, with its source.
 """
 
 from __future__ import annotations
@@ -22,17 +22,25 @@ PETAFLOP_S_DAY = 1e15 * 24 * 60 * 60  # operations
 
 
 def count(n: float | None) -> str:
-    """A number of things in three digits; a dash for what is not published."""
+    """Write a count in three digits, or a dash if it is not published.
+
+    >>> count(124_439_808)
+    '124M'
+    """
     return NOT_PUBLISHED if n is None else in_letters(n)
 
 
 def number(value: float | None) -> str:
-    """A number as it is published, or a dash."""
+    """Write a number as it is published, or a dash if it is not.
+
+    >>> number(0.00025)
+    '0.00025'
+    """
     return NOT_PUBLISHED if value is None else f"{value:g}"
 
 
 def _compute(config: GPTConfig, model: Published) -> str:
-    """Petaflop/s-days of training, by six operations for each parameter and token."""
+    """Write the petaflop/s-days of training, at six operations per parameter and token."""
     tokens = model.training.tokens
     return NOT_PUBLISHED if tokens is None else three_digits(config.training_flops(tokens) / PETAFLOP_S_DAY)
 
@@ -42,7 +50,7 @@ def _embeddings(config: GPTConfig) -> int:
     return parts["token embedding"] + parts["positions"] + parts["output"]
 
 
-# Label -> what stands in the cell of a model.
+# Label -> the cell of a model.
 CELLS: dict[str, Callable[[GPTConfig, Published], str]] = {
     "layers": lambda config, _: str(config.n_layer),
     "width": lambda config, _: str(config.d_model),
@@ -69,7 +77,7 @@ CELLS: dict[str, Callable[[GPTConfig, Published], str]] = {
 
 @dataclass(frozen=True)
 class Table:
-    """Models by name, in the order in which they stand side by side.
+    """A table of published models, side by side in the order of their names.
 
     Attributes
     ----------
@@ -80,11 +88,11 @@ class Table:
     names: tuple[str, ...]
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Name -> everything about the model as plain values that JSON can hold; bytes are of float32 numbers."""
+        """Return name -> everything about the model, as plain values that JSON can hold; bytes are for float32."""
         return {name: _facts(GPTConfig.preset(name), published(name)) for name in self.names}
 
     def to_text(self, width: int = 100) -> str:
-        """Columns for a terminal of `width` characters; if the models do not fit, the rest stands below."""
+        """Return columns for a terminal of `width` characters; models that do not fit follow below."""
         rows = self._rows()
         n_label = max(len(row[0]) for row in rows)
         n_cell = [max(len(row[n + 1]) for row in rows) for n in range(len(self.names))]
@@ -98,7 +106,7 @@ class Table:
         return "\n\n".join([*blocks, "\n".join(notes)])
 
     def to_markdown(self) -> str:
-        """A table, and a list of notes and sources."""
+        """Return a Markdown table, with a list of notes and sources."""
         header, *rows = self._rows()
         lines = [header, ["---", *["---:"] * len(self.names)], *rows]
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -107,7 +115,7 @@ class Table:
     _repr_markdown_ = to_markdown  # how a notebook shows it
 
     def _rows(self) -> list[list[str]]:
-        """The header, then a label and a cell for each model."""
+        """Return the header, then rows of a label and a cell for each model."""
         models = [(GPTConfig.preset(name), published(name)) for name in self.names]
         rows = [[label, *(cell(*model) for model in models)] for label, cell in CELLS.items()]
         results = [(model.family, _zero_shot(model)) for _, model in models]
@@ -117,7 +125,7 @@ class Table:
         return [["", *self.names], *(row for row in rows if set(row[1:]) != {NOT_PUBLISHED})]
 
     def _notes(self) -> list[str]:
-        """What does not fit into a cell, with the models that it is about; last, what is left out."""
+        """Return what does not fit into a cell, with the models that it is about, and finally what is left out."""
         models = {name: published(name) for name in self.names}
         family: dict[str, list[str]] = {}
         about: dict[str, list[str]] = {}
@@ -133,19 +141,19 @@ class Table:
         ]
 
     def _sources(self) -> list[str]:
-        """Where the quoted numbers come from, each said once."""
+        """Return the sources of the quoted numbers, each once."""
         models = [published(name) for name in self.names]
         return [*dict.fromkeys(source for m in models for source in (m.source, m.training.source))]
 
 
 def table(names: Iterable[str] | None = None) -> Table:
-    """Published models side by side.
+    """Put published models side by side.
 
     Parameters
     ----------
     names : iterable of str, optional
-        As `gptcompare.presets()` has them, or aliases; GPT-2's four sizes and GPT-3's eight, the smallest first, if
-        not given.
+        As `gptcompare.presets()` has them, or aliases; by default GPT-2's four sizes and GPT-3's eight, the smallest
+        first.
 
     Returns
     -------
@@ -156,7 +164,7 @@ def table(names: Iterable[str] | None = None) -> Table:
     TypeError
         If a single string is given.
     ValueError
-        If a name is unknown; the message gives the nearest names. If there are none.
+        If no name is given, or one is unknown; the message gives the nearest names.
     """
     if names is None:
         both = [name for name in presets() if published(name).family in ("GPT-2", "GPT-3")]
@@ -170,14 +178,14 @@ def table(names: Iterable[str] | None = None) -> Table:
 
 
 def _data(model: Published) -> list[str]:
-    """The training mix in words, none if it is not published."""
+    """Return the training mix in words; nothing if it is not published."""
     data = model.training.data
     shares = [source.name + (f" {source.weight:.0%}" if source.weight and len(data) > 1 else "") for source in data]
     return [f"trained on {', '.join(shares)}."] if shares else []
 
 
 def _zero_shot(model: Published) -> dict[str, str]:
-    """Task and metric -> the value."""
+    """Return task and metric -> value, for the zero-shot results."""
     return {
         f"{result.task}, {result.metric}": f"{round(result.value, 2):g}"
         for result in model.results
@@ -186,7 +194,7 @@ def _zero_shot(model: Published) -> dict[str, str]:
 
 
 def _shared_tasks(results: Sequence[tuple[str, dict[str, str]]]) -> list[str]:
-    """The tasks that at least two families among the models (family, results) have; of one family, all."""
+    """Return the tasks that at least two families among the models (family, results) have; for one family, all."""
     families: dict[str, set[str]] = {}
     for family, of_model in results:
         for task in of_model:
@@ -196,7 +204,7 @@ def _shared_tasks(results: Sequence[tuple[str, dict[str, str]]]) -> list[str]:
 
 
 def _facts(config: GPTConfig, model: Published) -> dict[str, Any]:
-    """One model as plain values."""
+    """Return everything about one model as plain values."""
     tokens = model.training.tokens
     return {
         **asdict(model),
@@ -211,7 +219,7 @@ def _facts(config: GPTConfig, model: Published) -> dict[str, Any]:
 
 
 def _columns_that_fit(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Column numbers, cut into blocks of at least one that are no wider than there is room."""
+    """Split the column numbers into blocks that fit into the room, of at least one column each."""
     blocks: list[list[int]] = [[]]
     used = 0
     for column, width in enumerate(widths):

@@ -1,4 +1,4 @@
-"""What models learned from, and how, as far as it is published."""
+"""The report's second chapter: the training data and the training, as far as they are published."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def training_data(models: Sequence[Model], sources: Sources) -> list[Block]:
 
 
 def _mixes(models: Sequence[Model], sources: Sources) -> list[list[str]]:
-    """A row for each data set of each mix, which stands once if several models have it."""
+    """Return a row for each data set of each mix; a mix that several models share is listed once."""
     of_mix: dict[tuple[DataSource, ...], list[str]] = {}
     for name, _, model in models:
         of_mix.setdefault(model.training.data, []).append(f"{name} {sources.cite(model.training.source)}")

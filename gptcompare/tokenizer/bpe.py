@@ -1,10 +1,10 @@
 """Byte-level byte-pair encoding: text to ids and back.
 
-Sennrich et al. 2016 (arXiv:1508.07909) on bytes, as Radford et al. 2019, section 2.2, describe it; the reference
+Sennrich et al. 2016 (arXiv:1508.07909), applied to bytes as in Radford et al. 2019, section 2.2; the reference
 implementation is github.com/openai/gpt-2, src/encoder.py. Text is cut into pieces (words with their leading space,
-numbers, runs of punctuation, white space); within a piece, the pair of neighbours that was learned first is merged
-until no pair is left that was learned. `vocabulary.py` defines a
-vocabulary, `files.py` reads and writes one, and `learning.py` learns one.
+numbers, runs of punctuation, white space). Within a piece, the neighbouring pair that was learned first is merged,
+again and again, until no learned pair is left. `vocabulary.py` defines a vocabulary, `files.py` reads and writes one,
+and `learning.py` learns one.
 """
 
 from __future__ import annotations
@@ -29,21 +29,26 @@ from .vocabulary import BYTE_TO_CHAR, Vocabulary, to_bytes, to_characters
 # openai/gpt-2, src/encoder.py: contractions, words, numbers, other marks, white space before a word, white space.
 PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
 
-CACHED_CHARACTERS = 4_000_000  # of pieces whose ids are remembered; beyond that, the memory starts anew
-SHORT_PIECE = 24  # bytes; measured: up to here scanning all pairs is faster than keeping them in a heap
-UNRANKED = 2**62  # of a pair that no merge joins
+CACHED_CHARACTERS = 4_000_000  # of the pieces whose ids are cached; beyond that, the cache is emptied
+SHORT_PIECE = 24  # bytes; measured: up to this length, scanning all pairs is faster than a heap
+UNRANKED = 2**62  # the rank of a pair that no merge joins
 
 
 class Tokenizer:
     """A byte-level BPE tokenizer.
 
     Every text has ids and every list of ids has bytes: there is no unknown token. Special tokens, such as
-    "<|endoftext|>", are plain text in `encode` unless the caller allows them, as in tiktoken.
+    `<|endoftext|>`, are plain text to `encode` unless the caller allows them, as in tiktoken.
 
     Parameters
     ----------
     vocabulary : Vocabulary
         Merges and ids. `from_pretrained` reads one, `train` learns one.
+
+    Examples
+    --------
+    >>> Tokenizer.from_pretrained("gpt2").encode("Hello world")
+    [15496, 995]
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -56,48 +61,52 @@ class Tokenizer:
         self._bytes_of |= {id_: token.encode() for token, id_ in vocabulary.special_tokens.items()}
         self._n_vocab = max(self._bytes_of) + 1
         self._cache: dict[str, list[int]] = {}  # piece -> ids
-        self._n_cached = 0  # characters in it
+        self._n_cached = 0  # characters in the cache
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | os.PathLike[str]) -> Tokenizer:
-        """The tokenizer of a published model, or the one whose files are in a folder.
+        """Load the tokenizer of a published model, or the one in a folder.
 
         The folder holds `vocab.json` + `merges.txt`, `encoder.json` + `vocab.bpe`, or a byte-level BPE
         `tokenizer.json`; `tokenizer_config.json` and `special_tokens_map.json` beside them may name the tokens that
-        begin and end a text. A name of GPT-2, GPT-3, GPT-Neo or Cerebras-GPT needs no files: they share GPT-2's
-        vocabulary, which is in the package. For another name the files of the tokenizer are downloaded, without the
-        weights.
+        begin and end a text. GPT-2, GPT-3, GPT-Neo and Cerebras-GPT need no files: they share GPT-2's vocabulary, which
+        is in the package. For any other name the tokenizer's files are downloaded, without the weights.
 
         Raises
         ------
         FileNotFoundError
             If there is no such folder, or no tokenizer in it.
         DownloadError
-            If the files of this name are not on this machine and cannot be fetched.
+            If the model's tokenizer is not on this machine and cannot be downloaded.
         ValueError
-            If a file is damaged or is of another kind of tokenizer.
+            If a file is damaged or belongs to another kind of tokenizer.
         """
         given = os.fspath(name_or_folder)
         if any(os.path.exists(os.path.join(given, name)) for name in TOKENIZER_FILES):
             return cls(read_vocabulary(given))
-        with contextlib.suppress(ValueError):  # an unknown name, which `locate` says too
+        with contextlib.suppress(ValueError):  # an unknown name, which `locate` reports
             if GPTConfig.preset(given).n_vocab == GPT2_SIZE:
                 return cls(bundled_gpt2())
         return cls(read_vocabulary(locate(given, wanted="tokenizer")))
 
     @classmethod
     def train(cls, texts: Iterable[str], n_vocab: int) -> Tokenizer:
-        """Learn a vocabulary of `n_vocab` tokens: 256 bytes, merges, and "<|endoftext|>" as the last.
+        """Learn a vocabulary of `n_vocab` tokens: 256 bytes, merges, and `<|endoftext|>` as the last.
 
-        The pair that occurs most often is merged first; of equally frequent ones the one with the lower ids, as
-        Hugging Face tokenizers does. A pair that occurs once is not merged.
+        The most frequent pair is merged first; among equally frequent pairs, the one with the lower ids, as in Hugging
+        Face tokenizers. A pair that occurs only once is not merged.
 
         Raises
         ------
         TypeError
-            If `texts` is a single string, or one of them is no string.
+            If `texts` is a single string, or contains something that is not a string.
         ValueError
             If n_vocab is below 257, the texts have too few different pairs for it, or one has a lone surrogate.
+
+        Examples
+        --------
+        >>> Tokenizer.train(["low lower lowest"], n_vocab=259).vocabulary.merges
+        [('l', 'o'), ('lo', 'w')]
         """
         if n_vocab < 257:
             raise ValueError(f"n_vocab must be at least 257 (256 bytes and the end of text), got {n_vocab}")
@@ -117,14 +126,14 @@ class Tokenizer:
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `vocab.json`, `merges.txt` and `tokenizer_config.json`, which Hugging Face's GPT-2 tokenizer reads.
 
-        They replace the tokenizer that the folder has: its `tokenizer.json`, `special_tokens_map.json` and
-        `added_tokens.json`, which would still be read, are removed.
+        They replace any tokenizer in the folder: its `tokenizer.json`, `special_tokens_map.json` and
+        `added_tokens.json`, which would otherwise still be read, are removed.
         """
         write_vocabulary(folder, self._vocabulary)
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Merges and ids, as data."""
+        """The merges and ids, as data."""
         return self._vocabulary
 
     @property
@@ -134,38 +143,40 @@ class Tokenizer:
 
     @property
     def special_tokens(self) -> dict[str, int]:
-        """Text -> id of the tokens that stand for no text of their own."""
+        """The tokens that do not stand for text of their own, as text -> id."""
         return dict(self._vocabulary.special_tokens)
 
     @property
     def eot_id(self) -> int | None:
-        """The id that ends a text, "<|endoftext|>" unless the vocabulary says otherwise, or None if nothing does."""
+        """The id that ends a text, `<|endoftext|>` unless the vocabulary says otherwise, or None if it has none."""
         return self._vocabulary.id_of(self._vocabulary.eot)
 
     @property
     def bos_id(self) -> int | None:
-        """The id that every text begins with for the model (OPT), or None (GPT-2). `encode` does not put it there."""
+        """The id that the model expects before every text (OPT), or None (GPT-2). `encode` does not add it."""
         return self._vocabulary.id_of(self._vocabulary.bos)
 
     def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
-        """The ids of a text, of that alone: `bos_id`, which some models read in front of it, is not among them.
+        """Return the ids of a text, without the `bos_id` that some models read before it.
 
         Parameters
         ----------
         text : str
         allowed_special : collection of str, or "all"
-            Special tokens that are recognised in the text; all others in it are plain text.
-
-        Returns
-        -------
-        list of int
+            Special tokens that are recognised in the text; all others are read as plain text.
 
         Raises
         ------
         TypeError
-            If the text is not a string, or `allowed_special` is one other than "all".
+            If the text is not a string, or `allowed_special` is a string other than "all".
         ValueError
-            If the text contains a lone surrogate, which no UTF-8 text can, or an allowed token is not a special one.
+            If the text contains a lone surrogate, which UTF-8 cannot represent, or an allowed token is not special.
+
+        Examples
+        --------
+        >>> tokenizer = Tokenizer.from_pretrained("gpt2")
+        >>> tokenizer.encode("Hello world<|endoftext|>", allowed_special="all")
+        [15496, 995, 50256]
         """
         text = _checked_text(text)
         special = self._vocabulary.special_tokens
@@ -197,7 +208,10 @@ class Tokenizer:
         return list(chain.from_iterable(map(cache.__getitem__, pieces)))
 
     def _merge(self, piece: bytes) -> list[int]:
-        """The ids of one piece: its bytes, and then always the pair of lowest rank, the leftmost first, made one."""
+        """Return the ids of one piece: repeatedly merge the pair of lowest rank, the leftmost first.
+
+        Example, with GPT-2's merges: b"lower" -> l o w e r -> l o w er -> l ow er -> l ower -> lower.
+        """
         ids = [self._id_of_byte[byte] for byte in piece]
         if len(ids) > SHORT_PIECE:
             return self._merge_long(ids)
@@ -214,9 +228,9 @@ class Tokenizer:
         return ids
 
     def _merge_long(self, ids: list[int]) -> list[int]:
-        """The same for a long piece, in a time that grows as n log n and not as n^2.
+        """Return the same as `_merge` for a long piece, in time that grows as n log n instead of n^2.
 
-        The pairs wait in a heap by rank, then position, and the symbols form a linked list.
+        The pairs wait in a heap, ordered by rank and then position, and the symbols form a linked list.
         """
         n, rank_of, merged = len(ids), self._rank.get, self._merged
         following = list(range(1, n + 1))
@@ -240,32 +254,45 @@ class Tokenizer:
         return [id_ for id_ in ids if id_ >= 0]
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes that the ids stand for. ValueError for an id that the vocabulary does not have."""
+        r"""Return the bytes that the ids stand for. ValueError for an id that is not in the vocabulary.
+
+        >>> Tokenizer.from_pretrained("gpt2").decode_bytes([6184, 107])
+        b' \xc3\xaf'
+        """
         try:
             return b"".join([self._bytes_of[id_] for id_ in ids])
         except KeyError as error:
             raise ValueError(f"id {error.args[0]} is not in the vocabulary: ids are 0 ... {self.n_vocab - 1}") from None
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of the ids. Bytes that are not UTF-8 become "\N{REPLACEMENT CHARACTER}", as in tiktoken.
+        """Return the text of the ids. Bytes that are not UTF-8 become U+FFFD, as in tiktoken.
 
         Raises
         ------
         ValueError
-            For an id that the vocabulary does not have.
+            If an id is not in the vocabulary.
+
+        Examples
+        --------
+        >>> Tokenizer.from_pretrained("gpt2").decode([15496, 995])
+        'Hello world'
         """
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def stream_decoder(self) -> StreamDecoder:
-        """A decoder that takes ids one by one and gives out whole characters only."""
+        """Return a decoder that takes ids one by one and yields only whole characters."""
         return StreamDecoder(self)
 
 
 class StreamDecoder:
-    """Ids to text, piece by piece: a character whose bytes lie in several tokens comes out with the last of them.
+    """Decodes ids one by one: a character whose bytes are spread over several tokens appears with the last of them.
 
-    The pieces put together equal `Tokenizer.decode` of all the ids. Where that refuses an id because the vocabulary
-    does not have it, here it stands for no text: models have such ids where their vocabulary was padded.
+    The pieces joined together equal `Tokenizer.decode` of all the ids, with one exception: an id that is not in the
+    vocabulary is an error there, but stands for no text here. Models whose vocabulary was padded have such ids.
+
+    >>> decoder = StreamDecoder(Tokenizer.from_pretrained("gpt2"))
+    >>> [decoder.push(id_) for id_ in (6184, 107)]
+    [' ', 'ï']
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -273,11 +300,11 @@ class StreamDecoder:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def push(self, id_: int) -> str:
-        """The characters that this id completes; often none."""
+        """Return the characters that this id completes; often none."""
         return self._decoder.decode(self._bytes_of.get(id_, b""))
 
     def finish(self) -> str:
-        """What is left at the end: a replacement character if the last character is incomplete."""
+        """Return what is left at the end: a replacement character if the last character is incomplete."""
         return self._decoder.decode(b"", final=True)
 
 

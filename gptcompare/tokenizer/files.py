@@ -1,13 +1,13 @@
-"""The files that a byte-level BPE vocabulary is published in, and GPT-2's own, which is in the package.
+"""Reading and writing the published layouts of a byte-level BPE vocabulary, and GPT-2's own, which is in the package.
 
-A vocabulary is a list of merges and a table token -> id. Three layouts hold it:
+A vocabulary is a list of merges and a table token -> id. It comes in three layouts:
 
 - `vocab.json` + `merges.txt` (Hugging Face) and `encoder.json` + `vocab.bpe` (OpenAI): two names for one format. The
-  first is a JSON object token -> id, the second one merge a line, the most frequent first.
+  first file is a JSON object token -> id, the second has one merge per line, the most frequent first.
 - `tokenizer.json` (Hugging Face tokenizers): both in one JSON file, with a description of the algorithm.
 
-GPT-2 ends a text with "<|endoftext|>"; OPT begins and ends it with "</s>". `tokenizer_config.json` and
-`special_tokens_map.json` say so, or the post-processor of `tokenizer.json`, and are read as transformers 5 reads them.
+GPT-2 ends a text with `<|endoftext|>`; OPT begins and ends it with `</s>`. `tokenizer_config.json` and
+`special_tokens_map.json`, or the post-processor of `tokenizer.json`, say so, and are read as transformers 5 reads them.
 """
 
 from __future__ import annotations
@@ -24,17 +24,21 @@ from ..files.atomic_files import written_together
 from ..files.texts import parse_json, parse_object, read_text
 from .vocabulary import BYTE_TO_CHAR, END_OF_TEXT, Vocabulary
 
-Settings = dict[str, tuple[Any, Path]]  # name -> value and the file that says so
+Settings = dict[str, tuple[Any, Path]]  # name -> value and the file it comes from
 
 
 def bundled_gpt2() -> Vocabulary:
-    """GPT-2's 50,257 tokens, from the merges alone."""
+    """Build GPT-2's vocabulary of 50,257 tokens, from its merges alone.
+
+    >>> bundled_gpt2().merges[:3]
+    [('Ġ', 't'), ('Ġ', 'a'), ('h', 'e')]
+    """
     path = resources.files(__package__) / "data" / "vocab.bpe"
     return Vocabulary.from_merges(_parse_merges(path.read_text(encoding="utf-8"), "vocab.bpe"), "vocab.bpe")
 
 
 def read_vocabulary(folder: str | os.PathLike[str]) -> Vocabulary:
-    """Read whichever layout a folder has; of several, as transformers does, `tokenizer.json`.
+    """Read the vocabulary in a folder, in any of the layouts; `tokenizer.json` comes first, as in transformers.
 
     Raises
     ------
@@ -57,10 +61,10 @@ def read_vocabulary(folder: str | os.PathLike[str]) -> Vocabulary:
 
 
 def write_vocabulary(folder: str | os.PathLike[str], vocabulary: Vocabulary) -> None:
-    """Write `vocab.json`, `merges.txt` and `tokenizer_config.json` in the place of the tokenizer that a folder has.
+    """Write `vocab.json`, `merges.txt` and `tokenizer_config.json`, replacing any tokenizer in the folder.
 
-    All are complete on the disk before they take their names. Files of another tokenizer that would then still be
-    read, instead of these or with them, are removed.
+    All three are complete on disk before they are renamed into place. Files of another tokenizer that would still be
+    read, instead of these or along with them, are removed.
     """
     ids = {**vocabulary.ids, **vocabulary.special_tokens}
     in_order = dict(sorted(ids.items(), key=lambda item: item[1]))
@@ -68,7 +72,7 @@ def write_vocabulary(folder: str | os.PathLike[str], vocabulary: Vocabulary) -> 
     settings = {
         "tokenizer_class": "GPT2Tokenizer",
         "add_bos_token": vocabulary.bos is not None,
-        # All are named, and as in GPT-2's and OPT's files: for one that is not, transformers adds "<|endoftext|>".
+        # All three are named, as in GPT-2's and OPT's files: transformers adds "<|endoftext|>" for one that is not.
         "bos_token": vocabulary.bos or vocabulary.eot,
         "eos_token": vocabulary.eot,
         "unk_token": vocabulary.eot,
@@ -116,12 +120,12 @@ def _read_tokenizer_json(path: Path) -> Vocabulary:
     # transformers' `_from_pretrained` ignores add_bos_token and add_eos_token where there is a tokenizer.json
     settings = _read_settings(path.parent, refused=("add_prefix_space",))
     eot = _named_token(settings, "eos_token", known)
-    bos = _token_in_front(description.get("post_processor"), known, path)
+    bos = _prepended_token(description.get("post_processor"), known, path)
     return Vocabulary(checked, ids, special, eot, bos, str(path))
 
 
 def _refuse_other_algorithms(description: dict[str, Any], path: Path) -> None:
-    """ValueError for every setting under which the same text would give other ids than GPT-2's algorithm."""
+    """Raise ValueError for every setting under which a text would have other ids than with GPT-2's algorithm."""
     model, pre_tokenizer = description["model"], description.get("pre_tokenizer")
     if not isinstance(pre_tokenizer, dict) or pre_tokenizer.get("type") != "ByteLevel":
         raise ValueError(f"{path}: the pre-tokenizer is not GPT-2's (ByteLevel)")
@@ -136,11 +140,11 @@ def _refuse_other_algorithms(description: dict[str, Any], path: Path) -> None:
         "end_of_word_suffix": model.get("end_of_word_suffix"),
     }  # fmt: skip
     if used := [name for name, present in refused.items() if present]:
-        raise ValueError(f"{path}: {', '.join(used)} is not supported: GPT-2's byte-level BPE has no such thing")
+        raise ValueError(f"{path}: {', '.join(used)} is not supported: it is not part of GPT-2's byte-level BPE")
 
 
-def _token_in_front(post_processor: Any, known: dict[str, int], path: Path) -> str | None:
-    """The token that a post-processor puts in front of every text; ValueError if it adds any other."""
+def _prepended_token(post_processor: Any, known: dict[str, int], path: Path) -> str | None:
+    """Return the token that a post-processor puts before every text; ValueError if it adds any other."""
     match post_processor:
         case {"type": "Sequence", "processors": [*processors]}:
             adding = [processor for processor in processors if _adds_tokens(processor)]
@@ -158,13 +162,12 @@ def _token_in_front(post_processor: Any, known: dict[str, int], path: Path) -> s
         ] if tokens.get(token) == {"id": token, "ids": [known.get(token)], "tokens": [token]}:
             return token
     raise ValueError(
-        f"{path}: this post-processor is not supported: it may put one token of the vocabulary in front of a text, and "
-        "nothing else"
+        f"{path}: this post-processor is not supported: it may only put one token of the vocabulary before a text"
     )
 
 
 def _adds_tokens(post_processor: Any) -> bool:
-    """False for none, for ByteLevel, and for the template that transformers 5 writes: the text, nothing around it."""
+    """Return False for none, for ByteLevel, and for the template that transformers 5 writes: the text alone."""
     match post_processor:
         case None | {"type": "ByteLevel"} | {"type": "TemplateProcessing", "single": [{"Sequence": _}]}:
             return False
@@ -173,10 +176,10 @@ def _adds_tokens(post_processor: Any) -> bool:
 
 
 def _read_settings(folder: Path, refused: Collection[str]) -> Settings:
-    """The settings of a folder's tokenizer; ValueError if one that the library cannot follow is true.
+    """Read the settings of a folder's tokenizer; ValueError if one that this library does not support is true.
 
-    In transformers' `_from_pretrained` (tokenization_utils_base.py) `special_tokens_map.json` overrules
-    `tokenizer_config.json`, but for one that lists the added tokens itself.
+    In transformers' `_from_pretrained` (tokenization_utils_base.py) `special_tokens_map.json` overrides
+    `tokenizer_config.json`, unless the latter lists the added tokens itself.
     """
     settings: Settings = {}
     for path in (folder / "tokenizer_config.json", folder / "special_tokens_map.json"):
@@ -197,7 +200,7 @@ def _is_set(settings: Settings, name: str) -> bool:
 
 
 def _named_token(settings: Settings, name: str, known: Collection[str]) -> str | None:
-    """The token that the settings name: a text, an object with a content, or null for none."""
+    """Return the token that a setting names: a text, an object with a content, or null for none."""
     if name not in settings:
         return END_OF_TEXT if END_OF_TEXT in known else None  # the default of transformers' GPT2Tokenizer
     match settings[name]:
@@ -214,7 +217,7 @@ def _named_token(settings: Settings, name: str, known: Collection[str]) -> str |
 def _separate(
     table: dict[str, int], merges: list[tuple[str, str]], added: dict[str, int], source: str
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Tell the tokens of a file's table that bytes and merges make from the special ones."""
+    """Separate the tokens in a file's table that come from bytes and merges from the special ones."""
     made = {*BYTE_TO_CHAR.values(), *(left + right for left, right in merges)}
     ids = {token: id_ for token, id_ in table.items() if token in made}
     special = {token: id_ for token, id_ in table.items() if token not in made}

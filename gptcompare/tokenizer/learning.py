@@ -1,4 +1,4 @@
-"""Learning a byte-level BPE vocabulary: which pairs of neighbours occur most often, and are merged first.
+"""Learning a byte-level BPE vocabulary: the most frequent pairs of neighbours are merged first.
 
 Sennrich et al. 2016 (arXiv:1508.07909), algorithm 1, on bytes. `Tokenizer.train` cuts the texts into pieces and counts
 them.
@@ -15,10 +15,13 @@ from .vocabulary import BYTE_ORDER
 
 
 def learn_merges(pieces: dict[bytes, int], n_merges: int) -> list[tuple[bytes, bytes]]:
-    """The `n_merges` merges that byte-pair encoding learns from pieces and their counts, fewer if pairs run out.
+    """Learn `n_merges` merges from pieces and their counts, fewer if the pairs run out.
 
-    Counts of pairs are kept up to date, not taken anew after each merge, and the largest is found with a heap whose
-    entries may be too high: a pair is taken when its entry is its present count, else entered again.
+    Pair counts are updated after each merge, not recomputed. A heap finds the largest; its entries may be out of date,
+    and too high: a pair is merged if its entry equals its present count, else it is pushed again with that count.
+
+    >>> learn_merges({b"low": 1, b" lower": 2, b" lowest": 1}, 3)
+    [(b'l', b'o'), (b'lo', b'w'), (b' ', b'low')]
     """
     tokens = [bytes([byte]) for byte in BYTE_ORDER]
     symbol_of_byte = {byte: symbol for symbol, byte in enumerate(BYTE_ORDER)}
@@ -61,7 +64,11 @@ def learn_merges(pieces: dict[bytes, int], n_merges: int) -> list[tuple[bytes, b
 
 
 def _replace_pair(word: Sequence[int], pair: tuple[int, int], symbol: int) -> list[int]:
-    """Every occurrence of the pair, from the left, replaced by the symbol."""
+    """Replace every occurrence of the pair, from the left, by the symbol.
+
+    >>> _replace_pair([1, 1, 1, 2], (1, 1), 9)
+    [9, 1, 2]
+    """
     replaced, position = [], 0
     while position < len(word):
         if position + 1 < len(word) and (word[position], word[position + 1]) == pair:

@@ -1,7 +1,7 @@
 """Byte-level BPE as data: bytes as characters, merges and ids.
 
-A byte is written as a printable character, so that a token is a word without spaces or control characters: see
-`BYTE_TO_CHAR`. The files that a vocabulary is published in are read and written by `files.py`.
+Each byte is written as a printable character, so that a token is a word without spaces or control characters: see
+`BYTE_TO_CHAR`. `files.py` reads and writes the files in which vocabularies are published.
 """
 
 from __future__ import annotations
@@ -12,32 +12,40 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 def _byte_order() -> list[int]:
-    """The 256 bytes in the order of GPT-2's first 256 ids: printable ones first (openai/gpt-2, src/encoder.py)."""
+    """Return the 256 bytes in the order of GPT-2's first 256 ids: printable first (openai/gpt-2, src/encoder.py)."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     return printable + [byte for byte in range(256) if byte not in printable]
 
 
 BYTE_ORDER = _byte_order()
 N_PRINTABLE = 188
-# A printable byte is the character of its own number; the n-th of the others, character 256 + n: space becomes "Ġ".
+# A printable byte becomes the character of the same number, the n-th other byte character 256 + n: space is "Ġ".
 BYTE_TO_CHAR = {byte: chr(byte if n < N_PRINTABLE else 256 + n - N_PRINTABLE) for n, byte in enumerate(BYTE_ORDER)}
 _CHAR_TO_LATIN1 = {ord(char): byte for byte, char in BYTE_TO_CHAR.items()}
 _LATIN1_TO_CHAR = {byte: ord(char) for byte, char in BYTE_TO_CHAR.items()}
 
 
 def to_bytes(token: str) -> bytes:
-    """The bytes that a token of a vocabulary file stands for: "Ġthe" -> b" the"."""
+    """Return the bytes that a token in a vocabulary file stands for.
+
+    >>> to_bytes("Ġthe")
+    b' the'
+    """
     return token.translate(_CHAR_TO_LATIN1).encode("latin-1")
 
 
 def to_characters(token: bytes) -> str:
-    """The inverse of `to_bytes`: b" the" -> "Ġthe"."""
+    """Write bytes as in a vocabulary file: the inverse of `to_bytes`.
+
+    >>> to_characters(b" the")
+    'Ġthe'
+    """
     return token.decode("latin-1").translate(_LATIN1_TO_CHAR)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Merges and ids, with tokens written as in the files (one character a byte).
+    """Merges and ids, with tokens written as in the files (one character per byte).
 
     Parameters
     ----------
@@ -50,15 +58,15 @@ class Vocabulary:
     eot : str, optional
         The token that ends a text.
     bos : str, optional
-        The token that begins every text; GPT-2 puts nothing in front.
+        The token that begins every text; GPT-2 has none.
     source : str
-        Where it comes from, for messages.
+        Where the vocabulary comes from, for messages.
 
     Raises
     ------
     ValueError
         If a byte, a merge's part or result, or the token that ends or begins a text has no id, an id is not a whole
-        number from 0, two tokens have the same one, or a special token is empty or has a lone surrogate.
+        number from 0, two tokens have the same id, or a special token is empty or has a lone surrogate.
     """
 
     merges: list[tuple[str, str]]
@@ -91,11 +99,15 @@ class Vocabulary:
 
     @classmethod
     def from_merges(cls, merges: list[tuple[str, str]], source: str = "vocabulary") -> Vocabulary:
-        """As OpenAI numbered GPT-2's: the 256 bytes, then each merge's result in order, then the end of text."""
+        """Number the tokens as OpenAI did for GPT-2: the 256 bytes, each merge's result in order, then the end of text.
+
+        >>> Vocabulary.from_merges([("Ġ", "t"), ("h", "e")]).ids["he"]
+        257
+        """
         tokens = [BYTE_TO_CHAR[byte] for byte in BYTE_ORDER] + [left + right for left, right in merges]
         ids = {token: id_ for id_, token in enumerate(dict.fromkeys(tokens))}
         return cls(merges, ids, {END_OF_TEXT: len(ids)}, eot=END_OF_TEXT, source=source)
 
     def id_of(self, token: str | None) -> int | None:
-        """The id of a token, special or not, or None if there is no such token."""
+        """Return the id of a token, special or not, or None if there is no such token."""
         return None if token is None else self.special_tokens.get(token, self.ids.get(token))

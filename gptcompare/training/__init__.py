@@ -1,8 +1,8 @@
-"""How a model learns.
+"""Training: how a model learns.
 
-`backward/` computes the exact gradient of every parameter. Read `loop` first (`train`): `recipe` holds its numbers,
-`data` cuts batches from texts, `optimizer` takes a step down the gradient, and `run_folder` keeps what a stop must not
-cost.
+Read `loop` first (`train`): `recipe` holds its numbers, `data` cuts batches from texts, `backward/` computes the exact
+gradient of every parameter, `optimizer` takes a step down the gradient, and `run_folder` saves what a run needs to
+resume.
 """
 
 from .backward.gradients import loss_and_grads

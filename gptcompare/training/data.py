@@ -1,4 +1,4 @@
-"""Texts as one long row of tokens on the disk, and the batches that are cut from it."""
+"""Texts as one long row of tokens on disk, and the batches that are cut from it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ..files import texts
 from ..files.atomic_files import written_together
 from ..tokenizer import Tokenizer
 
-BLOCK = 1 << 20  # characters that are tokenized, or tokens that are hashed, together
-BLOCK_END = re.compile(r"(?<=\S)\s")
+PORTION = 1 << 20  # characters that are tokenized, or tokens that are hashed, at a time
+PORTION_END = re.compile(r"(?<=\S)\s")
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """A text file. ValueError if it is not UTF-8 or has no text, FileNotFoundError if there is none."""
+    """Read a text file; raise ValueError if it is not UTF-8 or has no text, FileNotFoundError if it does not exist."""
     text = texts.read_text(path)
     if not text.strip():
         raise ValueError(f"{os.fspath(path)}: there is no text in it")
@@ -32,10 +32,18 @@ def read_text(path: str | os.PathLike[str]) -> str:
 def tokenize_files(
     paths: Sequence[str | os.PathLike[str]], tokenizer: Tokenizer, target: str | os.PathLike[str]
 ) -> Integers:
-    """The tokens of all texts, an end-of-text token behind each, memory-mapped from a file that is made once.
+    """Return the tokens of all texts, each followed by an end-of-text token, memory-mapped from a file made once.
 
-    `target` is a `.npy` file of uint16, or of uint32 for a larger vocabulary; beside it, `.json` says which texts and
-    which vocabulary it was made from, and what is in it, so that it is made anew when anything of that is not so.
+    The file holds uint16, or uint32 for a larger vocabulary. A `.json` file beside it records the texts and the
+    vocabulary that it was made from and the digest of its tokens; if any of these no longer match, it is made again.
+
+    Parameters
+    ----------
+    paths : sequence of paths
+        The text files.
+    tokenizer : Tokenizer
+    target : path
+        The `.npy` file for the tokens.
 
     Returns
     -------
@@ -48,11 +56,11 @@ def tokenize_files(
     """
     target = Path(target)
     if tokenizer.eot_id is None:
-        raise ValueError("the tokenizer has no end-of-text token, which has to stand between the texts")
+        raise ValueError("the tokenizer has no end-of-text token, which must separate the texts")
     made_from = {"texts": [_digest(read_text(path)) for path in paths], "vocabulary": _digest_of_vocabulary(tokenizer)}
     made = _read_tokens(target, made_from)
     if made is None:
-        tokens = np.concatenate([block for path in paths for block in _tokens_of(read_text(path), tokenizer)])
+        tokens = np.concatenate([portion for path in paths for portion in _tokens_of(read_text(path), tokenizer)])
         note = {**made_from, "tokens": digest_of_tokens(tokens)}
         with written_together(target.parent, [target.name, target.with_suffix(".json").name]) as (
             tokens_file,
@@ -65,7 +73,7 @@ def tokenize_files(
 
 
 def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:
-    """The tokens of a file; None if it is not there, was made from something else, or is not what was written."""
+    """Read the tokens of a file; return None if it is missing, made from something else, or not as it was written."""
     try:
         note = texts.parse_json(path.with_suffix(".json").read_bytes(), str(path))
         tokens: Integers = np.load(path, mmap_mode="r")
@@ -75,14 +83,14 @@ def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:
 
 
 def _tokens_of(text: str, tokenizer: Tokenizer) -> Iterator[Integers]:
-    """In blocks, since a list of ids takes twenty times the memory of an array.
+    """Yield the tokens of a text in portions, since a list of ids takes twenty times the memory of an array.
 
-    A block ends between a character and white space, where one of the tokenizer's pieces ends too.
+    A portion ends between a character and white space, where one of the tokenizer's pieces also ends.
     """
     dtype = np.uint16 if tokenizer.n_vocab <= 1 << 16 else np.uint32
     start = 0
     while start < len(text):
-        cut = BLOCK_END.search(text, start + BLOCK)
+        cut = PORTION_END.search(text, start + PORTION)
         stop = cut.start() if cut else len(text)
         yield np.array(tokenizer.encode(text[start:stop]), dtype)
         start = stop
@@ -90,10 +98,10 @@ def _tokens_of(text: str, tokenizer: Tokenizer) -> Iterator[Integers]:
 
 
 def digest_of_tokens(tokens: Integers) -> str:
-    """SHA-256 of the tokens, the same for every dtype."""
+    """Return the SHA-256 of the tokens, which is the same for every dtype."""
     hasher = hashlib.sha256()
-    for start in range(0, len(tokens), BLOCK):
-        hasher.update(np.ascontiguousarray(tokens[start : start + BLOCK], "<i8").data)
+    for start in range(0, len(tokens), PORTION):
+        hasher.update(np.ascontiguousarray(tokens[start : start + PORTION], "<i8").data)
     return hasher.hexdigest()
 
 
@@ -108,34 +116,34 @@ def _digest_of_vocabulary(tokenizer: Tokenizer) -> str:
 
 
 def check_row(name: str, tokens: Integers) -> None:
-    """ValueError if they are not one row of integers."""
+    """Raise ValueError if the tokens are not one row of integers."""
     kind = getattr(tokens, "dtype", type(tokens).__name__)
     if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer):
         raise ValueError(f"{name} must be an array, one row of integers, got {kind} of shape {np.shape(tokens)}")
 
 
 class Batches:
-    """The batches of a run, each of which follows from its number alone, so that a run can go on after a stop.
+    """The batches of a run, each determined by its number, so that an interrupted run can resume.
 
-    In each epoch the row of tokens is cut into sequences anew, from a random first token, and they are shuffled: every
-    token is seen once per epoch, but for less than two sequences at the ends.
+    In each epoch the row of tokens is cut into sequences again, starting at a random token, and these are shuffled:
+    every token is seen once per epoch, except for less than two sequences at the ends.
 
     Parameters
     ----------
     tokens : integers, (N,)
     batch, context : int
-        Sequences of a batch, and tokens of a sequence.
+        Sequences per batch, and tokens per sequence.
     seed : int
 
     Attributes
     ----------
     sequences_per_epoch : int
-        Whole sequences that the row is cut into.
+        Number of whole sequences that the row is cut into.
 
     Raises
     ------
     ValueError
-        If the tokens are not one row of integers, or fewer than twice the context.
+        If the tokens are not one row of integers, or are fewer than twice the context.
     """
 
     def __init__(self, tokens: Integers, batch: int, context: int, seed: int) -> None:
@@ -151,7 +159,7 @@ class Batches:
         self._starts: Ids = np.empty(0, np.intp)
 
     def __getitem__(self, step: int) -> tuple[Ids, Ids]:
-        """Integers and, for each, the one that follows: (B, T) and (B, T)."""
+        """Return the ids of a step and, for each, the id that follows: (B, T) and (B, T)."""
         numbers = range(step * self.batch, (step + 1) * self.batch)
         sequences = np.stack([self._sequence(*divmod(number, self.sequences_per_epoch)) for number in numbers])
         return sequences[:, :-1], sequences[:, 1:]

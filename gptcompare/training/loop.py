@@ -1,4 +1,4 @@
-"""The training loop: batch after batch down the gradient, with everything kept that a stop must not cost."""
+"""The training loop: batch after batch down the gradient, saving what an interrupted run needs to resume."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VALIDATION_SEQUENCES = 64
 
 
 class DivergedError(ArithmeticError):
-    """The loss or the gradient is no longer a finite number."""
+    """Raised when the loss or the gradient is no longer finite."""
 
 
 def train(
@@ -49,47 +49,47 @@ def train(
 ) -> list[Metrics]:
     """Train a model, in place.
 
-    Called again with the same arguments after a stop, whatever stopped it, it goes on from the last save and ends
-    with the same parameters, bit for bit, as a run that was never stopped: on the same machine, with the same number
-    of BLAS threads. Ctrl-C ends it after the step, and saves.
+    Called again with the same arguments after any interruption, it resumes from the last save and ends with the same
+    parameters, bit for bit, as an uninterrupted run on the same machine with the same number of BLAS threads. Ctrl-C
+    stops it after the current step, and saves.
 
     Parameters
     ----------
     model : GPT
-        A new one, or a trained one to be tuned further.
+        A new model, or a trained one to fine-tune.
     tokens : integers, (N,)
-        What to learn from; texts in a row.
+        The texts to learn from, in one row.
     recipe : Recipe
     validation : integers, (M,), optional
-        What the validation loss is measured on: up to 64 sequences, evenly spread.
+        Tokens for the validation loss, which is measured on up to 64 evenly spaced sequences.
     out : path, optional
-        The folder for saves and metrics; without it nothing is written.
+        The folder for saves and metrics; if not given, nothing is written.
     tokenizer : Tokenizer, optional
-        Saved beside the model, so that `gptcompare.load` opens the folder.
+        Saved beside the model, so that `gptcompare.load` can open the folder.
     validate_every, save_every : int
-        Steps; the last step does both.
+        Intervals in steps; the last step does both.
     threads : int
-        Parts of a batch (the recipe's `accumulation`) that are computed at the same time, each with its products on
-        one core. It changes no bit of the result, and pays for small models, in whose products the cores would spend
-        their time waiting for each other.
+        Number of parts of a batch (the recipe's `accumulation`) that are computed at the same time, each with its
+        products on one core. It changes no bit of the result, and pays for small models, in whose products the cores
+        would mostly wait for each other.
 
     Returns
     -------
     list of Metrics
-        Of all steps, those before a stop included.
+        One for each step, including the steps before an interruption.
 
     Raises
     ------
     ValueError
-        If the tokens are too few, one is not in the model's vocabulary, the context is too long for the model, a
-        number makes no sense, or the folder has another run, another model, or a process that trains in it.
+        If there are too few tokens, one is not in the model's vocabulary, the context is too long for the model, a
+        number makes no sense, or the folder holds another run or model or is in use by another training process.
     DivergedError
-        If the loss or the gradient is not finite, or would not be after a step that is to be saved.
+        If the loss or the gradient is not finite, or the loss would not be finite after a step about to be saved.
     """
     _check(model, tokens, validation, recipe)
     _check_intervals(recipe, validate_every=validate_every, save_every=save_every, threads=threads)
     if tokenizer is not None:
-        LanguageModel(model, tokenizer)  # refuses a tokenizer that does not fit
+        LanguageModel(model, tokenizer)  # raises an error if they do not fit
     batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed)
     optimizer = AdamW(model.parameters(), recipe)
     folder = RunFolder(out, model, recipe, tokens, validation) if out is not None else None
@@ -99,7 +99,7 @@ def train(
         if folder is not None:
             stack.enter_context(folder.locked())
             if folder.restore(model, optimizer):
-                folder.save_model(model, tokenizer)  # a kill may have come between the state and the model
+                folder.save_model(model, tokenizer)  # the run may have been killed between saving the state and this
             metrics = folder.start_metrics(optimizer.step)
         interrupted = stack.enter_context(_interrupt_after_step())
         bar = stack.enter_context(
@@ -127,13 +127,15 @@ def train(
 
 
 def _step(model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, pool: ThreadPoolExecutor) -> Metrics:
-    """One update of the parameters."""
+    """Update the parameters once."""
     start, step = time.perf_counter(), optimizer.step
+    # 1. The loss of a batch and its gradient, clipped.
     ids, targets = batches[step]
     loss, gradients = accumulated(model, ids, targets, recipe, step, pool)
     norm = clip_(gradients, recipe.gradient_clip) if recipe.gradient_clip else global_norm(gradients)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise _diverged(step + 1, f"the loss is {loss} and the gradient's norm {norm}")
+    # 2. A step down the gradient.
     learning_rate = recipe.learning_rate_at(step)
     optimizer.update(gradients, learning_rate)
     speed = recipe.tokens_per_step / (time.perf_counter() - start)
@@ -141,7 +143,7 @@ def _step(model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, pool: 
 
 
 def _check_next_loss(model: GPT, batches: Batches, step: int) -> None:
-    """What is saved must be good for another step."""
+    """Raise DivergedError if the parameters about to be saved give a loss that is not finite."""
     ids, targets = batches[step]
     with np.errstate(all="ignore"):
         loss = float(cross_entropy(model(ids[0]), targets[0]).mean())
@@ -151,19 +153,19 @@ def _check_next_loss(model: GPT, batches: Batches, step: int) -> None:
 
 def _diverged(step: int, what: str) -> DivergedError:
     return DivergedError(
-        f"step {step}: {what}, so the run stops here, and what was saved before is as it was. To go on from that, tune "
-        "it in another folder, with a lower learning rate or a longer warm-up"
+        f"step {step}: {what}, so the run stops here, and what was saved earlier is unchanged. To continue from that, "
+        "tune it in another folder, with a lower learning rate or a longer warm-up"
     )
 
 
 def accumulated(
     model: GPT, ids: Ids, targets: Ids, recipe: Recipe, step: int, pool: ThreadPoolExecutor
 ) -> tuple[float, Parameters]:
-    """Mean loss of a batch and its gradients, computed in parts of it and added in their order."""
+    """Return the mean loss of a batch and its gradients, computed in parts that are added in order."""
 
     def of_part(n: int, part_ids: Ids, part_targets: Ids) -> tuple[float, Parameters]:
-        rng = np.random.default_rng([recipe.seed, 1, step, n])  # of dropout: what is drawn depends on the part alone
-        with np.errstate(all="ignore"):  # what is not finite ends the run, with one message and no warnings before it
+        rng = np.random.default_rng([recipe.seed, 1, step, n])  # for dropout, whose draws depend only on the part
+        with np.errstate(all="ignore"):  # what is not finite ends the run, with one message instead of warnings
             return loss_and_grads(model, part_ids, part_targets, p_drop=recipe.dropout, rng=rng)
 
     n = recipe.accumulation
@@ -179,7 +181,7 @@ def accumulated(
 
 
 def validation_loss(model: GPT, tokens: Integers, recipe: Recipe) -> float:
-    """Mean loss, nats per token, of sequences that are spread evenly over the tokens."""
+    """Return the mean loss, in nats per token, of sequences spaced evenly over the tokens."""
     context = recipe.context
     n = min(VALIDATION_SEQUENCES, (len(tokens) - 1) // context)
     starts = np.linspace(0, len(tokens) - 1 - context, n).astype(np.intp)
@@ -209,17 +211,17 @@ def _check_intervals(recipe: Recipe, **numbers: int) -> None:
         integer(name, number, at_least=1)
     if numbers["threads"] > recipe.accumulation:
         raise ValueError(
-            f"{numbers['threads']} threads need as many parts of a batch, and accumulation is {recipe.accumulation}"
+            f"{numbers['threads']} threads need as many parts of a batch, but accumulation is {recipe.accumulation}"
         )
 
 
 @contextlib.contextmanager
 def _interrupt_after_step() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event, so that a step is not left half done; a second one interrupts at once."""
+    """Let Ctrl-C set the event, so that no step is left half done; a second Ctrl-C interrupts at once."""
     event = threading.Event()
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
-        yield event  # only the main thread is interrupted, and a job in the background of a script not at all
+        yield event  # only the main thread can be interrupted, and a script's background job not at all
         return
 
     def handler(number: int, frame: object) -> None:

@@ -1,4 +1,4 @@
-"""AdamW: Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 2, and clipping of the gradient by its norm."""
+"""AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2), and clipping of the gradient by its norm."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from ..arrays import Array
 from .recipe import Recipe
 
-BLOCK = 1 << 15  # numbers that are updated together: five arrays of them fit into a core's cache
+SLICE = 1 << 15  # numbers that are updated together: five arrays of this size fit into a core's cache
 
 
 def global_norm(gradients: Mapping[str, Array]) -> float:
-    """The Euclidean norm of all gradients as one vector."""
+    """Return the Euclidean norm of all gradients as one vector."""
     return math.sqrt(sum(float(np.vdot(gradient, gradient)) for gradient in gradients.values()))
 
 
 def clip_(gradients: Mapping[str, Array], largest: float) -> float:
-    """Scale all gradients, in place, so that their norm is at most `largest`; returns what it was.
+    """Scale all gradients, in place, so that their norm is at most `largest`; return the norm before.
 
-    As torch.nn.utils.clip_grad_norm_: by largest / (norm + 1e-6), never up.
+    Like torch.nn.utils.clip_grad_norm_, it multiplies by largest / (norm + 1e-6), and never scales up.
     """
     norm = global_norm(gradients)
     scale = largest / (norm + 1e-6)
@@ -32,19 +32,19 @@ def clip_(gradients: Mapping[str, Array], largest: float) -> float:
 
 
 class AdamW:
-    """Decoupled weight decay, on matrices only, and Adam's moments.
+    """Adam with decoupled weight decay, which applies to matrices only.
 
     Parameters
     ----------
     parameters : dict of name -> array
         Changed in place.
     recipe : Recipe
-        Of which betas, eps and weight_decay are used.
+        Only its betas, eps and weight_decay are used.
 
     Attributes
     ----------
     step : int
-        Updates so far.
+        Number of updates so far.
     first, second : dict of name -> array
         The moving averages of the gradients and of their squares, in the parameters' shapes and memory orders.
     """
@@ -57,18 +57,18 @@ class AdamW:
         self._recipe = recipe
 
     def update(self, gradients: Mapping[str, Array], learning_rate: float) -> None:
-        """One step down the gradients, shaped as the parameters; their memory serves for the intermediate results."""
+        """Take one step down the gradients, shaped like the parameters; their memory is reused as work space."""
         self.step += 1
         for name, parameter in self._parameters.items():
             decay = self._recipe.weight_decay if parameter.ndim > 1 else 0.0
             p, g = _flat(parameter, parameter), _flat(gradients[name], parameter)
             m, v = _flat(self.first[name], parameter), _flat(self.second[name], parameter)
-            for start in range(0, parameter.size, BLOCK):
-                block = slice(start, start + BLOCK)
-                self._update_block(p[block], g[block], m[block], v[block], learning_rate, decay)
+            for start in range(0, parameter.size, SLICE):
+                part = slice(start, start + SLICE)
+                self._update_slice(p[part], g[part], m[part], v[part], learning_rate, decay)
 
-    def _update_block(self, p: Array, g: Array, m: Array, v: Array, learning_rate: float, decay: float) -> None:
-        """Algorithm 2, lines 6 to 12, for one-dimensional arrays."""
+    def _update_slice(self, p: Array, g: Array, m: Array, v: Array, learning_rate: float, decay: float) -> None:
+        """Apply algorithm 2, lines 6 to 12, to one-dimensional arrays."""
         beta1, beta2 = self._recipe.betas
         correction1, correction2 = 1 - beta1**self.step, 1 - beta2**self.step
         p *= 1 - learning_rate * decay
@@ -87,6 +87,6 @@ class AdamW:
 
 
 def _flat(array: Array, like: Array) -> Array:
-    """One-dimensional, in the memory order of another array of the same shape; a view where the orders agree."""
+    """Flatten an array in the memory order of another of the same shape; the result is a view if the orders agree."""
     transposed = like.ndim == 2 and like.flags.f_contiguous and not like.flags.c_contiguous
     return (array.T if transposed else array).reshape(-1)

@@ -1,4 +1,4 @@
-"""How a model is trained, as a table of numbers, and the learning rate that follows from it."""
+"""A training run as a table of numbers, and the learning rate that follows from it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ class Recipe:
     Parameters
     ----------
     n_steps : int
-        Updates of the parameters.
+        Number of updates of the parameters.
     batch : int
-        Sequences of each step.
+        Sequences per step.
     context : int
-        Tokens of each sequence.
+        Tokens per sequence.
     learning_rate : float
-        The largest one; Table 2.1's for the smallest model if not given.
+        The peak learning rate; Table 2.1's for the smallest model if not given.
     final_learning_rate : float
-        The last one, as a fraction of the largest.
+        The last learning rate, as a fraction of the peak.
     warmup_steps : int
-        Steps over which the learning rate rises.
+        Number of steps over which the learning rate rises.
     betas, eps, weight_decay : float
-        AdamW's; only matrices decay.
+        AdamW's constants; only matrices decay.
     gradient_clip : float
-        Largest norm of the whole gradient.
+        Largest norm of the whole gradient; 0 for no clipping.
     accumulation : int
-        Parts in which a batch is computed, one after the other, to save memory; divides `batch`.
+        Number of parts in which a batch is computed, one after the other, to save memory; divides `batch`.
     dropout : float
-        Probability, in GPT-2's three places.
+        Probability of dropout, in GPT-2's three places.
     seed : int
-        Of the order of the data and of dropout.
+        Seed of the order of the data and of dropout.
 
     Raises
     ------
@@ -89,14 +89,17 @@ class Recipe:
 
     @classmethod
     def preset(cls, name: str, **numbers: Any) -> Recipe:
-        """What is published of a model's training, with the given numbers in the place of its own.
+        """Return the published numbers of a model's training, replaced by the given numbers where there are any.
 
-        Steps, batch and context are not taken over: they are those of a supercomputer.
+        Its steps, batch and context are not taken over: they suit a supercomputer.
+
+        >>> Recipe.preset("gpt3-175b", n_steps=1000).learning_rate
+        6e-05
 
         Raises
         ------
         TypeError, ValueError
-            If the name is unknown, or a number is not of a recipe or makes no sense.
+            If the name is unknown, or a number does not belong to a recipe or makes no sense.
         """
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(numbers) - known):
@@ -114,15 +117,15 @@ class Recipe:
 
     @property
     def tokens_per_step(self) -> int:
-        """Tokens of a batch."""
+        """The number of tokens in a batch."""
         return self.batch * self.context
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of a step, counted from 0: a line up to the largest, half a cosine down to the last."""
+        """Return the learning rate of a step, counted from 0: a line up to the peak, half a cosine down to the last."""
         peak, last = self.learning_rate, self.learning_rate * self.final_learning_rate
         if step < self.warmup_steps:
             return peak * (step + 1) / self.warmup_steps
-        top = max(self.warmup_steps - 1, 0)  # the step that has the largest
+        top = max(self.warmup_steps - 1, 0)  # the step with the peak learning rate
         progress = min((step - top) / max(self.n_steps - 1 - top, 1), 1.0)
         height = 0.5 * (1 + math.cos(math.pi * progress))
         return last * (1 - height) + peak * height

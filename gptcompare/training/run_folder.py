@@ -1,11 +1,11 @@
-"""A run on the disk: everything that it needs to go on, in one file that is always whole, and the model beside it.
+"""A run on disk: everything that it needs to resume, in one file that is always complete, and the model beside it.
 
-    run.json             what makes it this run: configuration, recipe, digests of the data and of the first parameters
-    state.safetensors    step, parameters and AdamW's moments; what a run goes on from
-    metrics.csv          a line per step
-    config.json, model.safetensors, vocab.json ...    the model of the last save, as `gptcompare.load` reads it
+    run.json             the run's identity: configuration, recipe, digests of the data and of the initial parameters
+    state.safetensors    step, parameters and AdamW's moments, from which a run resumes
+    metrics.csv          one line per step
+    config.json, model.safetensors, vocab.json ...    the last saved model, as `gptcompare.load` reads it
 
-`gptcompare train` keeps the tokens of its texts there too: see `data.py`.
+`gptcompare train` also keeps the tokens of its texts there: see `data.py`.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ FOREIGN = ("config.json", "hparams.json", "model.safetensors", "pytorch_model.bi
 
 @dataclass(frozen=True)
 class Metrics:
-    """One step of a run.
+    """The measurements of one step of a run.
 
     Attributes
     ----------
     step : int
         Counted from 1.
     tokens : int
-        Trained on until then.
+        Number of tokens trained on so far, this step included.
     loss : float
-        Of the step's batch before the step, in nats per token.
+        Loss of the step's batch before the update, in nats per token.
     learning_rate : float
     gradient_norm : float
-        Before it is clipped.
+        Norm of the whole gradient before clipping.
     tokens_per_second : float
     validation_loss : float, optional
-        After the step, in nats per token; None where it was not measured.
+        Validation loss after the step, in nats per token; None if it was not measured.
     """
 
     step: int
@@ -73,7 +73,15 @@ COLUMNS = [field.name for field in fields(Metrics)]
 
 
 def read_metrics(folder: str | os.PathLike[str]) -> list[Metrics]:
-    """The lines of a run's metrics.csv, up to the first that a kill or a crash of the machine left incomplete.
+    """Read the lines of a run's metrics.csv, up to the first that a kill or a crash left incomplete.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    list of Metrics
 
     Raises
     ------
@@ -96,6 +104,7 @@ def read_metrics(folder: str | os.PathLike[str]) -> list[Metrics]:
 
 
 def _line(row: dict[str, str]) -> Metrics | None:
+    """Return a row as metrics, or None if it is incomplete."""
     try:
         step, tokens, *numbers, validation = (row[name] for name in COLUMNS)
         validation_loss = float(validation) if validation else None
@@ -106,10 +115,10 @@ def _line(row: dict[str, str]) -> Metrics | None:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """ValueError if a folder has a model that no run has left there, and that a run would write over."""
+    """Raise ValueError if a folder has a model that no run has saved there, and that a run would overwrite."""
     there = [name for name in FOREIGN if (folder / name).exists()]
     if there and not (folder / DESCRIPTION).exists():
-        raise ValueError(f"{folder} has a model that is not of a run ({', '.join(there)}): give another folder")
+        raise ValueError(f"{folder} has a model that no run has saved there ({', '.join(there)}): give another folder")
 
 
 class RunFolder:
@@ -118,10 +127,15 @@ class RunFolder:
     Parameters
     ----------
     folder
-        Made if it does not exist.
+        Created if it does not exist.
     model, recipe, tokens, validation
-        Of the run, the model as it is before the first step. ValueError if the folder has a run with others, or a
-        model that is not of a run: nothing is mixed, and nothing written over.
+        The arguments of the run, with the model as it is before the first step.
+
+    Raises
+    ------
+    ValueError
+        If the folder has a run with other arguments, or a model that no run has saved: runs are never mixed, and
+        nothing is overwritten.
     """
 
     def __init__(
@@ -151,7 +165,7 @@ class RunFolder:
                 file.write(json.dumps(identity, indent=2).encode() + b"\n")
 
     def locked(self) -> AbstractContextManager[None]:
-        """For a `with` block: ValueError if another process trains in this folder."""
+        """Lock the folder for a `with` block; raise ValueError if another process is training in it."""
 
         def refuse() -> NoReturn:
             raise ValueError(f"another process is training in {self.folder}")
@@ -159,19 +173,20 @@ class RunFolder:
         return locked(self.folder / ".lock", refuse)
 
     def save(self, model: GPT, optimizer: AdamW, tokenizer: Tokenizer | None) -> None:
-        """The state, as one file that takes its name when it is complete, then the model for readers."""
+        """Save the state, as one file that is renamed into place when complete, then the model for others to read."""
         tensors = {STEP: np.array(float(optimizer.step)), **_arrays(model, optimizer)}
         with written_together(self.folder, ["state.safetensors"]) as (file,):
             write_safetensors(file, tensors)
         self.save_model(model, tokenizer)
 
     def save_model(self, model: GPT, tokenizer: Tokenizer | None) -> None:
+        """Save the model, and the tokenizer if there is one, as `gptcompare.load` reads them."""
         model.save_pretrained(self.folder)
         if tokenizer is not None:
             tokenizer.save_pretrained(self.folder)
 
     def restore(self, model: GPT, optimizer: AdamW) -> bool:
-        """Put the saved numbers into the arrays that are there; False if nothing has been saved yet."""
+        """Copy the saved numbers into the existing arrays; return False if nothing has been saved yet."""
         path = self.folder / "state.safetensors"
         if not path.is_file():
             return False
@@ -179,15 +194,15 @@ class RunFolder:
         for name, array in arrays.items():
             saved = tensors.get(name)
             if saved is None or (saved.shape, saved.dtype) != (array.shape, array.dtype):
-                raise CheckpointError(path, f"{name} is missing or of another kind: a run cannot go on from this")
+                raise CheckpointError(path, f"{name} is missing or of another kind: a run cannot resume from this file")
         for name, array in arrays.items():
             array[...] = tensors[name]
         optimizer.step = int(tensors[STEP])
         return True
 
     def start_metrics(self, step: int) -> list[Metrics]:
-        """What is known of the steps before this one, and a metrics.csv that ends there."""
-        for leftover in self.folder.glob(".*.part"):  # of saves that were killed
+        """Return the metrics of the steps up to this one, and cut metrics.csv off after them."""
+        for leftover in self.folder.glob(".*.part"):  # from saves that were killed
             leftover.unlink()
         metrics = [line for line in read_metrics(self.folder) if line.step <= step]
         with written_together(self.folder, ["metrics.csv"]) as (file,):
@@ -196,6 +211,7 @@ class RunFolder:
         return metrics
 
     def append(self, line: Metrics) -> None:
+        """Add a line to metrics.csv."""
         with open(self.folder / "metrics.csv", "ab") as file:
             file.write(_csv_line(asdict(line).values()))
 
@@ -223,6 +239,6 @@ def _check_same_run(path: Path, identity: dict[str, Any]) -> None:
     ]
     if different:
         raise ValueError(
-            f"{path.parent} has a run that differs in {', '.join(different)}: give the same settings to go on with it, "
+            f"{path.parent} has a run that differs in {', '.join(different)}: give the same settings to resume it, "
             "or another folder"
         )

@@ -1,18 +1,18 @@
-"""What a language model can be used for, without training it or with a small classifier on top.
+"""Uses of a language model that need no training, or only a small classifier on top.
 
-`likelihood` says how probable a continuation is, and everything that chooses is built on it: `multiple_choice` (which
-of several answers) and `classification` (which of several labels). `answers` and `entities` let the model write, the
-first by `beam` search. `features` hands the model's vectors of a text to a classifier. `templates` holds the prompts
-and their examples, as data.
+`likelihood` says how probable a continuation is, and everything that chooses is built on it: `multiple_choice` (one
+of several answers) and `classification` (one of several labels). In `answers` and `named_entities` the model writes, in
+the first with `beam` search. `feature_vectors` turns texts into vectors for a classifier. `templates` holds the
+prompts and their examples, as data.
 """
 
 from .answers import answer, exact_match, f1
 from .beam import WIDTH, beam_search
 from .classification import Classification, classification_prompts, classify, sentiment
-from .entities import Entity, entities, entity_prompt
-from .features import Features, TokenFeatures, features, token_features
+from .feature_vectors import Features, TokenFeatures, features, token_features
 from .likelihood import LogLikelihood, encode_pair, log_likelihoods
 from .multiple_choice import NORMALISATIONS, Choice, choose
+from .named_entities import Entity, entities, entity_prompt
 from .templates import (
     CLASSIFICATION,
     COMPLETION,

@@ -1,4 +1,4 @@
-"""A free answer to a question, and how it is compared with what is right."""
+"""Free answers to questions, and how they are compared with the right ones."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
     max_new_tokens: int = 40,
     beams: int = WIDTH,
 ) -> str | list[str]:
-    """What a model writes behind a question, or behind each of several, up to the end of the line.
+    """Answer a question, or each of several, with what the model writes up to the end of the line.
 
     Parameters
     ----------
     lm : LanguageModel
     question : str, or dict of the template's fields, or a sequence of them
     examples : sequence of (question, answer)
-        None is zero-shot, one is one-shot, more are few-shot.
+        No example is zero-shot, one is one-shot, more are few-shot.
     template : Template
     max_new_tokens : int
         At least 1.
     beams : int
-        Width of the beam search; the default is that of GPT-3's paper, with its length penalty. 1 is the greedy answer,
-        in a quarter of the time.
+        Width of the beam search; the default is the width in GPT-3's paper, with its length penalty. 1 is the greedy
+        answer, in a quarter of the time.
 
     Returns
     -------
@@ -56,14 +56,14 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
     Raises
     ------
     TypeError, ValueError
-        If a text is missing or no text, or the prompt is longer than the model's context.
+        If a text is missing or not a str, or the prompt is longer than the model's context.
 
     References
     ----------
     Brown et al. 2020 (arXiv:2005.14165), section 2.4.
     """
     prompts = [template.prompt(one, examples) for one in several(question)]
-    max_new_tokens, beams = integer("max_new_tokens", max_new_tokens, at_least=0), integer("beams", beams, at_least=1)
+    max_new_tokens, beams = integer("max_new_tokens", max_new_tokens, at_least=1), integer("beams", beams, at_least=1)
     if beams == 1:
         written = [one.text for one in lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n")]
     else:
@@ -80,38 +80,61 @@ def _text_of(lm: LanguageModel, ids: Sequence[int]) -> str:
 
 
 def _ends(lm: LanguageModel) -> list[int]:
-    """The tokens that end a line or a text."""
+    """Return the tokens that end a line or a text."""
     ends = [id_ for token, id_ in lm.tokenizer.vocabulary.ids.items() if NEWLINE in token]
     return ends if lm.tokenizer.eot_id is None else [*ends, lm.tokenizer.eot_id]
 
 
 def exact_match(answer: str, right: str | Sequence[str]) -> bool:
-    """Whether an answer is one of the right ones, when both are normalised.
+    """Tell whether an answer is one of the right ones after both are normalised.
+
+    Parameters
+    ----------
+    answer : str
+    right : str, or a sequence of them
 
     References
     ----------
     Rajpurkar et al. 2016 (arXiv:1606.05250); SQuAD's evaluate-v2.0.py.
+
+    Examples
+    --------
+    >>> exact_match("The Danube.", ["Danube", "Donau"])
+    True
     """
     return any(normalised(answer) == normalised(one) for one in _all_right(right))
 
 
 def f1(answer: str, right: str | Sequence[str]) -> float:
-    """How well the words of an answer are those of a right one: the best F1 over all right ones, from 0 to 1.
+    """Compare the words of an answer with those of each right one, and return the best F1, from 0 to 1.
 
-    F1 is the harmonic mean of the fraction of the answer's words that are right and that of the right ones which the
-    answer has. Where one of the two has no word, it is 1 if the other has none either, else 0.
+    F1 is the harmonic mean of precision (the fraction of the answer's words that are right) and recall (the fraction of
+    the right words that the answer has). If one of the two has no words, F1 is 1 if the other has none either, else 0.
+
+    Parameters
+    ----------
+    answer : str
+    right : str, or a sequence of them
 
     References
     ----------
     As for `exact_match`.
+
+    Examples
+    --------
+    >>> f1("old Mr. Brown", ["Mr. Brown", "Brown"])
+    0.8
     """
     return max(_f1(normalised(answer).split(), normalised(one).split()) for one in _all_right(right))
 
 
 def normalised(text: str) -> str:
-    """In small letters, without punctuation (ASCII) and the articles a, an, the, one space between words.
+    """Lower the case, remove ASCII punctuation and the articles a, an, the, and leave one space between words.
 
-    As SQuAD's evaluate-v2.0.py does it, `normalize_answer`.
+    This is `normalize_answer` of SQuAD's evaluate-v2.0.py.
+
+    >>> normalised("The  Danube, a river.")
+    'danube river'
     """
     kept = "".join(character for character in text.lower() if character not in string.punctuation)
     return " ".join(regex.sub(r"\b(a|an|the)\b", " ", kept).split())

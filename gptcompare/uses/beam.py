@@ -1,9 +1,10 @@
-"""Beam search: the text that is the most probable as a whole, as far as a few attempts at a time can find it.
+"""Beam search: find the text that is most probable as a whole, following only a few attempts at a time.
 
-The attempts, the `width` most probable beginnings, grow by a token at a time, and the best `width` of all their
-continuations go on. Where an attempt may end, it also stands for election as it is. Since every token makes a text less
-probable, the log-probability of n tokens is divided by ((5 + n) / 6)^alpha before lengths are compared (Wu et al. 2016,
-arXiv:1609.08144, equation 14). GPT-3's paper takes width 4 and alpha 0.6 for free answers (section 2.4).
+The attempts, the `width` most probable beginnings, grow by one token at a time, and the best `width` of all their
+continuations are kept. An attempt that may end at a step also becomes a candidate for the result as it is. Since every
+token makes a text less probable, the log-probability of n tokens is divided by ((5 + n) / 6)^alpha before texts of
+different lengths are compared (Wu et al. 2016, arXiv:1609.08144, equation 14). GPT-3's paper uses width 4 and alpha 0.6
+for free answers (section 2.4).
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class Beam:
     ids : list of int
         Its tokens, without the one that ended it.
     logprob : float
-        Of all its tokens, and of the one that ended it.
+        Log-probability of all its tokens, including the one that ended it, in nats.
     n_tokens : int
-        How many these are.
+        The number of tokens that `logprob` covers.
     """
 
     ids: list[int]
@@ -53,7 +54,7 @@ def beam_search(
     alpha: float = ALPHA,
     max_new_tokens: int = 40,
 ) -> Beam:
-    """The best continuation of a prompt up to one of the tokens `ends`, or of `max_new_tokens`.
+    """Find the best continuation of a prompt, up to one of the tokens `ends` or at most `max_new_tokens` long.
 
     Parameters
     ----------
@@ -62,11 +63,11 @@ def beam_search(
     ends : ids
         Tokens that end a continuation, and do not belong to it.
     width : int
-        Attempts at a time.
+        Number of attempts at a time.
     alpha : float
-        Of the length penalty; 0 compares the probabilities as they are.
+        Exponent of the length penalty; 0 compares the probabilities as they are.
     max_new_tokens : int
-        Fewer where the model's context ends.
+        Fewer if the model's context ends before.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def beam_search(
         best = max([best, *_ended(live, totals, ends)], key=rank)
         totals[:, ends] = -math.inf
         live, parents = _grown(live, totals, width)
-        as_long_as_may_be = [Beam(beam.ids, beam.logprob, n_most) for beam in live]  # none can become better than this
+        as_long_as_may_be = [Beam(beam.ids, beam.logprob, n_most) for beam in live]  # no attempt can become better
         if n == n_most or rank(best) >= max(map(rank, as_long_as_may_be), default=-math.inf):
             break
         cache = cache.select(parents) if len({*parents}) == len(parents) else cache.copies(parents)
@@ -100,7 +101,7 @@ def beam_search(
 
 
 def _ended(live: Sequence[Beam], totals: Float64, ends: Sequence[int]) -> list[Beam]:
-    """Each attempt, if it ended here with the likeliest of the tokens that end one; totals (B, V)."""
+    """Return each attempt as if it ended here, with the likeliest of the tokens `ends`; totals (B, V)."""
     if not ends:
         return []
     best = totals[:, ends].max(axis=-1)
@@ -108,7 +109,7 @@ def _ended(live: Sequence[Beam], totals: Float64, ends: Sequence[int]) -> list[B
 
 
 def _grown(live: Sequence[Beam], totals: Float64, width: int) -> tuple[list[Beam], list[int]]:
-    """The best continuations of all attempts by a token, and of which attempt each is one; totals (B, V)."""
+    """Return the best one-token continuations of all attempts, and the attempt that each continues; totals (B, V)."""
     flat = totals.ravel()
     n = min(width, int(np.isfinite(flat).sum()))
     chosen = np.argpartition(-flat, n - 1)[:n] if n else np.array([], np.intp)

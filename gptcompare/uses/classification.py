@@ -1,10 +1,10 @@
-"""Which of several labels a text has: by a prompt, without training.
+"""Classification of texts by a prompt, without training.
 
 Labels are treated like the answers of a multiple choice, under names that mean something (Brown et al. 2020,
-section 2.4). What decides then is often not the text: the label that is the more frequent word, that more examples
-have, or that the last one has, wins. So a label's probability is by default divided by the one that it has where the
-text is nothing ("content_free", Zhao et al. 2021, arXiv:2102.09690): unlike the division by the probability behind
-"Answer: ", this takes away the examples' part in it, too, and for labels of any length.
+section 2.4). Often it is not the text that decides: the label wins that is the more frequent word, or that most of the
+examples or the last one has. So by default a label's probability is divided by its probability for a text without
+content ("content_free", Zhao et al. 2021, arXiv:2102.09690). Unlike division by the probability after "Answer: ", this
+removes the influence of the examples, too, and for labels of any length.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Classification:
     Attributes
     ----------
     labels : list of str
-        Of each text, the most probable one.
+        The most probable label of each text.
     probabilities : (n_texts, n_classes) float64
-        Each row has sum 1.
+        Each row sums to 1.
     classes : tuple of str
-        The labels that there were to choose from: the columns of `probabilities`.
+        The labels to choose from: the columns of `probabilities`.
     prompts : list of str
         What the model read for each text.
     """
@@ -51,7 +51,7 @@ def classify(
 ) -> Classification:
     """Give each text one of several labels.
 
-    Of a prompt that is longer than the model's context, the beginning is not read.
+    If a prompt is longer than the model's context, its beginning is not read.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def classify(
     texts : str, or a sequence of them
         Or, for a template of several fields, a dict of field -> str, or a sequence of those.
     labels : sequence of str, or dict of label -> words
-        At least two. The words are what stands in the prompt; the label itself if not given.
+        At least two. The words stand for the label in the prompt; without them the label itself does.
     examples : sequence of (text, label)
-        None is zero-shot, one is one-shot, more are few-shot.
+        No example is zero-shot, one is one-shot, more are few-shot.
     template : Template
     normalisation : str
         One of `multiple_choice.NORMALISATIONS`.
@@ -73,7 +73,8 @@ def classify(
     Raises
     ------
     TypeError, ValueError
-        If a text is no text, an example has another label, or there are fewer than two different labels.
+        If a text is not a str, an example has a label that is not in `labels`, or there are fewer than two different
+        labels.
     """
     queries, words = several(texts), _words(labels)
     questionnaire = Questionnaire(lm, template, _shown(examples, words), tuple(words.values()))
@@ -92,14 +93,14 @@ def sentiment(
     template: Template = SENTIMENT,
     normalisation: str = "content_free",
 ) -> Classification:
-    """Whether each text is positive or negative: `classify` with labels and a template for it.
+    """Label each text positive or negative: `classify` with labels and a template for sentiment.
 
     Parameters
     ----------
     lm : LanguageModel
     texts : str, or a sequence of them
     examples : sequence of (text, label), optional
-        `SENTIMENT_EXAMPLES` are four that are ready.
+        `SENTIMENT_EXAMPLES` holds four.
     labels : dict of label -> words, or sequence of str
         Other words, or other labels.
     template, normalisation
@@ -123,15 +124,40 @@ def classification_prompts(
     examples: Sequence[Example] = (),
     template: Template = CLASSIFICATION,
 ) -> list[str]:
-    """What the model reads for each text when `classify` is called with these arguments."""
+    """Return what the model reads for each text when `classify` is called with these arguments.
+
+    Parameters
+    ----------
+    texts, labels, examples, template
+        As `classify` takes them.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `classify`.
+
+    Examples
+    --------
+    >>> (prompt,) = classification_prompts("The hens slept.", ["animals", "weather"], [("It rained.", "weather")])
+    >>> print(prompt)
+    Text: It rained.
+    Label: weather
+    <BLANKLINE>
+    Text: The hens slept.
+    Label:
+    """
     shown = _shown(examples, _words(labels))
     return [template.prompt(text, shown) for text in several(texts)]
 
 
 def _words(labels: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
-    """Label -> what stands for it in the text."""
+    """Return label -> the words that stand for it in the prompt."""
     if isinstance(labels, str) or not isinstance(labels, (Sequence, Mapping)):
-        raise TypeError(f"labels must be several, or a dict of label -> words, got {labels!r}")
+        raise TypeError(f"labels must be a list, or a dict of label -> words, got {labels!r}")
     words = dict(labels) if isinstance(labels, Mapping) else {label: label for label in labels}
     if len(words) < len(labels):
         raise ValueError(f"labels must be different, got {list(labels)}")
@@ -139,7 +165,7 @@ def _words(labels: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
 
 
 def _shown(examples: Sequence[Example], words: Mapping[str, str]) -> list[Example]:
-    """The examples with the words in place of their labels."""
+    """Return the examples with the words instead of their labels."""
     if unknown := [label for _, label in checked_examples(examples) if label not in words]:
         raise ValueError(f"an example has the label {unknown[0]!r}: the labels are {', '.join(words)}")
     return [(text, words[label]) for text, label in examples]

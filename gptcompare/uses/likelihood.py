@@ -1,7 +1,7 @@
-"""How probable a model finds a continuation behind its context: what every multiple choice stands on.
+"""The log-likelihood of a continuation after its context: the basis of every multiple choice.
 
-Two texts become ids as EleutherAI's lm-evaluation-harness makes them (lm_eval/api/model.py, `_encode_pair`, version
-0.4), so that numbers can stand beside those that others publish. What contexts have in common is read once.
+Contexts and continuations are encoded as in EleutherAI's lm-evaluation-harness (lm_eval/api/model.py, `_encode_pair`,
+version 0.4), so that the numbers can be compared with published ones. What contexts have in common is read once.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from ..model import GPT, KVCache
 from ..model.gpt import CHUNK
 from ..model.ops import cross_entropy
 
-MEMORY = 2**28  # bytes of keys and values that continuations read together may take
+MEMORY = 2**28  # bytes: the most that the keys and values of continuations that are read together may take
 
 
 @dataclass(frozen=True)
 class LogLikelihood:
-    """How probable a model finds a continuation.
+    """The log-likelihood of a continuation.
 
     Attributes
     ----------
     logprob : float
-        Of the whole continuation given its context, in nats: the sum over its tokens.
+        Log-probability of the whole continuation given its context, in nats: the sum over its tokens.
     n_tokens : int
-        Of the continuation, at least one.
+        Length of the continuation, at least one.
     n_bytes : int
-        Of the continuation's text in UTF-8.
+        Length of the continuation's text in UTF-8.
     is_greedy : bool
-        Whether each of its tokens is the likeliest one: what greedy decoding would write.
+        Whether each of its tokens is the likeliest one, as in greedy decoding.
     n_cut : int
-        Tokens of the context, from its beginning, for which the model had no room.
+        Number of tokens cut from the beginning of the context because the model had no room for them.
     """
 
     logprob: float
@@ -52,7 +52,7 @@ class LogLikelihood:
 
     @property
     def per_byte(self) -> float:
-        """The log-probability for each byte of the text, in nats."""
+        """The log-probability per byte of the text, in nats."""
         return self.logprob / self.n_bytes
 
 
@@ -67,7 +67,7 @@ class _Request:
 
     @property
     def read(self) -> tuple[int, ...]:
-        """What the model reads for it: all but the last token, which is only predicted."""
+        """The tokens that the model reads: all but the last, which is only predicted."""
         return self.context + self.continuation[:-1]
 
     def found(self, logprobs: Array, likeliest: Mask) -> LogLikelihood:
@@ -76,35 +76,51 @@ class _Request:
 
 
 def encode_pair(lm: LanguageModel, context: str, continuation: str) -> tuple[list[int], list[int]]:
-    """The ids of a context and of its continuation.
+    """Encode a context and its continuation.
 
-    White space at the end of the context belongs to the continuation, since a token is a word with the space before
-    it. Both together are encoded, and cut where the context alone ends. In place of an empty context the model reads
-    the token that begins or separates texts (`LanguageModel.prompt_ids`).
+    White space at the end of the context is moved to the continuation, since a token is a word with the space before
+    it. The two texts are encoded together, and the ids are split where those of the context by itself would end.
+    Instead of an empty context the model reads the token that begins or separates texts (`LanguageModel.prompt_ids`).
+
+    Parameters
+    ----------
+    lm : LanguageModel
+    context, continuation : str
+
+    Returns
+    -------
+    (list of int, list of int)
 
     Raises
     ------
     ValueError
-        If no token is left for the continuation, because it is empty or its beginning goes on with a word of the
-        context in such a way that both are the same tokens.
+        If no token is left for the continuation, because it is empty or joins the last word of the context without
+        adding a token.
+
+    Examples
+    --------
+    >>> import gptcompare as gc
+    >>> lm = gc.load("nano-gpt2")
+    >>> [lm.tokenizer.decode(ids) for ids in encode_pair(lm, "Once upon a ", "time")]
+    ['Once upon a', ' time']
     """
     kept = context.rstrip()
     whole = lm.tokenizer.encode(context + continuation)
     ids = whole[len(lm.tokenizer.encode(kept)) :]
     if not continuation or not ids:
         raise ValueError(
-            f"the continuation {continuation!r} has no token of its own behind {context[-20:]!r}: give it at least one "
+            f"the continuation {continuation!r} has no token of its own after {context[-20:]!r}: give it at least one "
             "character, and let it begin with a space if it begins a word"
         )
     return lm.prompt_ids(kept), ids
 
 
 def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
-    """How probable each continuation is behind its context.
+    """Compute the log-likelihood of each continuation after its context.
 
-    Equal contexts are read once, and what all contexts begin with, such as the examples of a few-shot prompt, too;
-    continuations of one context, and pairs that have each its own, are read together. If context and continuation are
-    longer together than the model's context and one, the beginning of the context is not read.
+    Equal contexts are read once, and so is what all contexts begin with, such as the examples of a few-shot prompt.
+    Continuations of one context are read together, and so are pairs that each have a context of their own. If a context
+    and its continuation together have more than n_ctx + 1 tokens, the beginning of the context is not read.
 
     Parameters
     ----------
@@ -120,7 +136,7 @@ def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list
     Raises
     ------
     TypeError, ValueError
-        If a text is not a str, a continuation has no token of its own (`encode_pair`), or more of them than the
+        If a text is not a str, or a continuation has no token of its own (`encode_pair`) or more tokens than the
         model's context.
     """
     return _found(lm, [_request(lm, *pair) for pair in pairs])
@@ -129,12 +145,12 @@ def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list
 def log_likelihoods_of_ids(
     lm: LanguageModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
 ) -> list[LogLikelihood]:
-    """The same for contexts and continuations that are ids already, each of at least one."""
+    """Compute the same for contexts and continuations given as ids, at least one each."""
     return _found(lm, [_request_of_ids(lm, *pair) for pair in pairs])
 
 
 def _found(lm: LanguageModel, requests: Sequence[_Request]) -> list[LogLikelihood]:
-    """Equal ones get equal numbers: in two places of a batch the last bits would differ, and decide between them."""
+    """Compute each distinct request once: at two places of a batch the last bits would differ, and decide a choice."""
     if not requests:
         return []
     distinct = list(dict.fromkeys(requests))
@@ -144,7 +160,7 @@ def _found(lm: LanguageModel, requests: Sequence[_Request]) -> list[LogLikelihoo
 
 
 def _request(lm: LanguageModel, context: str, continuation: str) -> _Request:
-    """The ids of both, the context cut from the left until they fit; the last token is only predicted, not read."""
+    """Encode both texts, and cut the context from the left until they fit; the last token is predicted, not read."""
     if not isinstance(context, str) or not isinstance(continuation, str):
         raise TypeError(f"a pair must be two texts, got {type(context).__name__} and {type(continuation).__name__}")
     return _request_of_ids(lm, *encode_pair(lm, context, continuation), len(continuation.encode()))
@@ -162,16 +178,16 @@ def _request_of_ids(
 
 
 def _n_shared(contexts: Sequence[tuple[int, ...]]) -> int:
-    """How many ids several contexts begin with in common, short of a whole context: its last one is yet to be read."""
+    """Count the ids that all contexts begin with, but never a whole context: its last id is still to be read."""
     if len(contexts) == 1:
         return 0
-    first, last = min(contexts), max(contexts)  # in alphabetical order these two have the least in common
+    first, last = min(contexts), max(contexts)  # first and last in lexicographic order have the least in common
     n_most = min(map(len, contexts)) - 1
     return next((n for n in range(n_most) if first[n] != last[n]), n_most)
 
 
 def _streams(model: GPT, requests: Sequence[_Request]) -> list[Array]:
-    """For each request, the residual stream (n, D) where the n tokens of its continuation are predicted."""
+    """Return, for each request, the residual stream (n, D) where the n tokens of its continuation are predicted."""
     with_context: dict[tuple[int, ...], list[int]] = {}  # context -> numbers of the requests that have it
     for number, request in enumerate(requests):
         with_context.setdefault(request.context, []).append(number)
@@ -189,15 +205,15 @@ def _streams(model: GPT, requests: Sequence[_Request]) -> list[Array]:
     for context, numbers in with_context.items():
         if len(numbers) > 1:
             continuations = [requests[number].continuation for number in numbers]
-            behind = _read_behind_one(model, beginning.copies([0]), context[n_shared:], continuations)
-            streams.update(zip(numbers, behind, strict=True))
+            read_after = _read_after_one(model, beginning.copies([0]), context[n_shared:], continuations)
+            streams.update(zip(numbers, read_after, strict=True))
     return [streams[number] for number in range(len(requests))]
 
 
 def _read(model: GPT, cache: KVCache, texts: Sequence[tuple[int, ...]]) -> Iterator[Array]:
-    """The residual stream (n, D) of each of several texts of n tokens, read in one pass.
+    """Yield the residual stream (n, D) of each of several texts of n tokens, read in one pass.
 
-    The shorter ones are filled up on their right, with tokens that nothing before them sees.
+    The shorter texts are padded on the right, with tokens that no token before them sees.
     """
     ids = np.zeros((len(texts), max(map(len, texts))), np.intp)
     for row, of_one in zip(ids, texts, strict=True):
@@ -206,10 +222,10 @@ def _read(model: GPT, cache: KVCache, texts: Sequence[tuple[int, ...]]) -> Itera
         yield stream[: len(of_one)]
 
 
-def _read_behind_one(
+def _read_after_one(
     model: GPT, cache: KVCache, context: tuple[int, ...], continuations: Sequence[tuple[int, ...]]
 ) -> list[Array]:
-    """The residual stream (n, D) where the n tokens of each continuation are predicted; the context is read once."""
+    """Return the residual stream (n, D) where each continuation's n tokens are predicted, reading the context once."""
     last = model.residual_stream(context, cache)[-1:]  # (1, D)
     streams = [last] * len(continuations)
     for batch in _batches([len(ids) - 1 for ids in continuations], cache.nbytes):
@@ -220,8 +236,8 @@ def _read_behind_one(
 
 
 def _predict(model: GPT, streams: Sequence[Array], requests: Sequence[_Request]) -> Iterator[tuple[Array, Mask]]:
-    """The log-probability of each token of each continuation, and whether it is the likeliest one: (n,) each."""
-    stream = np.concatenate(streams)  # of all together
+    """Yield the log-probability of each token of each continuation, and whether it is the likeliest one: (n,) each."""
+    stream = np.concatenate(streams)  # of all continuations, one after the other
     targets = np.concatenate([request.continuation for request in requests])
     logprobs: Array = np.empty(len(targets), model.dtype)
     likeliest = np.empty(len(targets), np.bool_)
@@ -235,9 +251,9 @@ def _predict(model: GPT, streams: Sequence[Array], requests: Sequence[_Request])
 
 
 def _batches(lengths: Sequence[int], cache_bytes: int) -> Iterator[list[int]]:
-    """Numbers of those that have a length, the like together: at most CHUNK tokens in a batch, if it is not just one.
+    """Yield batches of the indices whose length is not 0, similar lengths together.
 
-    Their copies of the cache take no more than MEMORY, either.
+    A batch of several has at most CHUNK tokens, padding included, and its copies of the cache take at most MEMORY.
     """
     waiting = sorted((number for number, length in enumerate(lengths) if length), key=lengths.__getitem__)
     while waiting:

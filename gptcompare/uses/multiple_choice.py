@@ -1,15 +1,15 @@
-"""One of several answers: which of them does the model find the most probable?
+"""Multiple choice: which of several answers does the model find most probable?
 
-A long answer is less probable than a short one, and a rare word than a frequent one, whatever the question. So what is
-compared is not the probability of an answer alone:
+A long answer is less probable than a short one, and a rare word less than a frequent one, whatever the question. So
+answers can be compared by more than their plain probability:
 
     sum             log P(answer | prompt), as it is
     per_token       its mean over the answer's tokens: "for most tasks" of GPT-3's paper
     per_byte        its mean over the answer's bytes: independent of the vocabulary
     unconditional   log P(answer | prompt) - log P(answer | answer_context), where answer_context is "Answer: " or
-                    "A: ": the paper's for ARC, OpenBookQA and RACE
-    content_free    log P(answer | prompt) - log P(answer | prompt about nothing), both made to sum to 1 over the
-                    answers: "contextual calibration"; nothing is the mean over "N/A", "[MASK]" and ""
+                    "A: ": the paper's choice for ARC, OpenBookQA and RACE
+    content_free    log P(answer | prompt) - log P(answer | prompt without content), both made to sum to 1 over the
+                    answers: "contextual calibration"; the latter is the mean over "N/A", "[MASK]" and "" as the query
 
 References: Brown et al. 2020 (arXiv:2005.14165), section 2.4, for the second and the fourth; Zhao et al. 2021
 (arXiv:2102.09690) for the last.
@@ -34,7 +34,7 @@ CONTENT_FREE = ("N/A", "[MASK]", "")
 
 @dataclass(frozen=True)
 class Questionnaire:
-    """What is asked in the same way of every query: the answers to choose from, behind the same examples.
+    """The part of a multiple choice that is the same for every query: template, examples and answers.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Questionnaire:
     template : Template
     examples : sequence of (query, answer)
     answers : sequence of str
-        As they stand in the text.
+        As they are written in the text.
     """
 
     lm: LanguageModel
@@ -54,7 +54,7 @@ class Questionnaire:
         return [self.template.prompt(query, self.examples) for query in queries]
 
     def rated(self, contexts: Sequence[str], by: Callable[[LogLikelihood], float]) -> Float64:
-        """A number for each answer behind each context: (n_contexts, n_answers)."""
+        """Return a number for each answer after each context: (n_contexts, n_answers)."""
         answers = [self.template.answered(answer) for answer in self.answers]
         found = log_likelihoods(self.lm, [(context, answer) for context in contexts for answer in answers])
         return np.array([by(one) for one in found], np.float64).reshape(len(contexts), len(answers))
@@ -98,12 +98,12 @@ NORMALISATIONS: dict[str, Callable[[Questionnaire, Sequence[Query]], Float64]] =
 
 
 def rate(questionnaire: Questionnaire, queries: Sequence[Query], normalisation: str) -> Float64:
-    """How good each answer to each query is, (n_queries, n_answers), in nats: only differences in a row matter.
+    """Rate each answer to each query, (n_queries, n_answers), in nats: only differences within a row matter.
 
     Raises
     ------
     ValueError
-        If there is no normalisation of this name, or there are fewer than two different answers.
+        If there is no normalisation of this name, or fewer than two different answers.
     """
     if normalisation not in NORMALISATIONS:
         raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {normalisation!r}")
@@ -113,13 +113,13 @@ def rate(questionnaire: Questionnaire, queries: Sequence[Query], normalisation: 
 
 
 def probabilities(ratings: Float64) -> Float64:
-    """exp of the ratings (..., n), over their sum in each row."""
+    """Return exp of the ratings (..., n), divided by its sum in each row."""
     return softmax(ratings).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of several answers a model chose.
+    """A model's choice among several answers.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class Choice:
         What the model read.
     choices : tuple of str
     probabilities : (n_choices,) float64
-        Sum 1: exp of the normalised log-probabilities, over their sum.
+        They sum to 1: exp of the normalised log-probabilities, divided by its sum.
     """
 
     prompt: str
@@ -136,12 +136,12 @@ class Choice:
 
     @property
     def index(self) -> int:
-        """Of the best choice."""
+        """The index of the best choice."""
         return int(self.probabilities.argmax())
 
     @property
     def best(self) -> str:
-        """The choice that the model finds the most probable."""
+        """The choice that the model finds most probable."""
         return self.choices[self.index]
 
 
@@ -156,7 +156,7 @@ def choose(
 ) -> Choice:
     """Answer a question with one of several choices.
 
-    Of a prompt that is longer than the model's context, the beginning is not read.
+    If a prompt is longer than the model's context, its beginning is not read.
 
     Parameters
     ----------
@@ -165,11 +165,11 @@ def choose(
     choices : sequence of str
         At least two.
     examples : sequence of (question, answer)
-        None is zero-shot, one is one-shot, more are few-shot.
+        No example is zero-shot, one is one-shot, more are few-shot.
     template : Template
-        With `COMPLETION`, the choices go on from the text itself.
+        With `COMPLETION`, the choices continue the text itself.
     normalisation : str
-        One of `NORMALISATIONS`; the default is that of most tasks in GPT-3's paper.
+        One of `NORMALISATIONS`; the default is the one that GPT-3's paper uses for most tasks.
 
     Returns
     -------
@@ -178,14 +178,14 @@ def choose(
     Raises
     ------
     TypeError, ValueError
-        If a text is missing or no text, or there are fewer than two different choices.
+        If a text is missing or not a str, or there are fewer than two different choices.
 
     References
     ----------
     Brown et al. 2020 (arXiv:2005.14165), section 2.4.
     """
     if isinstance(choices, str):
-        raise TypeError(f"choices must be several, got {choices!r}")
+        raise TypeError(f"choices must be a list of str, got {choices!r}")
     questionnaire = Questionnaire(lm, template, examples, tuple(choices))
     (ratings,) = rate(questionnaire, [question], normalisation)
     return Choice(template.prompt(question, examples), tuple(choices), probabilities(ratings))

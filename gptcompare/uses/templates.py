@@ -1,8 +1,8 @@
-"""How a task is written as a text: an instruction, some examples with their answers, and the question at last.
+"""Templates write a task as a text: an instruction, some examples with their answers, and finally the question.
 
 Brown et al. 2020 (arXiv:2005.14165), section 2 and figure 2.1: no example is "zero-shot", one is "one-shot", several
-are "few-shot". The templates below are data, to be looked at (`print(SENTIMENT)`), and to be replaced: each function
-takes another one, and `dataclasses.replace(SENTIMENT, instruction="...")` makes it.
+are "few-shot". The templates below are data: print them (`print(SENTIMENT)`) or change them
+(`dataclasses.replace(SENTIMENT, instruction="...")`). Each function that uses one accepts another in its place.
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ from typing import Any, TypeAlias
 from ..files.json_lines import json_objects
 
 Query: TypeAlias = "str | Mapping[str, str]"  # what is put into a template: the text, or a text for each field
-Example: TypeAlias = tuple[Query, str]  # with its answer
-NamedExample: TypeAlias = tuple[str, Mapping[str, Sequence[str]]]  # a text, and for each type the names in it
+Example: TypeAlias = tuple[Query, str]  # a query and its answer
+NamedExample: TypeAlias = tuple[str, Mapping[str, Sequence[str]]]  # a text, and the names of each type in it
 
 
 @dataclass(frozen=True)
 class Template:
-    """How the model is asked.
+    """The form in which the model is asked.
 
     Parameters
     ----------
     query : str
-        Where a field in braces stands for what is asked, such as "Question: {question}\\nAnswer:". It had better not
-        end with a space: a token is a word with the space before it.
+        What is asked, with a field in braces for each part of the query, such as "Question: {question}\\nAnswer:". It
+        should not end with a space, since a token is a word with the space before it.
     answer : str
-        How an answer follows the query, with the field {answer}.
+        The answer as it follows the query, with the field {answer}.
     instruction : str
-        Stands first, if it is not empty.
+        Comes first, if it is not empty.
     separator : str
         Between instruction, examples and query.
     answer_context : str
-        Stands for any question at all where an answer's own probability is taken (`choose`, "unconditional").
+        Stands for any question at all where an answer's own probability is needed (`choose`, "unconditional").
 
     Raises
     ------
     TypeError, ValueError
-        If one of them is not a str, query has no field, a field is no name, or answer has another field than {answer}.
+        If one of them is not a str, the query has no field, a field is not a valid name, or the answer has a field
+        other than {answer}.
     """
 
     query: str
@@ -65,26 +66,41 @@ class Template:
         return _fields_of(self.query)
 
     def prompt(self, query: Query, examples: Sequence[Example] = ()) -> str:
-        """The whole text that the model reads: instruction, examples with their answers, query.
+        """Write the whole text that the model reads: instruction, examples with their answers, query.
 
         Parameters
         ----------
         query : str, or dict of field -> str
         examples : sequence of (query, answer)
 
+        Returns
+        -------
+        str
+
         Raises
         ------
         TypeError, ValueError
-            If what is given is no text, or not one for each of the template's fields.
+            If a query or an answer is not a str, or the texts of a query are not those of the template's fields.
+
+        Examples
+        --------
+        >>> print(QUESTION.prompt("What is blue?", [("What is green?", "grass")]))
+        Q: What is green?
+        A: grass
+        <BLANKLINE>
+        Q: What is blue?
+        A:
         """
         shown = [self.asked(example) + self.answered(answer) for example, answer in checked_examples(examples)]
         return self.separator.join([*([self.instruction] if self.instruction else []), *shown, self.asked(query)])
 
     def asked(self, query: Query) -> str:
-        """The query alone, without an answer."""
+        """Write a query without its answer."""
         if isinstance(query, str):
             if len(self.fields) > 1:
-                raise ValueError(f"the template has the fields {', '.join(self.fields)}: give a dict with a text each")
+                raise ValueError(
+                    f"the template has the fields {', '.join(self.fields)}: give a dict with a text for each"
+                )
             query = {self.fields[0]: query}
         if not isinstance(query, Mapping) or not all(isinstance(text, str) for text in query.values()):
             raise TypeError(f"a query must be a str, or a dict of field -> str, got {query!r}")
@@ -93,36 +109,38 @@ class Template:
         return self.query.format_map(query)
 
     def answered(self, answer: str) -> str:
-        """How an answer goes on from the query."""
+        """Write an answer as it follows the query."""
         if not isinstance(answer, str):
             raise TypeError(f"an answer must be a str, got {answer!r}")
         return self.answer.format(answer=answer)
 
     def __str__(self) -> str:
-        """A one-shot prompt, with the names of the fields where they stand."""
+        """Return a one-shot prompt, with the name of each field in its place."""
         fields = {name: f"{{{name}}}" for name in self.fields}
         return self.prompt(fields, [(fields, "{answer}")])
 
 
 def _fields_of(text: str) -> tuple[str, ...]:
-    """The names of the fields of a text, in order, each once."""
+    """Return the names of the fields of a text, in order, each once."""
     try:
         fields = [field for field in Formatter().parse(text) if field[1] is not None]
     except ValueError as error:
-        raise ValueError(f"{text!r} is no template ({error}): a brace of the text itself is written twice") from None
+        raise ValueError(f"{text!r} is not a template ({error}): write a brace of the text itself twice") from None
     names = [str(name) for _, name, _, _ in fields]
     if not all(map(str.isidentifier, names)) or any(form or conversion for _, _, form, conversion in fields):
-        raise ValueError(f"a field of {text!r} is no name: {{text}} is one, and a brace of the text itself is {{{{")
+        raise ValueError(
+            f"a field of {text!r} is not a name such as {{text}}: write a brace of the text itself twice, {{{{"
+        )
     return tuple(dict.fromkeys(names))
 
 
 def several(queries: Query | Sequence[Query]) -> list[Query]:
-    """One query or more as a list of them."""
+    """Return one query, or several, as a list."""
     return [queries] if isinstance(queries, (str, Mapping)) else list(queries)
 
 
 def checked_examples(examples: Sequence[Example]) -> Sequence[Example]:
-    """The examples, each known to be a pair."""
+    """Return the examples after checking that each is a pair."""
     for example in examples:
         if isinstance(example, str) or not isinstance(example, Sequence) or len(example) != 2:
             raise TypeError(f"an example must be a pair of a query and its answer, got {example!r}")
@@ -131,12 +149,12 @@ def checked_examples(examples: Sequence[Example]) -> Sequence[Example]:
 
 CLASSIFICATION = Template("Text: {text}\nLabel:", answer_context="Label: ")
 
-# A review and one word about it: what a model that has only ever read books can go on with, too. The pattern is that
-# of Gao et al. 2021 (arXiv:2012.15723) for sentiment; the words are simpler ones.
+# A review and one word about it, which even a model that has read nothing but books can continue. The pattern is the
+# one of Gao et al. 2021 (arXiv:2012.15723) for sentiment, with simpler words.
 SENTIMENT = Template("{text} It was", answer=" {answer}.", answer_context="It was ")
 SENTIMENT_WORDS = {"positive": "good", "negative": "bad"}
 
-# Much as the GPT-3 paper writes questions (Brown et al. 2020, appendix G: "Q: ... A: ...").
+# Similar to the questions of the GPT-3 paper (Brown et al. 2020, appendix G: "Q: ... A: ...").
 QUESTION = Template("Q: {question}\nA:", answer_context="A: ")
 COMPLETION = Template("{text}", answer_context="")
 
@@ -144,7 +162,7 @@ ENTITIES = Template("Text: {text}\n{type}:", separator="\n\n")
 NO_ENTITY = "none"
 
 
-# Examples that are ready: written for this project.
+# Ready-made examples, written for this project.
 SENTIMENT_EXAMPLES: tuple[Example, ...] = (
     ("The soup was warm and tasted of summer.", "positive"),
     ("He broke the cup and did not say that he was sorry.", "negative"),
@@ -159,16 +177,24 @@ ENTITY_EXAMPLES: tuple[NamedExample, ...] = (
 
 
 def read_examples(file: str | os.PathLike[str]) -> list[Example]:
-    """Examples from a file in UTF-8 with a JSON object on each line, such as {"text": "...", "answer": "..."}.
+    """Read examples from a UTF-8 file with a JSON object on each line, such as {"text": "...", "answer": "..."}.
 
-    An object has a text for each field of the template, and "answer". Empty lines are passed over.
+    An object has a text for each field of the template, and "answer". Empty lines are skipped.
+
+    Parameters
+    ----------
+    file : path
+
+    Returns
+    -------
+    list of (query, answer)
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If a line is something else, or there is none.
+        If a line is anything else, or there is no example.
     """
     examples: list[Example] = []
     for place, fields in _objects(file):
@@ -179,7 +205,15 @@ def read_examples(file: str | os.PathLike[str]) -> list[Example]:
 
 
 def read_entity_examples(file: str | os.PathLike[str]) -> list[NamedExample]:
-    """The same for `entities`: objects such as {"text": "Anna went to Rome.", "person": ["Anna"], "place": ["Rome"]}.
+    """Read examples for `entities`, such as {"text": "Anna went to Rome.", "person": ["Anna"], "place": ["Rome"]}.
+
+    Parameters
+    ----------
+    file : path
+
+    Returns
+    -------
+    list of (text, dict of type -> names in it)
 
     Raises
     ------
@@ -196,7 +230,7 @@ def read_entity_examples(file: str | os.PathLike[str]) -> list[NamedExample]:
 
 
 def _objects(file: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of the lines, each with the name of its place."""
+    """Yield the object on each line, with the name of its place."""
     return json_objects(os.fspath(file), Path(file).read_bytes(), "example")
 
 

@@ -58,7 +58,7 @@ class TestFolders:
 
     def test_a_file_is_refused_with_what_to_give(self, tmp_path):
         (tmp_path / "model.safetensors").touch()
-        with pytest.raises(FileNotFoundError, match="is a file: give the folder that it lies in"):
+        with pytest.raises(FileNotFoundError, match="is a file: give the folder that it is in"):
             locate(tmp_path / "model.safetensors")
 
     @pytest.mark.parametrize("name", ["no/such/folder", "x" * 5000, "nul\0", "\ud800"])
@@ -91,7 +91,7 @@ class TestNames:
     @pytest.mark.parametrize("files", [(), ("model.safetensors",), ("config.json",)], ids=str)
     def test_a_snapshot_that_is_not_complete_is_not_taken(self, home, files):
         add_snapshot(home / ".cache" / "huggingface" / "hub", files=files)
-        with pytest.raises(gc.DownloadError, match="'gpt2' is no folder and no model on this machine"):
+        with pytest.raises(gc.DownloadError, match="'gpt2' is neither a folder nor a model on this machine"):
             locate("gpt2")
 
     def test_a_snapshot_in_shards_is_taken_when_all_are_there(self, home):
@@ -105,7 +105,7 @@ class TestNames:
 
     def test_another_owner_s_model_of_that_name_is_not_taken(self, home):
         add_snapshot(home / ".cache" / "huggingface" / "hub", "gpt2")
-        with pytest.raises(gc.DownloadError, match="'mallory/gpt2' is no folder and no model on this machine"):
+        with pytest.raises(gc.DownloadError, match="'mallory/gpt2' is neither a folder nor a model on this machine"):
             locate("mallory/gpt2")
 
     def test_a_snapshot_without_its_tokenizer_is_taken_only_for_what_it_has(self, home):
@@ -192,7 +192,7 @@ class TestRemoving:
         monkeypatch.setenv("HF_HOME", str(tmp_path))
         snapshot = tmp_path / "hub" / "models--someone--story" / "snapshots" / COMMIT
         shutil.copytree(STORY_FOLDER, snapshot)
-        with pytest.raises(FileNotFoundError, match="is in Hugging Face's cache, whose own tools remove it"):
+        with pytest.raises(FileNotFoundError, match="is in Hugging Face's cache: remove it with its own tools"):
             gc.checkpoints.remove(f"{NAME}@{COMMIT}")
         assert contents(snapshot) == STORY
 

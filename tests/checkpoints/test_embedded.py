@@ -49,19 +49,19 @@ class TestEachModel:
             assert losses == sorted(losses)
 
     def test_it_has_no_other_source_and_no_revisions(self, name):
-        with pytest.raises(gc.DownloadError, match=f"{name} is a part of gptcompare: it has no revisions"):
+        with pytest.raises(gc.DownloadError, match=f"{name} is part of gptcompare: it has no revisions"):
             gc.load(f"{name}@v2")
         with pytest.raises(gc.DownloadError, match="and no other source"):
             gc.load(name, source="openai")
 
     def test_it_cannot_be_removed(self, name):
-        with pytest.raises(FileNotFoundError, match=f"'{name}' is a part of gptcompare, and stays"):
+        with pytest.raises(FileNotFoundError, match=f"'{name}' is part of gptcompare and cannot be removed"):
             remove(name)
         assert gc.load(name)
 
     def test_an_installation_that_lost_it_says_so(self, name, monkeypatch, tmp_path):
         monkeypatch.setattr(embedded, "PLACES", (tmp_path / "a", tmp_path / "b"))
-        with pytest.raises(gc.DownloadError, match=f"{name} is a part of gptcompare, and .*a does not have it"):
+        with pytest.raises(gc.DownloadError, match=f"{name} is part of gptcompare, but .*a does not have it"):
             gc.load(name)
 
 

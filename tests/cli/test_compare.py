@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pty
+import select
 import signal
 import struct
 import subprocess
@@ -60,6 +61,14 @@ class Terminal:
                     return
         assert until is None
 
+    def read_for(self, seconds):
+        """Feed the screen for a while, so that the command need not wait for its reader."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if select.select([self.terminal], [], [], left)[0]:
+                with contextlib.suppress(OSError):  # the end of a pseudo-terminal
+                    self.stream.feed(os.read(self.terminal, 4096))
+
     def rows(self):
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip("\n").split("\n")
 
@@ -109,7 +118,7 @@ class TestTerminal:
     def test_ctrl_c_leaves_what_was_written_and_status_130(self):
         terminal = Terminal(PROMPT, "--max-new-tokens", "500")
         terminal.read(until=PROMPT)
-        time.sleep(0.1)
+        terminal.read_for(0.1)
         os.killpg(terminal.process.pid, signal.SIGINT)
         status, err = terminal.end()
         assert status == 130

@@ -94,7 +94,7 @@ def test_each_text_has_a_folder_of_its_own(capsys):
         (["--task", "lambada", "--data", "nowhere.jsonl"], "there is no nowhere.jsonl"),
         (["--task", "lambada"], "GPTCOMPARE_OFFLINE is set"),
         (["--task", "text,lambada", "--stride", "5"], "lambada has no stride"),
-        (["--task", "lambada", "--dask", "-3"], "dask must be at least 0, got -3"),
+        (["--task", "lambada", "--dask", "-3"], "or a number of workers, got -3"),
         (["--task", "lambada", "--dask", "foo"], "or a number of workers, got 'foo'"),
     ],
 )
@@ -126,7 +126,7 @@ def test_ctrl_c_says_how_it_goes_on_and_costs_no_more_than_was_in_hand(dask, cap
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in err
-    assert b"stopped: the same command goes on from evaluations/story-gpt2/lambada" in err
+    assert b"stopped: run the same command again to resume from evaluations/story-gpt2/lambada" in err
     n_kept = rows.read_bytes().count(b"\n") - 1
     assert 20 <= n_kept + 1 < 2000
     kept = rows.read_bytes()

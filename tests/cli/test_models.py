@@ -32,7 +32,7 @@ def test_download_models_and_remove(story, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out)[-1]["folder"] == out.strip()
 
     assert main(["remove", "someone/story"]) == 0
-    assert capsys.readouterr().out == f"removed {out.strip()}: {size} are free again\n"
+    assert capsys.readouterr().out == f"removed {out.strip()}: freed {size}\n"
     assert main(["remove", "someone/story"]) == 2
     assert capsys.readouterr().err.startswith("gptcompare: 'someone/story' is not in ")
 

@@ -122,7 +122,7 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_it_had_not_stopped
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in err
-    assert b"the same command resumes" in err
+    assert b"run the same command again to resume" in err
     assert 20 <= len(read_metrics(tmp_path / "stopped")) < 400
     for folder in ("stopped", "whole"):
         subprocess.run(command(tmp_path / folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -143,7 +143,7 @@ def test_a_trained_model_is_never_written_over_by_its_own_tuning(texts, tmp_path
     story.tokenizer.save_pretrained(out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert main(["train", texts[0], "--init", str(out), "--out", str(out), *FEW]) == 2
-    assert "has a model that is not of a run" in capsys.readouterr().err
+    assert "has a model that no run has saved there" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

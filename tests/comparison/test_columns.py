@@ -28,9 +28,14 @@ class Terminal(io.StringIO):
         self.screen = pyte.HistoryScreen(columns, lines, history=100_000, ratio=0.5)
         self.screen.set_mode(pyte.modes.LNM)  # as the driver of a terminal turns \n into \r\n
         self.stream = pyte.Stream(self.screen)
+        self.n_writes = 0
+        self.interrupted_write = None  # the number of the write that Ctrl-C ends when the text has been taken
 
     def write(self, text):
         self.stream.feed(text)
+        self.n_writes += 1
+        if self.n_writes - 1 == self.interrupted_write:
+            raise KeyboardInterrupt
         return len(text)
 
     def resize(self, columns, lines):
@@ -53,6 +58,12 @@ def grow(terminal, steps, resize=None, end_after=None):
     """Let two texts grow by turns, the first perhaps not to the end; returns them."""
     columns = LiveColumns(terminal, HEADERS, "", lambda: terminal.size)
     texts = ["", ""]
+    write(columns, texts, steps, resize and (lambda: terminal.resize(*resize)), end_after)
+    return texts
+
+
+def write(columns, texts, steps, in_the_middle=None, end_after=None):
+    """The steps, into columns and into texts."""
     for n, (number, piece) in enumerate(steps):
         if end_after is not None and n >= end_after:
             columns.end(0)
@@ -60,10 +71,9 @@ def grow(terminal, steps, resize=None, end_after=None):
         texts[number] += piece
         columns.add(number, piece)
         columns.draw()
-        if resize and n == len(steps) // 2:
-            terminal.resize(*resize)
+        if in_the_middle and n == len(steps) // 2:
+            in_the_middle()
     columns.finish()
-    return texts
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 1), WORDS), max_size=60)
@@ -133,6 +143,20 @@ class TestLiveColumns:
         columns.draw()
         terminal.write = lambda text: pytest.fail(f"wrote {text!r}")
         columns.draw()
+
+    @pytest.mark.parametrize("lines", [24, 6, 2])
+    def test_ctrl_c_in_any_write_that_a_slow_terminal_lets_wait_leaves_every_row_there_once(self, lines):
+        steps = [(n % 3 // 2, f" word-{n}" + "\n" * (n % 5 == 4)) for n in range(24)]
+        whole = Terminal(60, lines)
+        grow(whole, steps)
+        for number in range(whole.n_writes):
+            terminal = Terminal(60, lines)
+            terminal.interrupted_write = number
+            columns, texts = LiveColumns(terminal, HEADERS, "", lambda terminal=terminal: terminal.size), ["", ""]
+            with pytest.raises(KeyboardInterrupt):
+                write(columns, texts, steps)
+            columns.finish()
+            assert trimmed(terminal.rows()) == trimmed(rows(HEADERS, texts, 60)), number
 
     def test_a_line_is_cleared_before_it_is_written(self):
         """Behind the last cell of a full row, xterm would clear that cell."""

@@ -149,7 +149,7 @@ class TestWhatGoesWrongOnTheWay:
     def test_a_missing_file_is_told_with_the_host(self, github, path):
         github.github.clear()
         host = github.url.removeprefix("http://")
-        assert f"not on this machine: {host} answers HTTP status 404 for openai/gpt-3. They are at" in refusal()
+        assert f"not on this machine: {host} answered with HTTP status 404 for openai/gpt-3. They are at" in refusal()
         assert names_in(path.parent) == []
 
     def test_a_full_disk_is_told_before_anything_is_fetched(self, github, monkeypatch):
@@ -215,7 +215,7 @@ class TestLines:
         content = b'"a"\n' + line + b'\n"b"\n'
         expect(monkeypatch, content)
         put(path, content)
-        assert refusal(gc.CheckpointError) == f"{path}: line 2 is not a text: that is a JSON string"
+        assert refusal(gc.CheckpointError) == f"{path}: line 2 is not a text, which is a JSON string"
 
     def test_the_last_line_needs_no_end(self, path, monkeypatch):
         expect(monkeypatch, b'"a"\n"b"')

@@ -230,7 +230,7 @@ class TestModels:
 
     @pytest.mark.parametrize("models", ["nano-gpt2", None, 3])
     def test_one_name_in_the_place_of_several_is_refused(self, models):
-        with pytest.raises(TypeError, match="models must be several"):
+        with pytest.raises(TypeError, match="models must be a list of models"):
             gc.compare(PROMPT, models)
 
     def test_what_is_no_model_in_a_dict_is_refused_with_its_name(self):

@@ -55,7 +55,7 @@ def test_another_evaluation_is_not_mixed_with_it(tmp_path, changed, named):
         kept.add([0], [ROW])
     before = (tmp_path / ROWS).read_bytes()
     with (
-        pytest.raises(ValueError, match=rf"is of another evaluation \(other: {named}\): give another folder"),
+        pytest.raises(ValueError, match=rf"is from another evaluation \(it differs in {named}\): give another folder"),
         kept_rows(tmp_path, {**IDENTITY, **changed}),
     ):
         pass
@@ -94,7 +94,7 @@ def test_two_processes_do_not_write_to_one_folder(tmp_path):
     other.start()
     try:
         assert holding.wait(30)
-        with pytest.raises(ValueError, match="another process evaluates in"), kept_rows(tmp_path, IDENTITY):
+        with pytest.raises(ValueError, match="another process is evaluating in"), kept_rows(tmp_path, IDENTITY):
             pass
     finally:
         end.set()

@@ -118,7 +118,9 @@ class TestFolder:
         elif other == "items":
             task = dataclasses.replace(task, instruction="Complete:")
         part = "model" if other in ("configuration", "vocabulary") else other
-        with pytest.raises(ValueError, match=rf"is of another evaluation \(other: .*{part}.*\): give another folder"):
+        with pytest.raises(
+            ValueError, match=rf"is from another evaluation \(it differs in .*{part}.*\): give another folder"
+        ):
             evaluate(lm, task, path, seed=int(other == "settings"), folder=tmp_path / "out")
 
     def test_a_file_with_another_name_is_the_same_evaluation(self, story, tmp_path):

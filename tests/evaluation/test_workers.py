@@ -128,7 +128,7 @@ class TestDask:
         assert [found[number] for number in range(100)] == expected
 
     def test_a_worker_with_another_model_is_found_out(self, distributed, capfd):
-        with pytest.raises(ValueError, match="'nano-gpt2' is another model on this worker"):
+        with pytest.raises(ValueError, match="'nano-gpt2' on this worker is not the model"):
             rows_by(Dask(NAME, "huggingface", "0" * 64, n_workers=1), n=8)
         assert "Traceback" not in capfd.readouterr().err
 
@@ -141,7 +141,7 @@ class TestDask:
             if len(kept) == 1:
                 cluster.close()
 
-        with pytest.raises(OSError, match="the Dask scheduler is gone; what was found is kept"):
+        with pytest.raises(OSError, match="the Dask scheduler is gone; the results so far are kept"):
             Dask(NAME, "huggingface", digest, address=cluster.scheduler_address).score(
                 Slow(), items(100), in_chunks(items(100)), keep
             )

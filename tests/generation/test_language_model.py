@@ -225,7 +225,7 @@ class TestScore:
         assert gc.LanguageModel(story.model, with_bos(story).tokenizer).score("The king").n_bytes == len("The king")
 
     def test_a_text_of_one_token_has_no_score(self, byte_model):
-        with pytest.raises(ValueError, match="at least two tokens, and of this text the model reads 1"):
+        with pytest.raises(ValueError, match="at least two tokens, but from this text the model reads 1"):
             byte_model.score("x")
 
 
@@ -268,7 +268,7 @@ class TestBeginOfEveryText:
 
     def test_a_text_of_one_token_has_a_score_and_an_empty_one_has_none(self, story_with_bos):
         assert len(story_with_bos.score("x").logprobs) == 1
-        with pytest.raises(ValueError, match="at least two tokens, and of this text the model reads 1"):
+        with pytest.raises(ValueError, match="at least two tokens, but from this text the model reads 1"):
             story_with_bos.score("")
 
     @pytest.mark.reference

@@ -10,7 +10,7 @@ import pytest
 
 import gptcompare as gc
 from gptcompare.cli import main
-from gptcompare.cli.options import add_generation_options, generation_options_of
+from gptcompare.cli.generation_options import add_generation_options, generation_options_of
 from gptcompare.generation import GenerationOptions, Sampling
 
 FIELDS = [field.name for field in dataclasses.fields(GenerationOptions)]
@@ -128,7 +128,7 @@ def test_numpy_numbers_are_numbers_and_json_holds_what_comes_of_them(options):
 def test_an_unknown_option_is_refused_and_the_nearest_named(call):
     with pytest.raises(TypeError, match="there is no option 'temprature': did you mean temperature"):
         call("Once", temprature=1)
-    with pytest.raises(TypeError, match="there is no option 'xyz': there are temperature, top_k"):
+    with pytest.raises(TypeError, match="there is no option 'xyz': the options are temperature, top_k"):
         call("Once", xyz=1)
 
 

@@ -401,7 +401,7 @@ def test_a_cache_of_another_batch_size_is_refused():
     ids=["other heads", "other attention", "other dtype"],
 )
 def test_the_cache_of_another_model_is_refused(other):
-    with pytest.raises(ValueError, match="the cache is that of another model"):
+    with pytest.raises(ValueError, match="the cache belongs to another model"):
         gc.GPT(CONFIGS["dense"])([1], other.new_cache())
 
 

@@ -432,7 +432,7 @@ def test_every_model_of_gpt2_s_vocabulary_has_it_by_name(name):
 
 def test_opt_s_vocabulary_is_its_own_and_comes_from_its_files(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="'opt-125m' is no folder and no model on this machine"):
+    with pytest.raises(FileNotFoundError, match="'opt-125m' is neither a folder nor a model on this machine"):
         Tokenizer.from_pretrained("opt-125m")
     snapshot = tmp_path / "models--facebook--opt-125m" / "snapshots" / "27dcfa7"
     Tokenizer.train(["abab"], 258).save_pretrained(snapshot)

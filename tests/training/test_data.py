@@ -43,12 +43,12 @@ class TestTokens:
         assert tokenize_files(files, other, target)[-1] == other.eot_id
         assert other.decode(tokenize_files(files[1:], other, target)[:-1].tolist()) == "Another text."
 
-    def test_a_long_text_in_blocks_has_the_same_tokens(self, story, tmp_path, monkeypatch):
+    def test_a_long_text_in_portions_has_the_same_tokens(self, story, tmp_path, monkeypatch):
         text = "  a b\n\n" + TEXT.read_text(encoding="utf-8")[:20_000] + " \n \n"
         (tmp_path / "long.txt").write_text(text, encoding="utf-8")
-        for block in (1, 7, 100, 5000):
-            monkeypatch.setattr(data, "BLOCK", block)
-            tokens = tokenize_files([tmp_path / "long.txt"], story.tokenizer, tmp_path / f"{block}.npy")
+        for portion in (1, 7, 100, 5000):
+            monkeypatch.setattr(data, "PORTION", portion)
+            tokens = tokenize_files([tmp_path / "long.txt"], story.tokenizer, tmp_path / f"{portion}.npy")
             assert tokens.tolist() == [*story.tokenizer.encode(text), story.tokenizer.eot_id]
 
     @pytest.mark.parametrize("damage", ["note cut", "note empty", "cut", "empty", "flipped", "other texts' tokens"])

@@ -369,7 +369,9 @@ class TestTheFolder:
     def test_a_model_that_is_not_of_a_run_is_not_written_over(self, tmp_path):
         gc.GPT(CONFIG, seed=7).save_pretrained(tmp_path)
         before = (tmp_path / "model.safetensors").read_bytes()
-        with pytest.raises(ValueError, match=r"has a model that is not of a run \(config\.json, model\.safetensors\)"):
+        with pytest.raises(
+            ValueError, match=r"has a model that no run has saved there \(config\.json, model\.safetensors\)"
+        ):
             parameters_after(out=tmp_path)
         assert (tmp_path / "model.safetensors").read_bytes() == before
 
@@ -434,7 +436,7 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(tmp_pat
         ({"validate_every": -1}, "validate_every must be at least 1, got -1"),
         ({"validate_every": 2.0}, "validate_every must be an integer, got 2.0"),
         ({"threads": 1.5}, "threads must be an integer, got 1.5"),
-        ({"threads": 2}, "2 threads need as many parts of a batch, and accumulation is 1"),
+        ({"threads": 2}, "2 threads need as many parts of a batch, but accumulation is 1"),
         ({"validation": TOKENS[:10]}, "validation has 10 tokens, too few"),
         ({"validation": TOKENS[None]}, "validation must be an array, one row of integers"),
         ({"validation": TOKENS.tolist()}, "validation must be an array, one row of integers, got list"),

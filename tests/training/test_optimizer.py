@@ -18,9 +18,9 @@ def random_arrays(seed, dtype=np.float32, order="C"):
 @pytest.mark.reference
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-6), (np.float64, 1e-13)])
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("block", [module.BLOCK, 100])
-def test_fifty_steps_are_those_of_pytorch(torch, monkeypatch, dtype, tolerance, order, block):
-    monkeypatch.setattr(module, "BLOCK", block)
+@pytest.mark.parametrize("size", [module.SLICE, 100])
+def test_fifty_steps_are_those_of_pytorch(torch, monkeypatch, dtype, tolerance, order, size):
+    monkeypatch.setattr(module, "SLICE", size)
     recipe = Recipe(n_steps=50, warmup_steps=10, learning_rate=1e-2)
     ours = random_arrays(0, dtype, order)
     theirs = {name: torch.nn.Parameter(torch.tensor(np.ascontiguousarray(value))) for name, value in ours.items()}

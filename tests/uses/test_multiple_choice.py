@@ -91,7 +91,7 @@ def test_a_model_that_has_read_stories_knows_how_they_begin(story):
     [
         (["a"], {}, ValueError, "at least two answers"),
         (["a", "a"], {}, ValueError, "all different"),
-        ("ab", {}, TypeError, "choices must be several"),
+        ("ab", {}, TypeError, "choices must be a list of str"),
         (["a", 1], {}, TypeError, "an answer must be a str"),
         (["a", "b"], {"normalisation": "none"}, ValueError, "sum, per_token, per_byte, unconditional, content_free"),
     ],

@@ -1,14 +1,14 @@
-"""Where published models lie on this machine: our own cache, and Hugging Face's, which is read and never changed.
+"""The published models on this machine: in our own cache, and in Hugging Face's, which is read and never changed.
 
-$GPTCOMPARE_HOME                           gptcompare in $XDG_CACHE_HOME or ~/.cache if it is not set
-  huggingface/openai-community--gpt2/      the folder of another revision than main ends in "@revision"
-    download.json                          what was fetched, from where, and what of it is complete
-    config.json ...                        files have their names once they are complete and verified
-    model.safetensors.248dfc391187.part    a download that was cut; the next try goes on from its end
+$GPTCOMPARE_HOME                           default: gptcompare in $XDG_CACHE_HOME or ~/.cache
+  huggingface/openai-community--gpt2/      the folder of a revision other than main ends in "@revision"
+    download.json                          what was fetched, from where, and which parts are complete
+    config.json ...                        files get these names once they are complete and verified
+    model.safetensors.248dfc391187.part    an interrupted download; the next attempt resumes it
   openai/124M/
-  openai/gpt-3/175b_samples.jsonl          no model, and so without a download.json, as all that follows:
+  openai/gpt-3/175b_samples.jsonl          not a model, and so without a download.json, like everything below:
   openai/gpt-2-data/lambada_test.jsonl
-  rowanz/hellaswag/hellaswag_val.jsonl     of GitHub
+  rowanz/hellaswag/hellaswag_val.jsonl     from GitHub
   huggingface-datasets/cam-cst--cbt/CBTest.tgz
   ai2/mosaic/winogrande_1.1.zip
 """
@@ -35,7 +35,7 @@ from .environment import folder_from, hf_home, user_cache
 from .publishers import HuggingFace, OpenAI, Origin, Place
 from .remote_file import size_of
 
-# What of a model is wanted: "model" is both of the others.
+# The parts of a model that are wanted: "model" is both of the others.
 Wanted = Literal["model", "weights", "tokenizer"]
 
 RECORD = "download.json"
@@ -43,21 +43,21 @@ REMOVING = ".removing-"
 
 
 def home() -> Path:
-    """The folder of our own cache."""
+    """Return the folder of our own cache."""
     return folder_from("GPTCOMPARE_HOME", default=user_cache() / "gptcompare")
 
 
 @dataclass
 class Record:
-    """What a folder of the cache holds, and where it came from.
+    """The contents of a cache folder, and where they came from.
 
     Attributes
     ----------
     publisher, name, revision : str
     commit : str, optional
-        Of the repository, if its publisher counts them.
+        The repository's commit, if the publisher has commits.
     complete : list of str
-        Of "tokenizer" and "weights", what is there with all its files.
+        Which of "tokenizer" and "weights" have all their files.
     files : dict of name -> {"bytes": int, "digests": list of str}
         The verified files.
     """
@@ -71,7 +71,7 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path) -> Record | None:
-        """The record of a folder, as far as its files are still there; None if there is none that can be read."""
+        """Read the record of a folder, without files that no longer exist; None if it has no readable record."""
         try:
             record = cls(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
             there = {name: known for name, known in record.files.items() if size_of(folder / name) == known["bytes"]}
@@ -86,28 +86,28 @@ class Record:
             file.write(json.dumps(asdict(self), indent=2).encode() + b"\n")
 
     def is_of(self, origin: Origin) -> bool:
-        """False where a file system takes two names for one, such as those of the revisions "v1" and "V1"."""
+        """Return False where a file system treats two names as one, such as the revisions "v1" and "V1"."""
         return (self.publisher, self.name, self.revision) == (origin.publisher, origin.name, origin.revision)
 
     def has(self, wanted: Wanted) -> bool:
-        """Whether all of it is there; the weights come last."""
+        """Return whether everything wanted is there; the weights are fetched last."""
         return ("tokenizer" if wanted == "tokenizer" else "weights") in self.complete
 
 
 def folder_of(place: Place) -> Path:
-    """Where a model, or what else is published, lies, or would lie, in our own cache."""
+    """Return the folder of a model, or of other published files, in our own cache, whether it exists or not."""
     return home() / place.folder
 
 
 def locked(place: Place) -> AbstractContextManager[None]:
-    """Keep other processes from changing a folder of the cache while a `with` block runs; waits for one at it."""
+    """Keep other processes from changing a cache folder during a `with` block; wait for one that is changing it."""
     folder = folder_of(place)
-    waiting = f"waiting for another process that is at {place.full_name}"
+    waiting = f"waiting for another process that is using {place.full_name}"
     return lock.locked(folder.with_name(f".{folder.name}.lock"), lambda: print(waiting, file=sys.stderr, flush=True))
 
 
 def find(origin: Origin, wanted: Wanted = "model") -> Path | None:
-    """The folder on this machine that has all that is wanted of a model."""
+    """Return the folder on this machine that has everything wanted of a model, or None."""
     record = Record.read(folder_of(origin))
     if record is not None and record.is_of(origin) and record.has(wanted):
         return folder_of(origin)
@@ -115,14 +115,14 @@ def find(origin: Origin, wanted: Wanted = "model") -> Path | None:
 
 
 def hf_snapshot(origin: HuggingFace, wanted: Wanted = "model") -> Path | None:
-    """The same in Hugging Face's cache, laid out as huggingface_hub documents it."""
+    """Return the same from Hugging Face's cache, whose layout huggingface_hub documents."""
     cache = folder_from("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", default=hf_home() / "hub")
     for name in _names_in_hf_cache(origin.name):
         folder = cache / f"models--{name.replace('/', '--')}"
         commit = origin.revision
         with contextlib.suppress(OSError, UnicodeDecodeError):
             commit = (folder / "refs" / origin.revision).read_text(encoding="utf-8").strip()
-        with contextlib.suppress(OSError, CheckpointError):  # what is damaged or may not be read is not there
+        with contextlib.suppress(OSError, CheckpointError):  # damaged or unreadable counts as missing
             snapshot = folder / "snapshots" / commit
             if commit and _has(snapshot, wanted, origin.name):
                 return snapshot
@@ -130,7 +130,7 @@ def hf_snapshot(origin: HuggingFace, wanted: Wanted = "model") -> Path | None:
 
 
 def _names_in_hf_cache(repository: str) -> list[str]:
-    """The repository's name, and for "openai-community/gpt2" and its like the one of before they had an owner."""
+    """Return the repository's name and, for "openai-community/gpt2" and the like, its older name without an owner."""
     short = repository.partition("/")[2]
     moved = short in presets() and published(short).repository == repository
     return [repository, short] if moved else [repository]
@@ -146,11 +146,11 @@ def _has(snapshot: Path, wanted: Wanted, repository: str) -> bool:
 
 
 def origins() -> list[Origin]:
-    """Where the models in our own cache, complete or not, are from."""
+    """List the origins of the models in our own cache, complete or not."""
     found: list[Origin] = []
     for path in sorted(home().glob(f"*/*/{RECORD}")):
         record = Record.read(path.parent)
-        with contextlib.suppress(DownloadError, TypeError, AttributeError):  # of a name that none can have
+        with contextlib.suppress(DownloadError, TypeError, AttributeError):  # a record with an invalid name
             match record:
                 case Record(publisher=HuggingFace.publisher):
                     found.append(HuggingFace(record.name, record.revision))
@@ -160,14 +160,14 @@ def origins() -> list[Origin]:
 
 
 def total_size(folder: Path) -> int:
-    """Bytes of the files in a folder, links followed."""
+    """Return the bytes of the files in a folder, following links."""
     return sum(size_of(path) or 0 for path in folder.iterdir())
 
 
 def remove(origin: Origin) -> int:
-    """Remove a model, or what has arrived of it, from our own cache; returns the bytes that this frees.
+    """Remove a model, complete or not, from our own cache; return the number of bytes freed.
 
-    The folder loses its name first. What a kill leaves of it is removed with the next model.
+    The folder is renamed first. If a kill leaves something of it, the next removal deletes that too.
     """
     folder = folder_of(origin)
     n_bytes = total_size(folder) if folder.is_dir() else 0

@@ -1,8 +1,8 @@
-"""Where files are published that are no part of a model: texts that models wrote, and tasks for them.
+"""The publishers of files that are not part of a model: texts that models wrote, and tasks for them.
 
-GitHub serves a file at `ENDPOINT/OWNER/NAME/COMMIT/FILE`, and the Hugging Face Hub one of a dataset at
+GitHub serves a file at `ENDPOINT/OWNER/NAME/COMMIT/FILE`, and the Hugging Face Hub serves a dataset's file at
 `ENDPOINT/datasets/OWNER/NAME/resolve/COMMIT/FILE` (huggingface_hub, constants.py). Two stores have one folder each:
-OpenAI's, `ENDPOINT/gpt-2/data/FILE`, and that of the Allen Institute for AI, `ENDPOINT/ai2-mosaic/public/FILE`.
+OpenAI's, `ENDPOINT/gpt-2/data/FILE`, and the Allen Institute for AI's, `ENDPOINT/ai2-mosaic/public/FILE`.
 GPTCOMPARE_GITHUB_ENDPOINT and GPTCOMPARE_AI2_ENDPOINT name mirrors, as the variables in `publishers` do.
 """
 
@@ -17,7 +17,7 @@ from .publishers import Place
 
 @dataclass(frozen=True)
 class GitHub(Place):
-    """The files of a public repository of GitHub, "owner/name", in one commit."""
+    """A public repository on GitHub, "owner/name", at one commit."""
 
     name: str
     commit: str
@@ -36,7 +36,7 @@ class GitHub(Place):
 
 @dataclass(frozen=True)
 class HuggingFaceDataset(Place):
-    """A repository of data of the Hugging Face Hub, "owner/name", in one commit."""
+    """A dataset repository of the Hugging Face Hub, "owner/name", at one commit."""
 
     name: str
     commit: str
@@ -59,7 +59,7 @@ class HuggingFaceDataset(Place):
 
 @dataclass(frozen=True)
 class OpenAIData(Place):
-    """Texts that OpenAI published beside GPT-2, in the same store."""
+    """The texts that OpenAI published along with GPT-2, in the same store."""
 
     name = "the data of GPT-2"
 

@@ -1,6 +1,6 @@
-"""All files of a published model, into our cache: first the description, which may refuse it, last the weights.
+"""All files of a published model, into our cache: first the description, which may refuse it, and last the weights.
 
-`fetch_file` is for a file that is no part of a model, and that is known before any server is asked.
+`fetch_file` is for a file that is not part of a model, and whose digest is known before a server is asked.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ WEIGHTS_FILE = re.compile(r"[\w.-]{1,200}\.(safetensors|bin|data-00000-of-00001)
 
 
 def fetch_model(origin: Origin, wanted: Wanted = "model") -> Path:
-    """Fetch what is missing of a model, or of its tokenizer alone, and return its folder.
+    """Fetch the missing files of a model, or of its tokenizer alone, and return its folder.
 
-    Another process that fetches the same model is waited for. What an earlier try left is used.
+    It waits for another process that is fetching the same model, and uses what earlier attempts left.
 
     Parameters
     ----------
     origin : Origin
     wanted : "model", "weights" or "tokenizer"
-        The weights come with the tokenizer.
+        The tokenizer comes with the weights.
 
     Raises
     ------
     DownloadError
         If it cannot be fetched; the message says why and what was kept.
     CheckpointError
-        If it is a model that the library cannot represent: then its weights were not fetched.
+        If this library cannot represent the model; then its weights were not fetched.
     """
     folder = cache.folder_of(origin)
     with _explained(folder), cache.locked(origin):
@@ -54,9 +54,9 @@ def fetch_model(origin: Origin, wanted: Wanted = "model") -> Path:
 
 
 def fetch_file(place: Place, remote: RemoteFile, path: Path) -> None:
-    """Fetch a file, unless it is there; what lies in its place is replaced when the whole file has arrived.
+    """Fetch a file, unless it is there; a different file at `path` is replaced when the whole file has arrived.
 
-    Another process that fetches from the same place is waited for. What an earlier try left is used.
+    It waits for another process that is fetching from the same place, and uses what earlier attempts left.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def fetch_file(place: Place, remote: RemoteFile, path: Path) -> None:
 
 
 class _Fetching:
-    """One model on its way into its folder. The record grows file by file, so that no later try fetches one again."""
+    """Fetches one model into its folder. It records each file, so that no later attempt fetches it again."""
 
     def __init__(self, origin: Origin, folder: Path, transfer: Transfer) -> None:
         self.origin = origin
@@ -100,18 +100,18 @@ class _Fetching:
             self._complete("weights", [*self.record.files, *(path.name for path in self.folder.glob("*.part"))])
 
     def _ask(self, file: str) -> RemoteFile | None:
-        """What the server says of a file of the commit that the first one was from."""
+        """Ask the server about a file, in the same commit as the first file."""
         url = self.origin.url(file, self.record.commit)
         remote = self.transfer.announced(url, self.origin.digests.get(file))
         if remote is None:
             return None
         if remote.size > MAX_JSON and not WEIGHTS_FILE.fullmatch(file):
-            raise DownloadError(f"{self.origin.full_name} has a {file} of {remote.size:,} bytes: that cannot be one")
+            raise DownloadError(f"{self.origin.full_name} has a {file} of {remote.size:,} bytes, which is too large")
         self.remotes[file] = remote
         return remote
 
     def _begin(self, commit: str | None) -> None:
-        """Take over what an earlier try has verified: `_fetch` compares it with what the server has now."""
+        """Take over what earlier attempts verified: `_fetch` compares it with what the server has now."""
         self.folder.mkdir(parents=True, exist_ok=True)
         earlier = cache.Record.read(self.folder)
         self.record.commit = commit
@@ -147,7 +147,7 @@ class _Fetching:
     def _fetch(self, files: list[str]) -> None:
         for file in files:
             if not self._is_here(file):
-                # Before the file changes: a record that a kill leaves never vouches for bytes that it has not seen.
+                # Before the file changes: after a kill, the record must not vouch for bytes that were not verified.
                 if self.record.files.pop(file, None) is not None:
                     self.record.write(self.folder)
                 self.transfer.fetch(self.remotes[file], self.folder / file)
@@ -155,14 +155,14 @@ class _Fetching:
                 self.record.write(self.folder)
 
     def _is_here(self, file: str) -> bool:
-        """Whether a file is the one that is wanted: by the record, or, if a kill kept it from that, by its digests."""
+        """Return whether the wanted file is here: by the record or, if a kill came before that, by its digests."""
         remote, path = self.remotes[file], self.folder / file
         if file not in self.record.files and remote.digests and path.is_file() and not remote.problem(path):
             self.record.files[file] = _known(remote)
         return self.record.files.get(file) == _known(remote)
 
     def _complete(self, what: str, candidates: Iterable[str]) -> None:
-        """Remove those files that are not published any more, such as a tokenizer.json, which would still be read."""
+        """Remove candidates that are no longer published, such as a tokenizer.json, which would still be read."""
         for file in list(candidates):
             if file not in self.remotes:
                 (self.folder / file).unlink(missing_ok=True)
@@ -188,7 +188,7 @@ def _known(remote: RemoteFile) -> dict[str, object]:
 
 @contextlib.contextmanager
 def _explained(folder: Path, kept: str = "*") -> Iterator[None]:
-    """Let a failure in a `with` block say what the next try finds: the files in the folder of the pattern `kept`."""
+    """Let a failure in a `with` block say what the next attempt finds: the files in the folder that match `kept`."""
     try:
         yield
     except KeyboardInterrupt:
@@ -201,10 +201,10 @@ def _explained(folder: Path, kept: str = "*") -> Iterator[None]:
 
 
 def _kept(folder: Path, pattern: str) -> str:
-    """What the next try finds, for the end of a message."""
+    """Say what the next attempt finds, for the end of a message."""
     with contextlib.suppress(OSError):
         if n_bytes := sum(path.stat().st_size for path in folder.glob(pattern) if path.name != cache.RECORD):
-            return f". Kept: {n_bytes:,} bytes in {folder}; the next try goes on from there"
+            return f". Kept: {n_bytes:,} bytes in {folder}; the next attempt resumes from there"
     return ""
 
 

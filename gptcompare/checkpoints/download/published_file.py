@@ -1,4 +1,4 @@
-"""One published file that is no part of a model: known by its digest, and fetched when it is first asked for."""
+"""One published file that is not part of a model: known by its digest, and fetched when it is first needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .remote_file import RemoteFile, size_of
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file as it was published once.
+    """A published file with a known digest.
 
     Parameters
     ----------
@@ -41,27 +41,27 @@ class PublishedFile:
 
     @property
     def path(self) -> Path:
-        """Where it lies, or would lie, in our cache."""
+        """Its path in our cache, whether it is there or not."""
         return cache.folder_of(self.place) / self.name
 
     @property
     def address(self) -> str:
-        """Where it is published, as messages show it: without the scheme and a password."""
+        """Its address as messages show it: without the scheme and a password."""
         url = self.place.url(self.file)
         return host(url) + urlsplit(url).path
 
     def fetched(self, what: str) -> Path:
-        """The path of the file, which is verified, and fetched if it is not there or damaged.
+        """Return the path of the verified file, fetching it if it is missing or damaged.
 
         Parameters
         ----------
         what : str
-            What is in the file, in the plural, for messages: "the samples of GPT-3".
+            A plural noun for the contents, for messages: "the samples of GPT-3".
 
         Raises
         ------
         DownloadError
-            If it is not on this machine, or damaged, and cannot be fetched. It is a FileNotFoundError, too.
+            If it is missing or damaged and cannot be fetched. It is also a FileNotFoundError.
         """
         problem = self._problem()
         if problem is not None:
@@ -69,7 +69,7 @@ class PublishedFile:
         return self.path
 
     def _problem(self) -> str | None:
-        """What is wrong with the file in the cache, found without asking a server; None if nothing is."""
+        """Say what is wrong with the file in the cache, without asking a server; None if nothing is."""
         if not self.path.is_file():
             return "it is missing"
         size = self.size if self.size is not None else size_of(self.path)
@@ -85,7 +85,7 @@ class PublishedFile:
         by_hand = f"They are at {self.address}; that file can also be put by hand at {self.path}"
         if variable := offline_variable():
             raise DownloadError(f"{missing}, and {variable} is set. {by_hand}")
-        from .fetch import fetch_file  # what it needs of the network takes a tenth of a second to import
+        from .fetch import fetch_file  # its network libraries take a tenth of a second to import
 
         try:
             fetch_file(self.place, self._published(self.place.url(self.file), self._published_size()), self.path)
@@ -98,7 +98,7 @@ class PublishedFile:
         from .transfer import Transfer
 
         with Transfer(self.place) as transfer:
-            # Without the digest: GitHub's ETag looks like a SHA-256, and is not that of the file.
+            # Without the digest: GitHub's ETag looks like a SHA-256, but is not the file's.
             announced = transfer.announced(self.place.url(self.file))
         if announced is None:
             raise DownloadError(self.place.explain(404, None))

@@ -1,7 +1,7 @@
-"""Where the weights are published: the address of each file, the digests that are known, and who may read them.
+"""The publishers of weights: the address of each file, its known digest, and who may read it.
 
-The Hugging Face Hub serves a file of a repository at `ENDPOINT/OWNER/NAME/resolve/REVISION/FILE` (huggingface_hub,
-constants.py); OpenAI's store those of GPT-2 at `ENDPOINT/gpt-2/models/SIZE/FILE` (openai/gpt-2, download_model.py).
+The Hugging Face Hub serves a repository's files at `ENDPOINT/OWNER/NAME/resolve/REVISION/FILE` (huggingface_hub,
+constants.py); OpenAI's store serves GPT-2's at `ENDPOINT/gpt-2/models/SIZE/FILE` (openai/gpt-2, download_model.py).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ...presets import presets, published
 from ..errors import DownloadError
 from .environment import host, hub_address, hub_token, openai_address
 
-# As published by both: tiktoken 4e71bbe0, openai_public.py has the digests of OpenAI's files.
+# Both publish the same files: tiktoken 4e71bbe0, openai_public.py, has the digests of OpenAI's.
 IDS_DIGEST = "sha256:196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"
 MERGES_DIGEST = "sha256:1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"
 GPT2_DIGESTS = {
     "encoder.json": IDS_DIGEST, "vocab.json": IDS_DIGEST, "vocab.bpe": MERGES_DIGEST, "merges.txt": MERGES_DIGEST,
 }  # fmt: skip
 
-# The four repositories that have those files; Hugging Face takes a name in any case.
+# The four repositories that have those files; Hugging Face ignores the case of names.
 GPT2_REPOSITORIES = {(model.repository or "").lower() for name in presets() if (model := published(name)).openai_name}
 OPENAI_NAMES = {model.openai_name for name in presets() if (model := published(name)).openai_name}
 
@@ -34,7 +34,7 @@ REVISION = re.compile(r"[\w.-][\w./-]{0,99}", re.ASCII)
 
 
 class Place(ABC):
-    """Where files that belong together are published, and where they lie on this machine.
+    """A place where files that belong together are published, and their folder on this machine.
 
     Attributes
     ----------
@@ -46,12 +46,12 @@ class Place(ABC):
     @property
     @abstractmethod
     def endpoint(self) -> str:
-        """What every address begins with."""
+        """The beginning of every address."""
 
     @property
     @abstractmethod
     def folder(self) -> str:
-        """Where the files lie in our cache, relative to it."""
+        """The folder of the files, relative to our cache."""
 
     @property
     def full_name(self) -> str:
@@ -60,28 +60,28 @@ class Place(ABC):
 
     @property
     def token(self) -> str | None:
-        """What shows the endpoint, and no other host, who is asking."""
+        """The token that is sent to the endpoint, and to no other host, or None."""
         return None
 
     @abstractmethod
     def url(self, file: str, commit: str | None = None) -> str:
-        """The address of a file, in a commit if one is given."""
+        """Return the address of a file, in a commit if one is given."""
 
     def explain(self, status: int, code: str | None) -> str:
-        """What a refusal (HTTP status, Hugging Face's X-Error-Code) means, and what to do."""
-        return f"{host(self.endpoint)} answers HTTP status {status} for {self.name}"
+        """Explain a refusal (HTTP status, Hugging Face's X-Error-Code), and say what to do."""
+        return f"{host(self.endpoint)} answered with HTTP status {status} for {self.name}"
 
 
 class Origin(Place):
-    """A published model: the files that it consists of and where they are.
+    """A published model: its files and where they are.
 
     Attributes
     ----------
     publisher, name, revision : str
     description : str
-        The file that says what model it is.
+        The file that describes the model.
     weights : tuple of tuple of str
-        Alternatives, the best first, each the files that belong together; an index names more of them.
+        Alternatives, the best first, each with the files that belong together; an index names more files.
     """
 
     publisher: ClassVar[str]
@@ -92,11 +92,11 @@ class Origin(Place):
     @property
     @abstractmethod
     def tokenizer(self) -> tuple[str, ...]:
-        """Files of the tokenizer, each of which may be missing."""
+        """The files of the tokenizer, any of which may be missing."""
 
     @property
     def full_name(self) -> str:
-        """The name with the revision, if that is not the main one."""
+        """The name with the revision, if that is not main."""
         return self.name if self.revision == "main" else f"{self.name}@{self.revision}"
 
     @property
@@ -107,7 +107,7 @@ class Origin(Place):
 
 @dataclass(frozen=True)
 class HuggingFace(Origin):
-    """A repository of the Hugging Face Hub. DownloadError if its name or revision cannot be one."""
+    """A repository of the Hugging Face Hub. DownloadError if its name or revision is not a valid one."""
 
     name: str
     revision: str = "main"
@@ -122,9 +122,9 @@ class HuggingFace(Origin):
     def __post_init__(self) -> None:
         wrong = "--" in self.name or ".." in self.name or self.name.endswith(".git")
         if wrong or not REPOSITORY.fullmatch(self.name):
-            raise DownloadError(f"{self.name!r} is not the name of a Hugging Face repository: that is owner/name")
+            raise DownloadError(f"{self.name!r} is not the name of a Hugging Face repository, which is owner/name")
         if ".." in self.revision or not REVISION.fullmatch(self.revision):
-            raise DownloadError(f"{self.revision!r} is not a revision: that is a branch, a tag or a commit")
+            raise DownloadError(f"{self.revision!r} is not a revision, which is a branch, a tag or a commit")
 
     @property
     def endpoint(self) -> str:
@@ -146,7 +146,7 @@ class HuggingFace(Origin):
     @property
     def tokenizer(self) -> tuple[str, ...]:
         pair = ("vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json", "special_tokens_map.json")
-        return pair if self.digests else ("tokenizer.json", *pair)  # it would be read instead of those that are known
+        return pair if self.digests else ("tokenizer.json", *pair)  # else it would be read instead of the known files
 
     def url(self, file: str, commit: str | None = None) -> str:
         return f"{self.endpoint}/{self.name}/resolve/{quote(commit or self.revision, safe='')}/{quote(file)}"
@@ -154,7 +154,7 @@ class HuggingFace(Origin):
     def explain(self, status: int, code: str | None) -> str:
         page = f"{host(self.endpoint)}/{self.name}"
         if code == "RevisionNotFound":
-            return f"the repository {self.name} has no revision {self.revision!r}: check it"
+            return f"the repository {self.name} has no revision {self.revision!r}: check its name"
         if code == "GatedRepo" or status == 403:
             return f"{self.name} is not open to everyone: ask for access at {page}, then set HF_TOKEN to your token"
         if status == 401 or code == "RepoNotFound":
@@ -165,12 +165,12 @@ class HuggingFace(Origin):
             )
         if status == 404:
             return f"{self.name} has no {self.description}, or there is no such repository: check the name"
-        return f"{host(self.endpoint)} refuses {self.name} with HTTP status {status}"
+        return f"{host(self.endpoint)} refused {self.name} with HTTP status {status}"
 
 
 @dataclass(frozen=True)
 class OpenAI(Origin):
-    """A size of GPT-2 in OpenAI's own store, by the name of its folder: 124M, 355M, 774M or 1558M."""
+    """A size of GPT-2 in OpenAI's own store, named by its folder: 124M, 355M, 774M or 1558M."""
 
     name: str
 
@@ -204,7 +204,7 @@ class OpenAI(Origin):
 
     def explain(self, status: int, code: str | None) -> str:
         return (
-            f"OpenAI's store at {host(self.endpoint)} answers HTTP status {status} for GPT-2 {self.name}: try "
+            f"OpenAI's store at {host(self.endpoint)} answered with HTTP status {status} for GPT-2 {self.name}: try "
             'source="huggingface"'
         )
 
@@ -214,6 +214,6 @@ SOURCES = (DEFAULT_SOURCE, OpenAI.publisher)
 
 
 def check_source(source: str) -> None:
-    """ValueError if it is not one of `SOURCES`."""
+    """Raise ValueError if `source` is not one of `SOURCES`."""
     if source not in SOURCES:
         raise ValueError(f"unknown source {source!r}: known are {', '.join(SOURCES)}")

@@ -1,4 +1,4 @@
-"""What a server says of a file, and whether a file on the disk is that.
+"""A file as its server announces it, and checking a file on disk against that.
 
 The Hugging Face Hub announces a large file in the headers of a redirect: X-Linked-Size, and X-Linked-Etag with its
 SHA-256; the ETag of a small one is its git blob id. X-Repo-Commit is the commit (huggingface_hub 2.4,
@@ -20,7 +20,7 @@ BLOCK = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a server says of a file.
+    """A file as a server announces it.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class RemoteFile:
     size : int
         Bytes.
     digests : tuple of str
-        "sha256:...", "md5:..." or "git:..." (a git blob id), in hexadecimal; every one must be right.
+        "sha256:...", "md5:..." or "git:..." (a git blob id), in hexadecimal; all of them must match.
     version : str
         Its ETag.
     commit : str, optional
@@ -43,7 +43,7 @@ class RemoteFile:
 
     @classmethod
     def from_headers(cls, url: str, headers: Mapping[str, str], known_digest: str | None) -> RemoteFile | None:
-        """Of an answer to HEAD, and what is known of the file anyway; None if the answer has no size."""
+        """Make one from a response to HEAD and a digest known beforehand; None if the response has no size."""
         size = headers.get("X-Linked-Size", headers.get("Content-Length", ""))
         if not re.fullmatch(r"[0-9]{1,18}", size):
             return None
@@ -51,17 +51,17 @@ class RemoteFile:
         return cls(url, int(size), tuple(sorted(digests)), etag(headers), headers.get("X-Repo-Commit"))
 
     def part(self, path: Path) -> Path:
-        """Where the file lies until it is whole: other versions have other names."""
+        """Return the path of the incomplete file; other versions of the file have other paths."""
         what = (self.size, self.digests or self.version)
         return path.with_name(f"{path.name}.{hashlib.sha256(repr(what).encode()).hexdigest()[:12]}.part")
 
     @property
     def can_go_on(self) -> bool:
-        """Whether a beginning of it is known to belong to the rest."""
+        """True if an interrupted download can be resumed: its part is known to belong to this version."""
         return bool(self.digests or self.version)
 
     def problem(self, path: Path) -> str | None:
-        """What is wrong with a file that should be this one; None if it is."""
+        """Say what is wrong with a file that should be this one; None if nothing is."""
         if size_of(path) != self.size:
             return f"it has {size_of(path)} bytes, not {self.size}"
         for digest in self.digests:
@@ -72,7 +72,7 @@ class RemoteFile:
 
 
 def size_of(path: Path) -> int | None:
-    """Bytes of a file; None if it is not there."""
+    """Return the bytes of a file; None if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
@@ -84,7 +84,7 @@ def etag(headers: Mapping[str, str]) -> str:
 
 
 def announced_digest(headers: Mapping[str, str]) -> str | None:
-    """The digest in a response's headers, if there is one."""
+    """Return the digest in a response's headers, if there is one."""
     tag = etag(headers)
     if re.fullmatch("[0-9a-f]{64}", tag):
         return f"sha256:{tag}"
@@ -98,7 +98,7 @@ def announced_digest(headers: Mapping[str, str]) -> str | None:
 
 
 def file_digest(path: Path, algorithm: str) -> str:
-    """ "sha256:...", "md5:..." or "git:..." of a file. Git hashes its word for a file and the size first."""
+    """Compute the "sha256:...", "md5:..." or "git:..." of a file. Git hashes the word "blob" and the size first."""
     hasher = hashlib.new("sha1" if algorithm == "git" else algorithm, usedforsecurity=False)
     if algorithm == "git":
         hasher.update(b"blob %d\0" % path.stat().st_size)

@@ -1,10 +1,11 @@
-"""One file over HTTP: what a server says of it, then its bytes, however often the connection is cut.
+"""One file over HTTP: what the server announces, then its bytes, however often the connection is cut.
 
-A file arrives under a name of its own, `NAME.TAG.part`, where the tag stands for the version that the server announced,
-so that a later try, or another process, goes on from its end and never mixes two versions. It takes its final name
-when its size and every known digest are right.
+A file is written under a name of its own, `NAME.TAG.part`, where the tag identifies the version that the server
+announced, so that a later attempt, or another process, resumes it and never mixes two versions. It is renamed to its
+final name after its size and every known digest match.
 
-X-Error-Code in an answer of the Hugging Face Hub is the reason of a refusal (huggingface_hub 2.4, utils/_http.py).
+X-Error-Code in a response from the Hugging Face Hub gives the reason of a refusal (huggingface_hub 2.4,
+utils/_http.py).
 """
 
 from __future__ import annotations
@@ -37,19 +38,19 @@ T = TypeVar("T")
 TIMEOUT = (10, 30)  # seconds to connect, and to wait for any byte
 STALL = 30.0  # seconds in which less than ...
 STALL_BYTES = 30_000  # ... bytes count as a cut connection
-RETRIES = 6  # in a row that brought nothing: with their waits, half a minute
+RETRIES = 6  # consecutive ones without progress; with their waits, half a minute
 FIRST_WAIT = 0.5  # seconds; doubles from retry to retry
 LONGEST_WAIT = 120.0  # seconds that a server may ask for
 MAX_REDIRECTS = 10
-ANNOUNCING = {"X-Linked-Etag", "X-Linked-Size"}  # headers of a redirect that says what is behind it
+ANNOUNCING = {"X-Linked-Etag", "X-Linked-Size"}  # headers of a redirect that announces the file it leads to
 
 
 class UnreachableError(DownloadError):
-    """No connection to the server at all."""
+    """The server cannot be reached at all."""
 
 
 class _TemporaryError(Exception):
-    """What another try may mend. `wait`: the seconds that the server asks for. `stalled`: its bytes do not count."""
+    """An error that another attempt may mend. `wait`: seconds that the server asks for. `stalled`: no progress."""
 
     def __init__(self, reason: str, *, wait: float | None = None, stalled: bool = False) -> None:
         super().__init__(reason)
@@ -58,21 +59,21 @@ class _TemporaryError(Exception):
 
 
 class _RangeError(_TemporaryError):
-    """The server does not give the range that it was asked for, and can only be asked for the whole file."""
+    """The server does not give the range that was requested, and can only be asked for the whole file."""
 
 
 class Transfer:
-    """A connection to where a model is published; closes at the end of a `with` block."""
+    """A connection to the publisher of a model; it closes at the end of a `with` block."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._token = place.token
         self._reached = False  # the server has answered at least once
-        self._use_ranges = True  # until a server answers with something else than the range that it was asked for
+        self._use_ranges = True  # until a server answers with anything but the range that was requested
         self._session = requests.Session()
         self._session.get_redirect_target = lambda response: None  # type: ignore[method-assign, assignment]  # see `_request`
         self._session.headers["User-Agent"] = f"gptcompare/{__version__}"
-        self._session.headers["Accept-Encoding"] = "identity"  # sizes and digests are those of the file itself
+        self._session.headers["Accept-Encoding"] = "identity"  # sizes and digests are of the file itself
 
     def __enter__(self) -> Transfer:
         return self
@@ -83,12 +84,12 @@ class Transfer:
         self._session.close()
 
     def announced(self, url: str, known_digest: str | None = None) -> RemoteFile | None:
-        """What the server says of a file; None if there is no such file.
+        """Ask the server about a file; None if it does not exist.
 
         Raises
         ------
         DownloadError
-            If the server refuses or cannot be reached, does not say how large the file is, or has another file than
+            If the server refuses or cannot be reached, does not say how large the file is, or has a different file from
             the one with the known digest.
         """
         response = self._persist(url, lambda: self._ask(url))
@@ -96,19 +97,19 @@ class Transfer:
             return None
         remote = RemoteFile.from_headers(url, response.headers, known_digest)
         if remote is None:
-            raise DownloadError(f"{host(url)} does not say how large {_name(url)} is: is it a server for models?")
+            raise DownloadError(f"{host(url)} does not say how large {_name(url)} is: is it a model server?")
         if sum(digest.startswith("sha256:") for digest in remote.digests) > 1:
-            raise DownloadError(f"{host(url)} has another {_name(url)} than the one that was published: do not use it")
+            raise DownloadError(f"{host(url)} has a different {_name(url)} from the published one: do not use it")
         return remote
 
     def fetch(self, remote: RemoteFile, path: Path) -> None:
-        """Fetch a file and give it its name, showing a bar on the standard error stream.
+        """Fetch a file and rename it into place, showing a bar on the standard error stream.
 
         Raises
         ------
         DownloadError
-            If it cannot be fetched, or is not what the server announced. What has arrived is kept, but for a file
-            that is complete and wrong.
+            If it cannot be fetched, or is not what the server announced. What has arrived is kept, unless the file is
+            complete and wrong.
         OSError
             If it cannot be written, such as on a full disk.
         """
@@ -122,15 +123,15 @@ class Transfer:
                 if problem is None:
                     break
                 part.unlink()
-                if last_try or not resumed:  # an old beginning may have been damaged; a whole file is what is served
+                if last_try or not resumed:  # an old part may have been damaged; a new file is what the server has
                     raise DownloadError(
-                        f"{path.name} from {host(remote.url)} arrived damaged: {problem}. It was thrown away; try "
-                        "again, and if it happens again, do not trust that server"
+                        f"{path.name} from {host(remote.url)} arrived damaged: {problem}. It was deleted; try "
+                        "again, and if that happens again, do not trust this server"
                     )
         os.replace(part, path)
 
     def _persist(self, url: str, attempt: Callable[[], T], n_bytes: Callable[[], int] = lambda: 0) -> T:
-        """Attempt until it succeeds, waiting longer from failure to failure; one that brought bytes starts anew."""
+        """Attempt until it succeeds, waiting longer after each failure; an attempt that brought bytes resets that."""
         failures, most = 0, n_bytes()
         while True:
             try:
@@ -143,14 +144,14 @@ class Transfer:
                         f"{_name(url)} from {host(url)}: {error}, {RETRIES + 1} times in a row: try again later"
                     ) from None
                 if error.wait is not None and error.wait > LONGEST_WAIT:
-                    raise DownloadError(f"{host(url)} asks to come back in {error.wait:.0f} seconds") from None
+                    raise DownloadError(f"{host(url)} asks to be tried again in {error.wait:.0f} seconds") from None
                 backoff = FIRST_WAIT * 2 ** (failures - 1) * random.uniform(1, 1.25)
                 time.sleep(max(backoff, error.wait or 0))
 
     def _ask(self, url: str) -> requests.Response | None:
-        """The answer, of which only the headers are read, or None if there is no such file."""
+        """Return the response, of which only the headers are read, or None if the file does not exist."""
         response = self._request("HEAD", url, stop=True)
-        if response.status_code in (405, 501):  # the server knows GET alone
+        if response.status_code in (405, 501):  # the server supports only GET
             response = self._request("GET", url, stop=True)
         response.close()
         no_such_file = response.headers.get("X-Error-Code", "EntryNotFound") == "EntryNotFound"
@@ -160,7 +161,7 @@ class Transfer:
         return response
 
     def _append(self, remote: RemoteFile, part: Path, bar: Bar) -> None:
-        """Fetch what a part lacks. What it has is kept, whatever the server answers."""
+        """Fetch the missing bytes of a part, keeping those that it has, whatever the server answers."""
         kept = size_of(part) or 0
         if kept > remote.size or not remote.can_go_on:
             kept = 0
@@ -173,9 +174,9 @@ class Transfer:
                 self._check_status(response)
                 start = _start(response, remote)
                 if start not in (0, kept):
-                    raise _RangeError("the server sends another range than was asked for")
+                    raise _RangeError("the server sent a different range from the one requested")
             except _RangeError:
-                self._use_ranges = False  # for this file; a whole one is read from where the part ends
+                self._use_ranges = False  # for this file; from a whole file, only what follows the part is kept
                 raise
             with open(part, "r+b" if part.exists() else "wb") as file:
                 file.truncate(kept)
@@ -186,7 +187,7 @@ class Transfer:
                     to_skip = max(to_skip - len(block), 0)
                     bar.update(file.write(new))
                     if file.tell() == remote.size:
-                        break  # what follows was not announced, and is not read
+                        break  # anything more was not announced, and is not read
                 n_written = file.tell()
                 file.flush()
                 os.fsync(file.fileno())
@@ -196,7 +197,7 @@ class Transfer:
     def _request(
         self, method: str, url: str, headers: dict[str, str] | None = None, *, stop: bool = False
     ) -> requests.Response:
-        """The answer behind all redirects, or, to stop there, the first that announces the file.
+        """Return the response at the end of all redirects, or, with `stop`, the first that announces the file.
 
         Redirects are followed here and not by requests, which would read their bodies, however long they are.
         """
@@ -233,17 +234,20 @@ class Transfer:
                 raise UnreachableError(f"cannot reach {host(url)}: no network, or a wrong address or proxy") from None
             timed_out = isinstance(error, requests.exceptions.Timeout)
             raise _TemporaryError("no answer in time" if timed_out else "the connection was cut") from None
-        except requests.exceptions.InvalidSchema as error:  # also of a proxy, such as one that needs requests[socks]
-            raise DownloadError(f"{host(url)} cannot be asked, directly or through a proxy: {error}") from None
-        except (requests.exceptions.RequestException, ValueError) as error:  # its text may hold a header
-            raise DownloadError(f"{host(url)} gives no sensible answer: {type(error).__name__}") from None
-        except OSError as error:  # such as certificates in a file that is not there
-            raise DownloadError(f"{host(url)} cannot be asked: {error}") from None
+        except requests.exceptions.InvalidSchema as error:  # also for a proxy, such as one that needs requests[socks]
+            raise DownloadError(f"{host(url)} cannot be contacted, directly or through a proxy: {error}") from None
+        except (requests.exceptions.RequestException, ValueError) as error:  # its message may contain a header
+            raise DownloadError(f"{host(url)} did not give a valid answer: {type(error).__name__}") from None
+        except OSError as error:  # such as a missing file of certificates
+            raise DownloadError(f"{host(url)} cannot be contacted: {error}") from None
         self._reached = True
         return response
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Show the token to the publisher, and to no host that it redirects to; also keeps requests from ~/.netrc."""
+        """Send the token to the publisher, but to no host that it redirects to.
+
+        This also keeps requests from using ~/.netrc.
+        """
         if not self._is_publisher(request.url):
             return request
         if self._token:
@@ -257,16 +261,16 @@ class Transfer:
 
     def _check_status(self, response: requests.Response) -> None:
         status = response.status_code
-        elsewhere = not self._is_publisher(response.url)  # a signed address has its time, and the next one is another
+        elsewhere = not self._is_publisher(response.url)  # a signed address expires; the next attempt gets a new one
         if status == 416:
             raise _RangeError("the server has no such range")
         if status in (408, 425, 429) or status >= 500 or (elsewhere and status >= 400):
             wait = _retry_after(response.headers.get("Retry-After", ""))
-            raise _TemporaryError(f"the server answers with HTTP status {status}", wait=wait)
+            raise _TemporaryError(f"the server answered with HTTP status {status}", wait=wait)
         if status >= 400:
             raise DownloadError(self._place.explain(status, response.headers.get("X-Error-Code")))
         if status not in (200, 206) and not response.is_redirect:
-            raise _TemporaryError(f"the server answers with HTTP status {status}")
+            raise _TemporaryError(f"the server answered with HTTP status {status}")
         if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
             raise DownloadError(f"{host(response.url)} sends files as {encoding!r}, although it was asked not to")
 
@@ -281,7 +285,7 @@ def _site(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _retry_after(value: str) -> float | None:
-    """Seconds to wait, from a number of them or a date (RFC 9110, section 10.2.3)."""
+    """Return the seconds to wait, given as a number or as a date (RFC 9110, section 10.2.3)."""
     if re.fullmatch("[0-9]{1,9}", value):
         return float(value)
     with contextlib.suppress(ValueError, OverflowError):
@@ -290,26 +294,26 @@ def _retry_after(value: str) -> float | None:
 
 
 def _start(response: requests.Response, remote: RemoteFile) -> int:
-    """Where in the file the bytes of an answer begin, which must be of the announced version."""
+    """Return where in the file a response's bytes begin, after checking that its version is the announced one."""
     if not remote.digests and etag(response.headers) != remote.version:
-        raise _TemporaryError("the server has another version than it announced")
-    if response.status_code == 200:  # the whole file: the server does not know ranges, or none was asked for
+        raise _TemporaryError("the server has a different version from the one it announced")
+    if response.status_code == 200:  # the whole file: the server does not support ranges, or none was requested
         start, total = 0, response.headers.get("Content-Length", str(remote.size))
     else:
         match = re.fullmatch(
             r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", response.headers.get("Content-Range", "")
         )
         if not match or int(match[2]) >= remote.size:
-            raise _RangeError("the server sends another range than was asked for")
+            raise _RangeError("the server sent a different range from the one requested")
         start, total = int(match[1]), match[3].replace("*", str(remote.size))
     if total != str(remote.size):
-        raise _TemporaryError(f"the server sends a file of {total[:20]} bytes, not of {remote.size}")
+        raise _TemporaryError(f"the server sent a file of {total[:20]} bytes, not {remote.size}")
     return start
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:
-    """The bytes as they come in."""
-    read = getattr(response.raw, "read1", response.raw.read)  # urllib3 1 has only the one that waits for a full block
+    """Yield the bytes as they arrive."""
+    read = getattr(response.raw, "read1", response.raw.read)  # urllib3 1 has only `read`, which waits for a full block
     begun, n_bytes = time.monotonic(), 0
     while True:
         try:
@@ -327,6 +331,6 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
 
 
 def _set(bar: Bar, n_bytes: int) -> None:
-    """Move a bar to where the file is, which no time was spent on."""
+    """Move a bar to the file's present size without counting it as progress."""
     bar.initial = bar.n = n_bytes
     bar.refresh()

@@ -1,8 +1,8 @@
 """Each publisher's fields and tensor names, translated into ours.
 
-All that differs between publishers ends here, so that the forward pass stays one. A family of models is a module with
-`config` (its description -> GPTConfig) and `parameters` (its tensors -> ours); what would be another function than the
-forward pass computes is refused by its name.
+All differences between publishers end here, so that there is only one forward pass. A family of models is a module
+with `config` (its description -> GPTConfig) and `parameters` (its tensors -> ours). A setting under which the model
+would compute a different function from our forward pass is refused by name.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from .common import Tensors
 
 
 class Family(NamedTuple):
-    """How to read the models that share an architecture."""
+    """Two functions that read the models of one architecture."""
 
     config: Callable[[Path, Mapping[str, Any]], GPTConfig]
     parameters: Callable[[Path, Tensors, GPTConfig, npt.DTypeLike], tuple[GPTConfig, Tensors]]
 
 
 OPENAI = Family(openai.config, openai.parameters)
-# By the model_type in config.json.
+# model_type in config.json -> family.
 FAMILIES = {
     "gpt2": Family(gpt2.config, gpt2.parameters),
     "gpt_neo": Family(gpt_neo.config, gpt_neo.parameters),
@@ -37,7 +37,7 @@ FAMILIES = {
 
 
 def family_of(path: Path, values: Mapping[str, Any]) -> Family:
-    """The family that a config.json names. CheckpointError if it is none of those that the forward pass computes."""
+    """Return the family that a config.json names. CheckpointError if the forward pass cannot compute it."""
     model_type = values.get("model_type", "gpt2" if "n_embd" in values else None)  # GPT-2's first files had none
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise CheckpointError(path, f"model_type {model_type!r} is not supported: known are {', '.join(FAMILIES)}")
@@ -45,5 +45,5 @@ def family_of(path: Path, values: Mapping[str, Any]) -> Family:
 
 
 def to_files(config: GPTConfig, parameters: Tensors) -> tuple[dict[str, Any], Tensors]:
-    """What config.json and the tensor file hold: as Hugging Face's GPT-2 if it computes the same, else as ours."""
+    """Make the contents of config.json and the tensor file: as Hugging Face's GPT-2 if equivalent, else as ours."""
     return gpt2.config_to_hf(config) or ours.config_to_file(config), gpt2.parameters_to_hf(parameters)

@@ -1,4 +1,4 @@
-"""What several families need: checked configurations, checked parameters, activations, the output matrix."""
+"""Functions that several families share: checked configurations and parameters, activations, the output matrix."""
 
 from __future__ import annotations
 
@@ -24,30 +24,34 @@ ACTIVATIONS = {
 
 
 def make_config(path: Path, /, **values: Any) -> GPTConfig:
-    """GPTConfig of these fields, its complaints as CheckpointError."""
+    """Make a GPTConfig of these fields, raising its errors as CheckpointError."""
     try:
         return GPTConfig.from_dict(values)
-    except (TypeError, ValueError, RecursionError) as error:  # the last of a value too deeply nested to be shown
+    except (TypeError, ValueError, RecursionError) as error:  # RecursionError: a value too deeply nested to print
         raise CheckpointError(path, str(error)) from None
 
 
 def require(path: Path, values: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """CheckpointError if a setting that would make another function of the model has not the value that it must."""
+    """Raise CheckpointError if a setting that changes the function of the model does not have its required value."""
     for name, required in settings.items():
         if values.get(name, required) is not required:
             raise CheckpointError(path, f"{name} {values[name]!r} is not supported, only {required}")
 
 
 def activation(path: Path, name: object) -> str:
-    """Our name of an activation."""
+    """Return our name for an activation.
+
+    >>> activation(Path("config.json"), "gelu_new")
+    'gelu_tanh'
+    """
     if not isinstance(name, str) or name not in ACTIVATIONS:
         raise CheckpointError(path, f"activation {name!r} is not supported: known are {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 
 def checked(path: Path, parameters: Tensors, config: GPTConfig) -> Tensors:
-    """The parameters, known to be those that the configuration asks for."""
-    if config.n_layer > len(parameters):  # before a table of all that a forged number asks for is made
+    """Return the parameters after checking that they are those that the configuration requires."""
+    if config.n_layer > len(parameters):  # checked first, before making a table as large as a forged number asks for
         raise CheckpointError(path, "the configuration asks for more layers than there are tensors")
     try:
         check_parameters(parameters, config)
@@ -57,10 +61,10 @@ def checked(path: Path, parameters: Tensors, config: GPTConfig) -> Tensors:
 
 
 def with_output(path: Path, parameters: Tensors, config: GPTConfig) -> tuple[GPTConfig, Tensors]:
-    """The checked parameters and the configuration, which the file may untie.
+    """Return the configuration, which the file may untie, and the checked parameters.
 
     As in transformers (since 5.0: modeling_utils.py, tie_weights), the file has the last word: a model that its
-    configuration calls tied is untied if the file has an output matrix that is not the embedding.
+    configuration calls tied is untied if the file has an output matrix that differs from the embedding.
     """
     if config.tied_embeddings and "lm_head.weight" in parameters:
         if np.array_equal(parameters["lm_head.weight"].T, parameters.get("wte.weight", ())):

@@ -1,4 +1,4 @@
-"""GPT-2 in Hugging Face transformers (models/gpt2), whose tensor names are ours; Cerebras-GPT is published as one."""
+"""GPT-2 in Hugging Face transformers (models/gpt2), whose tensor names are ours; Cerebras-GPT is published as such."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..errors import CheckpointError
 from .common import ACTIVATIONS, Tensors, activation, make_config, require, with_output
 
 REQUIRED = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
-# The causal mask that old exports carry along.
+# The causal masks that old exports contain.
 MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 
 
 def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
-    """The configuration of a config.json; a missing field has transformers' default."""
+    """Read a config.json; a missing field has transformers' default."""
     require(path, values, REQUIRED)
     return make_config(
         path,
@@ -38,11 +38,11 @@ def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
 
 
 def config_to_hf(config: GPTConfig) -> dict[str, Any] | None:
-    """The config.json with which transformers computes the same function, or None if its GPT-2 cannot."""
+    """Make the config.json with which transformers computes the same function, or None if its GPT-2 cannot."""
     all_dense = all(isinstance(config.pattern_of(layer), Dense) for layer in range(config.n_layer))
     if not all_dense or config.d_attention != config.d_model:
         return None
-    eot = min(50256, config.n_vocab - 1)  # GPT-2's end of text; the last token of a vocabulary that is learned here
+    eot = min(50256, config.n_vocab - 1)  # GPT-2's end of text, or the last token of `Tokenizer.train`
     activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     return {
         "architectures": ["GPT2LMHeadModel"],
@@ -62,7 +62,7 @@ def config_to_hf(config: GPTConfig) -> dict[str, Any] | None:
 
 
 def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
-    """With or without "transformer.", without the masks, the output matrix as (d_in, d_out)."""
+    """Drop the prefix "transformer." and the masks, and transpose the output matrix to (d_in, d_out)."""
     found: Tensors = {}
     for name, tensor in tensors.items():
         short = name.removeprefix("transformer.")
@@ -75,7 +75,7 @@ def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DType
 
 
 def parameters_to_hf(parameters: Mapping[str, AnyArray]) -> Tensors:
-    """The names under which GPT2LMHeadModel saves its parameters."""
+    """Rename the parameters as GPT2LMHeadModel saves them."""
     return {
         name if name == "lm_head.weight" else f"transformer.{name}": value.T if name == "lm_head.weight" else value
         for name, value in parameters.items()

@@ -1,8 +1,8 @@
 """GPT-Neo in Hugging Face transformers (models/gpt_neo), the nearest public relative of GPT-3's attention pattern.
 
-Every second layer sees a window of the latest 256 tokens, the token itself among them: GPT-3's band. Two differences
-to GPT-2 are not of the architecture and are resolved here. The scores are not divided by sqrt(d_head): the weights of
-the queries are multiplied by it instead. The queries, keys and values have no biases: ours are zero, and `n_params`
+Every second layer sees a window of the latest 256 tokens, including the token itself: GPT-3's band. Two differences
+from GPT-2 are not part of the architecture and are resolved here. Scores are not divided by sqrt(d_head), so the
+weights of the queries are multiplied by it. Queries, keys and values have no biases, so ours are zero, and `n_params`
 counts them.
 """
 
@@ -31,14 +31,14 @@ MODULES = {
     "*.attn.attention.out_proj": "*.attn.c_proj",
     **{f"*.{name}": f"*.{name}" for name in ("ln_1", "ln_2", "mlp.c_fc", "mlp.c_proj")},
 }
-# The masks that old exports carry along.
+# The causal masks that old exports contain.
 MASKS = re.compile(r"(transformer\.)?h\.\d+\.attn\.attention\.(bias|masked_bias)")
 LAYER_KINDS = {"global": "dense", "local": "banded"}
-MAX_LAYERS = 10_000  # beyond any model; a forged number of repetitions asks for no more memory than that
+MAX_LAYERS = 10_000  # more than any model has; bounds the memory that a forged number of repetitions asks for
 
 
 def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
-    """The configuration of a config.json; a missing field has transformers' default."""
+    """Read a config.json; a missing field has transformers' default."""
     n_layer = values.get("num_layers", 24)
     if type(n_layer) is not int or not 1 <= n_layer <= MAX_LAYERS:
         raise CheckpointError(path, f"num_layers must be an integer from 1 to {MAX_LAYERS}, got {repr(n_layer)[:80]}")
@@ -60,9 +60,10 @@ def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
 
 
 def _attention(path: Path, values: Mapping[str, Any], n_layer: int) -> tuple[str, ...]:
-    """[[["global", "local"], 12]], which says 12 times global and local, as the shortest cycle: ("dense", "banded").
+    """Return the kinds of the layers as their shortest cycle.
 
-    The layers one by one, which most files have as well, overrule that in transformers.
+    [[["global", "local"], 12]], which means global and local 12 times, becomes ("dense", "banded"). The list of
+    single layers that most files also have takes precedence, as in transformers.
     """
     field = "attention_layers" if "attention_layers" in values else "attention_types"
     types = [[values[field], 1]] if field == "attention_layers" else values.get(field)
@@ -74,7 +75,7 @@ def _attention(path: Path, values: Mapping[str, Any], n_layer: int) -> tuple[str
             if len(layers) + len(kinds) * times > n_layer:
                 raise ValueError
             layers += [LAYER_KINDS[kind] for kind in kinds] * times
-    except (TypeError, ValueError, KeyError, OverflowError):  # what is wrong with it is all the same
+    except (TypeError, ValueError, KeyError, OverflowError):  # one message for all of them, below
         layers = []
     if len(layers) != n_layer:
         shown = repr(values.get(field))[:80]
@@ -86,7 +87,7 @@ def _attention(path: Path, values: Mapping[str, Any], n_layer: int) -> tuple[str
 
 
 def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
-    """Our names and layout, the missing biases, and the queries' weights times sqrt(d_head)."""
+    """Convert to our names and layout, add zero biases, and multiply the queries' weights by sqrt(d_head)."""
     without_masks = {name: tensor for name, tensor in tensors.items() if not MASKS.fullmatch(name)}
     found = renamed(path, without_masks, PREFIX, BLOCK, MODULES)
     found = with_joined_qkv(path, found, config, dtype, biased=False, query_scale=math.sqrt(config.d_head))

@@ -1,6 +1,6 @@
-"""Families whose matrices are torch.nn.Linear's, (d_out, d_in), with one each for queries, keys and values.
+"""Families whose matrices are torch.nn.Linear's, (d_out, d_in), with separate ones for queries, keys and values.
 
-Ours are (d_in, d_out), the three side by side, as in GPT-2.
+Ours are (d_in, d_out), with queries, keys and values side by side in one matrix, as in GPT-2.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ EMBEDDINGS = ("wte", "wpe")
 def renamed(
     path: Path, tensors: Tensors, prefix: re.Pattern[str], block: re.Pattern[str], modules: Mapping[str, str]
 ) -> Tensors:
-    """The tensors under our names, matrices as (d_in, d_out).
+    """Rename the tensors to our names, and transpose matrices to (d_in, d_out).
 
     Parameters
     ----------
     path : Path
-        Of the file, for messages.
+        The file, for messages.
     tensors : dict of name -> array
     prefix : pattern
-        What a name may begin with or not: it depends on which class a model was saved from.
+        An optional beginning of a name: it depends on the class from which a model was saved.
     block : pattern
         The beginning of the names of a block's modules; its group is the layer's number.
     modules : dict of their name -> ours
@@ -59,13 +59,13 @@ def renamed(
 def with_joined_qkv(
     path: Path, found: Tensors, config: GPTConfig, dtype: npt.DTypeLike, *, biased: bool, query_scale: float = 1.0
 ) -> Tensors:
-    """`found` with each layer's q_proj, k_proj and v_proj made one c_attn.
+    """Return `found` with each layer's q_proj, k_proj and v_proj joined into one c_attn.
 
-    The arrays are made in the dtype that the model computes in, so that scaling the queries is as exact as all else.
-    Without biases in the file they are zero.
+    The arrays are made in the dtype that the model computes in, so that scaling the queries is as exact as everything
+    else. If the file has no biases, they are zero.
     """
     D, A = config.d_model, config.d_attention
-    for layer in range(min(config.n_layer, len(found))):  # the number in a forged file may be any
+    for layer in range(min(config.n_layer, len(found))):  # a forged file may claim any number
         parts = [_take(path, found, f"h.{layer}.attn.{name}_proj.weight", (D, A)) for name in "qkv"]
         weight = np.concatenate(parts, axis=1, dtype=dtype)
         weight[:, :A] *= query_scale

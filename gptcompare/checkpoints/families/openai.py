@@ -13,12 +13,12 @@ from ...config import GPTConfig
 from ..errors import CheckpointError
 from .common import Tensors, checked, make_config
 
-# What a training run adds to the names: Adam's moments beside each variable, counters outside of model/.
+# Variables that training adds to a checkpoint: Adam's moments beside each variable, counters outside model/.
 TRAINING_STATE = re.compile(r"(?!model/).*|.*/Adam(_1)?")
 
 
 def config(path: Path, hparams: Mapping[str, Any]) -> GPTConfig:
-    """The configuration of a hparams.json."""
+    """Read a hparams.json."""
     names = {"n_layer": "n_layer", "n_head": "n_head", "d_model": "n_embd", "n_ctx": "n_ctx", "n_vocab": "n_vocab"}
     if missing := [theirs for theirs in names.values() if theirs not in hparams]:
         raise CheckpointError(path, f"{', '.join(missing)} missing")
@@ -26,7 +26,7 @@ def config(path: Path, hparams: Mapping[str, Any]) -> GPTConfig:
 
 
 def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
-    """The names "model/h0/attn/c_attn/w" become ours; matrices have a leading axis of 1."""
+    """Rename "model/h0/attn/c_attn/w" and the like to ours; matrices lose a leading axis of 1."""
     found = {}
     for name, tensor in tensors.items():
         if TRAINING_STATE.fullmatch(name):

@@ -1,7 +1,7 @@
-"""OPT in Hugging Face transformers (models/opt), Meta's rebuilding of GPT-3's sizes, dense, with ReLU.
+"""OPT in Hugging Face transformers (models/opt), Meta's replicas of GPT-3's sizes, dense, with ReLU.
 
-Its table of positions begins with two rows that are never used for a text without padding (they come from fairseq):
-position 0 is in row 2.
+Its table of positions begins with two rows that a text without padding never uses (they come from fairseq): position 0
+is row 2.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .common import Tensors, activation, make_config, require, with_output
 from .linear_layers import renamed, with_joined_qkv
 
 UNUSED_POSITIONS = 2
-# opt-350m has the layer norms behind the sub-layers, and embeddings narrower than the model: it is another function.
+# opt-350m has its layer norms after the sub-layers, and embeddings narrower than the model: a different function.
 REQUIRED = {
     "do_layer_norm_before": True,
     "_remove_final_layer_norm": False,
@@ -45,7 +45,7 @@ MODULES = {
 
 
 def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
-    """The configuration of a config.json; a missing field has transformers' default."""
+    """Read a config.json; a missing field has transformers' default."""
     d_model = values.get("hidden_size", 768)
     require(path, values, REQUIRED)
     if values.get("word_embed_proj_dim") not in (None, d_model):
@@ -68,7 +68,7 @@ def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
 
 
 def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
-    """Our names and layout, the positions from the first one that is used."""
+    """Convert to our names and layout, and drop the unused rows of positions."""
     found = renamed(path, tensors, PREFIX, BLOCK, MODULES)
     found = with_joined_qkv(path, found, config, dtype, biased=True)
     if "wpe.weight" in found and found["wpe.weight"].ndim == 2:

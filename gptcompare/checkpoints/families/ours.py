@@ -1,4 +1,4 @@
-"""This library's own description of a model, for what Hugging Face's GPT-2 cannot represent."""
+"""This library's own description of a model, for models that Hugging Face's GPT-2 cannot represent."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MODEL_TYPE = "gptcompare"  # in config.json
 
 
 def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
-    """The configuration of a config.json that this library wrote for itself."""
+    """Read a config.json that this library wrote for itself."""
     return make_config(path, **{name: value for name, value in values.items() if name != "model_type"})
 
 
 def config_to_file(config: GPTConfig) -> dict[str, Any]:
-    """The inverse."""
+    """Make the config.json that `config` reads."""
     return {"model_type": MODEL_TYPE, **config.to_dict()}

@@ -1,8 +1,8 @@
-"""The safetensors layout: a JSON header, then the tensors' bytes (github.com/huggingface/safetensors, README.md).
+"""The safetensors format: a JSON header, then the tensors' bytes (github.com/huggingface/safetensors, README.md).
 
 8 bytes      length N of the header, little-endian
 N bytes      {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...}, may end in spaces
-the rest     the tensors, without holes; offsets count from here
+the rest     the tensors, without gaps; offsets count from here
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ TYPE_NAMES = {"float16": "F16", "float32": "F32", "float64": "F64"}
 
 
 def read_safetensors(path: Path) -> dict[str, AnyArray]:
-    """Name -> memory-mapped array of every tensor in a file. CheckpointError if anything in it is not as it must be."""
+    """Read every tensor in a file: name -> memory-mapped array.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is invalid in any way.
+    """
     buffer = map_file(path)
     header, data = _split(path, buffer)
     spans = []
@@ -32,9 +38,9 @@ def read_safetensors(path: Path) -> dict[str, AnyArray]:
     for name, entry in header.items():
         dtype, shape, begin, end = _checked_entry(path, name, entry)
         if not 0 <= begin <= end <= len(data):
-            raise CheckpointError(path, f"{name} does not lie inside the {len(data)} bytes of data: truncated?")
+            raise CheckpointError(path, f"{name} is not inside the {len(data)} bytes of data: truncated?")
         if end - begin != n_bytes(path, name, dtype, shape):
-            raise CheckpointError(path, f"{name} is {dtype} {shape}, which is not the {end - begin} bytes it is given")
+            raise CheckpointError(path, f"{name} is {dtype} {shape}, which does not fill its {end - begin} bytes")
         spans.append((begin, end, name))
         tensors[name] = tensor_at(path, data, name, begin, dtype, tuple(shape))
     check_disjoint(path, spans)
@@ -44,7 +50,7 @@ def read_safetensors(path: Path) -> dict[str, AnyArray]:
 
 
 def _split(path: Path, buffer: Buffer) -> tuple[dict[str, Any], Buffer]:
-    """The header, parsed, and the bytes after it."""
+    """Return the parsed header, and the bytes after it."""
     length = int.from_bytes(buffer[:8].tobytes(), "little")
     if len(buffer) < 8 or length > min(MAX_HEADER, len(buffer) - 8):
         raise CheckpointError(path, "the header is longer than the file: truncated, or not a safetensors file")
@@ -77,7 +83,7 @@ def _checked_entry(path: Path, name: str, entry: Any) -> tuple[str, list[int], i
 
 def write_safetensors(file: BinaryIO, tensors: Mapping[str, AnyArray]) -> None:
     """Write float16, float32 or float64 arrays, of any memory order, to an open file."""
-    header: dict[str, Any] = {METADATA: {"format": "pt"}}  # transformers asks for this entry
+    header: dict[str, Any] = {METADATA: {"format": "pt"}}  # transformers requires this entry
     offset = 0
     for name, array in tensors.items():
         dtype = TYPE_NAMES[array.dtype.name]

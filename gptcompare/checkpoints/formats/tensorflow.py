@@ -1,4 +1,4 @@
-"""TensorFlow's checkpoint layout, the one in which OpenAI published GPT-2, read without TensorFlow.
+"""TensorFlow's checkpoint format, in which OpenAI published GPT-2, read without TensorFlow.
 
     model.ckpt.index                  which tensors there are, and where
     model.ckpt.data-00000-of-00001    their bytes; there may be several such shards
@@ -10,9 +10,9 @@ The index is a sorted-string table (LevelDB's format: tensorflow/core/lib/io/tab
     data block          tensor name -> BundleEntryProto; the empty name -> BundleHeaderProto
                         (tensorflow/core/protobuf/tensor_bundle.proto)
 
-A block is a list of entries that each share a prefix with the key before, an array of restart points, which only a
-search needs, and a trailer: one byte of compression and a CRC-32C. The checksums of the blocks are verified; those
-of the tensors' own bytes are not, which would take longer in Python than everything else about loading a model.
+A block is a list of entries, each of which shares a prefix with the key before it; then an array of restart points,
+which only a search needs; then a trailer: one byte of compression and a CRC-32C. The checksums of the blocks are
+verified; those of the tensors' own bytes are not: in Python that would take longer than the rest of loading a model.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from .tensor_file import Buffer, check_disjoint, map_file, n_bytes, tensor_at
 MAGIC = 0xDB4775248B80FB57
 FOOTER, TRAILER = 48, 5
 MAX_SHARDS = 10_000
-MAX_INDEX = 100_000_000  # bytes; that of the largest GPT-2 has 21 thousand
-MAX_NAMES = 10_000_000  # bytes of all names, which may be far more than the file's: each repeats the one before
-STRING = 7  # element type of what is not a tensor of numbers, such as TensorFlow 2's object graph
+MAX_INDEX = 100_000_000  # bytes; the largest GPT-2's index has 21 thousand
+MAX_NAMES = 10_000_000  # bytes of all names; sharing prefixes, they may be far longer than the file
+STRING = 7  # element type of non-numeric tensors, such as TensorFlow 2's object graph
 # tensorflow/core/framework/types.proto
 TYPE_NAMES = {
     1: "F32", 2: "F64", 3: "I32", 4: "U8", 5: "I16", 6: "I8", 9: "I64", 10: "BOOL",
@@ -40,7 +40,7 @@ TYPE_NAMES = {
 
 @dataclass
 class _Entry:
-    """A BundleEntryProto: where a tensor lies. The defaults are protobuf's."""
+    """The place of a tensor, from a BundleEntryProto. The defaults are protobuf's."""
 
     dtype: int = 0
     shape: list[int] = field(default_factory=list)
@@ -51,7 +51,7 @@ class _Entry:
 
 
 def read_tensorflow(index: Path) -> dict[str, AnyArray]:
-    """Name -> memory-mapped array of every tensor of numbers of the checkpoint whose index file this is."""
+    """Read every numeric tensor of the checkpoint with this index file: name -> memory-mapped array."""
     if index.stat().st_size > MAX_INDEX:
         raise CheckpointError(index, "too large for an index")
     table = _read_table(index, index.read_bytes())
@@ -67,9 +67,7 @@ def read_tensorflow(index: Path) -> dict[str, AnyArray]:
             raise CheckpointError(index, f"{name} is stored in slices, which is not supported")
         dtype = TYPE_NAMES.get(entry.dtype, f"number {entry.dtype} of types.proto")
         if n_bytes(index, name, dtype, entry.shape) != entry.size:
-            raise CheckpointError(
-                index, f"{name} is {dtype} {entry.shape}, which is not the {entry.size} bytes it is given"
-            )
+            raise CheckpointError(index, f"{name} is {dtype} {entry.shape}, which does not fill its {entry.size} bytes")
         if entry.shard not in shards:
             shards[entry.shard] = _open_shard(index, entry.shard, n_shards)
         path, buffer = shards[entry.shard]
@@ -82,7 +80,7 @@ def read_tensorflow(index: Path) -> dict[str, AnyArray]:
 
 def _open_shard(index: Path, shard: int, n_shards: int) -> tuple[Path, Buffer]:
     if shard >= n_shards:
-        raise CheckpointError(index, f"a tensor lies in shard {shard}, there are {n_shards}")
+        raise CheckpointError(index, f"a tensor is in shard {shard}, but shards are 0 ... {n_shards - 1}")
     path = index.with_name(f"{index.name.removesuffix('.index')}.data-{shard:05d}-of-{n_shards:05d}")
     if not path.is_file():
         raise CheckpointError(path, "the file is missing")
@@ -90,7 +88,7 @@ def _open_shard(index: Path, shard: int, n_shards: int) -> tuple[Path, Buffer]:
 
 
 def _read_table(path: Path, table: bytes) -> dict[bytes, bytes]:
-    """Key -> value of all entries of a sorted-string table."""
+    """Read all entries of a sorted-string table: key -> value."""
     if len(table) < FOOTER or int.from_bytes(table[-8:], "little") != MAGIC:
         raise CheckpointError(path, "not the index of a TensorFlow checkpoint, or truncated")
     reader = _Reader(path, table[-FOOTER:])
@@ -110,10 +108,10 @@ def _read_table(path: Path, table: bytes) -> dict[bytes, bytes]:
 
 
 def _block(path: Path, table: bytes, offset: int, size: int) -> bytes:
-    """The contents of a block, whose checksum must be right."""
+    """Return the contents of a block, after checking its checksum."""
     end = offset + size + TRAILER
     if end > len(table) - FOOTER:
-        raise CheckpointError(path, "a block lies outside the file: truncated?")
+        raise CheckpointError(path, "a block is outside the file: truncated?")
     if table[offset + size] != 0:
         raise CheckpointError(path, "a block is compressed, which TensorFlow does not do in checkpoints")
     if masked_crc32c(table[offset : offset + size + 1]) != int.from_bytes(table[end - 4 : end], "little"):
@@ -130,13 +128,13 @@ def _block_entries(path: Path, block: bytes) -> Iterator[tuple[bytes, bytes]]:
     while not reader.at_end():
         shared, not_shared, value_size = reader.varint(), reader.varint(), reader.varint()
         if shared > len(key):
-            raise CheckpointError(path, "a key shares more with the one before than that has")
+            raise CheckpointError(path, "a key shares more bytes with the key before it than that has")
         key = key[:shared] + reader.take(not_shared)
         yield key, reader.take(value_size)
 
 
 def _n_shards(path: Path, header: bytes | None) -> int:
-    """From the BundleHeaderProto: field 1 is the number of shards, field 2 is 1 for big-endian data."""
+    """Read the number of shards, field 1 of the BundleHeaderProto; its field 2 is 1 for big-endian data."""
     if header is None:
         raise CheckpointError(path, "the header entry is missing")
     fields = {number: value for number, value in _proto_fields(path, header) if isinstance(value, int)}
@@ -168,7 +166,7 @@ def _parse_entry(path: Path, message: bytes) -> _Entry:
 
 
 def _parse_shape(path: Path, message: bytes) -> list[int]:
-    """A TensorShapeProto: field 2 once a dimension, whose field 1 is the size (left out if 0)."""
+    """Parse a TensorShapeProto: field 2 is repeated per dimension; its field 1 is the size (left out if 0)."""
     shape = []
     for number, value in _proto_fields(path, message):
         if number == 2 and isinstance(value, bytes):
@@ -178,7 +176,7 @@ def _parse_shape(path: Path, message: bytes) -> list[int]:
 
 
 def _proto_fields(path: Path, message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field of a protobuf message: an int, or the bytes of a string or inner message."""
+    """Yield number and value of each field of a protobuf message: an int, or bytes (string or inner message)."""
     reader = _Reader(path, message)
     while not reader.at_end():
         number, wire_type = divmod(reader.varint(), 8)
@@ -210,7 +208,7 @@ class _Reader:
         return self.data[self.position - size : self.position]
 
     def varint(self) -> int:
-        """Seven bits a byte, the lowest first; the eighth bit says that more follow. At most 64 bits."""
+        """Take a varint of at most 64 bits: seven bits per byte, the lowest first; the eighth says that more follow."""
         value = 0
         for shift in range(0, 70, 7):
             byte = self.take(1)[0]
@@ -234,7 +232,7 @@ _CRC32C = _crc32c_table()
 
 
 def masked_crc32c(data: bytes) -> int:
-    """CRC-32C (RFC 3720, appendix B.4), disguised as LevelDB stores it (tensorflow/core/lib/hash/crc32c.h)."""
+    """Compute the CRC-32C (RFC 3720, appendix B.4), masked as LevelDB stores it (tensorflow/core/lib/hash/crc32c.h)."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = crc >> 8 ^ _CRC32C[(crc ^ byte) & 0xFF]

@@ -1,4 +1,4 @@
-"""torch.save's zip layout (PyTorch 1.6 and later), read without PyTorch and without running anything in it.
+"""torch.save's zip format (PyTorch 1.6 and later), read without PyTorch and without running anything in it.
 
     NAME/data.pkl        a pickle of a dict: tensor name -> how to rebuild the tensor from a storage
     NAME/data/0, 1, ...  the storages' bytes, uncompressed
@@ -6,7 +6,7 @@
 
 A pickle is a program for a stack machine, and Python's own machine calls whatever function the program names. Here
 `pickletools` only splits the program into operations, and the machine below performs the few that describe tensors.
-There is nothing in it that imports, calls or sets an attribute, so there is nothing to restrict.
+It cannot import, call or set an attribute, so there is nothing to restrict.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from .tensor_file import (
     n_bytes,
 )
 
-MAX_PICKLE = 100_000_000  # bytes; that of the largest GPT-2 has 60 thousand
-LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # first pickle of a file of PyTorch before 1.6
+MAX_PICKLE = 100_000_000  # bytes; the largest GPT-2's pickle has 60 thousand
+LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first pickle in a file from PyTorch before 1.6
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, length of the name, length of the extra field
 STORAGES = {
     "DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16",
@@ -52,7 +52,7 @@ ALLOWED = {ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER, *(f"torch {name}" fo
 
 @dataclass(frozen=True)
 class _Global:
-    """A name that the pickle mentions. Only a name: what it stands for is never looked up."""
+    """A name that the pickle mentions. It is only a name: what it stands for is never looked up."""
 
     name: str
 
@@ -76,16 +76,16 @@ _MARK = object()
 
 
 def read_torch_zip(path: Path) -> dict[str, AnyArray]:
-    """Name -> memory-mapped array of every tensor of a saved state_dict."""
+    """Read every tensor of a saved state_dict: name -> memory-mapped array."""
     buffer = map_file(path)
     members = _members(path, buffer)
     pickles = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(pickles) != 1:
-        raise CheckpointError(path, "no data.pkl: not a file of torch.save")
+        raise CheckpointError(path, "no data.pkl: not a file from torch.save")
     prefix = pickles[0].removesuffix("data.pkl")
     begin, end = members[pickles[0]]
     if end - begin > MAX_PICKLE:
-        raise CheckpointError(path, "data.pkl is too large for a description of tensors")
+        raise CheckpointError(path, "data.pkl is too large to be a description of tensors")
     if f"{prefix}byteorder" in members:
         order = slice(*members[f"{prefix}byteorder"])
         if buffer[order].tobytes() != b"little":
@@ -99,18 +99,18 @@ def read_torch_zip(path: Path) -> dict[str, AnyArray]:
 
 
 def _members(path: Path, buffer: Buffer) -> dict[str, tuple[int, int]]:
-    """Name -> first byte and end of each member's contents in the file."""
+    """Find where the contents of each member begin and end in the file: name -> (begin, end)."""
     if buffer[: len(LEGACY_MAGIC)].tobytes() == LEGACY_MAGIC:
         raise CheckpointError(
             path,
-            "written by PyTorch before 1.6, in a layout that is not read here; convert it with PyTorch: "
+            "written by PyTorch before 1.6, in a format that is not supported; convert it with PyTorch: "
             'torch.save(torch.load(FILE, weights_only=True), "pytorch_model.bin")',
         )
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, OverflowError, struct.error) as error:
-        raise CheckpointError(path, f"not a file of torch.save, or truncated ({error})") from None
+        raise CheckpointError(path, f"not a file from torch.save, or truncated ({error})") from None
     members: dict[str, tuple[int, int]] = {}
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.compress_size != info.file_size:
@@ -125,7 +125,7 @@ def _members(path: Path, buffer: Buffer) -> dict[str, tuple[int, int]]:
 def _contents(path: Path, buffer: Buffer, info: zipfile.ZipInfo) -> tuple[int, int]:
     header = buffer[max(info.header_offset, 0) :][: LOCAL_HEADER.size].tobytes()
     if info.header_offset < 0 or len(header) < LOCAL_HEADER.size:
-        raise CheckpointError(path, f"{info.filename} lies outside the file")
+        raise CheckpointError(path, f"{info.filename} is outside the file")
     signature, name_length, extra_length = LOCAL_HEADER.unpack(header)
     begin = info.header_offset + LOCAL_HEADER.size + name_length + extra_length
     if signature != b"PK\x03\x04" or begin + info.file_size > len(buffer):
@@ -136,8 +136,8 @@ def _contents(path: Path, buffer: Buffer, info: zipfile.ZipInfo) -> tuple[int, i
 def _tensors(
     path: Path, buffer: Buffer, spans: dict[str, tuple[int, int]], state: dict[str, object]
 ) -> dict[str, AnyArray]:
-    """The arrays of a state_dict, whose storages lie at the spans of their keys."""
-    storages: dict[_Storage, AnyArray] = {}  # each converted once, however many tensors share it
+    """Make the arrays of a state_dict, whose storages are at the spans of their keys."""
+    storages: dict[_Storage, AnyArray] = {}  # each is converted once, however many tensors share it
     tensors = {}
     for name, tensor in state.items():
         if not isinstance(tensor, _Tensor):
@@ -150,21 +150,21 @@ def _tensors(
 
 
 def _load(path: Path, buffer: Buffer, span: tuple[int, int] | None, storage: _Storage) -> AnyArray:
-    """The numbers of a storage, in one dimension."""
+    """Return the numbers of a storage, in one dimension."""
     if span is None:
         raise CheckpointError(path, f"storage {storage.key!r} is missing")
     begin, end = span
     item = np.dtype(DTYPES[storage.dtype])
     if storage.n_elements * item.itemsize != end - begin:
         raise CheckpointError(
-            path, f"storage {storage.key!r} is said to have {storage.n_elements} elements, and has not"
+            path, f"storage {storage.key!r} does not have the {storage.n_elements} elements that it claims"
         )
     flat = aligned(buffer[begin:end].view(item))
     return bfloat16_to_float32(flat) if storage.dtype == "BF16" else flat
 
 
 def _view(path: Path, name: str, flat: AnyArray, tensor: _Tensor) -> AnyArray:
-    """The tensor as a strided view of its storage, checked to stay inside it."""
+    """Return the tensor as a strided view of its storage, after checking that it stays inside it."""
     n_bytes(path, name, tensor.storage.dtype, tensor.shape)  # raises if no array can have this shape
     count = math.prod(tensor.shape)
     last = tensor.offset + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
@@ -177,10 +177,10 @@ def _view(path: Path, name: str, flat: AnyArray, tensor: _Tensor) -> AnyArray:
 
 
 def _unpickle(path: Path, program: bytes) -> object:
-    """What the pickle describes: dicts, tuples, numbers, strings and `_Tensor`s."""
+    """Return the object that a pickle describes: dicts, tuples, numbers, strings and `_Tensor`s."""
     try:
         return _run(path, pickletools.genops(program))
-    except (IndexError, KeyError, TypeError) as error:  # popped from an empty stack, an unknown memo, an unhashable key
+    except (IndexError, KeyError, TypeError) as error:  # an empty stack, an unknown memo, an unhashable key
         raise CheckpointError(path, f"data.pkl is damaged ({type(error).__name__}: {error})") from None
     except (ValueError, struct.error, OverflowError, EOFError) as error:
         if isinstance(error, CheckpointError):
@@ -240,14 +240,14 @@ def _run(path: Path, operations: Iterator[tuple[pickletools.OpcodeInfo, Any, int
             case "STACK_GLOBAL":
                 name, module = stack.pop(), stack.pop()
                 if not isinstance(module, str) or not isinstance(name, str):
-                    raise TypeError("a name is not a text")
+                    raise TypeError("a name is not a string")
                 stack.append(_named(path, f"{module} {name}"))
             case "BINPERSID":
                 stack.append(_storage(path, stack.pop()))
             case "REDUCE":
                 arguments, function = stack.pop(), stack.pop()
-                stack.append(_made(path, function, arguments))
-            case "BUILD":  # the attributes of an OrderedDict, torch's _metadata: not needed
+                stack.append(_rebuild(path, function, arguments))
+            case "BUILD":  # the attributes of an OrderedDict, such as torch's _metadata: not needed
                 stack.pop()
                 _top(stack, 1, dict)
             case other:
@@ -269,9 +269,9 @@ def _top(stack: list[Any], depth: int, kind: type) -> Any:
 
 
 def _key(path: Path, key: object) -> str:
-    """Texts alone: Python would take for ever to compare tuples that hold one another many times over."""
+    """Check that a key is a string: comparing tuples that nest each other many times over could take for ever."""
     if not isinstance(key, str):
-        raise CheckpointError(path, f"data.pkl has a dict with a key of type {type(key).__name__}: not one of tensors")
+        raise CheckpointError(path, f"data.pkl has a dict with a key of type {type(key).__name__}: not of tensors")
     return key
 
 
@@ -279,7 +279,7 @@ def _named(path: Path, name: str) -> _Global:
     if name not in ALLOWED:
         raise CheckpointError(
             path,
-            f"data.pkl names {name.replace(' ', '.')[:80]!r}, which is no part of a tensor: refused, nothing was run",
+            f"data.pkl names {name.replace(' ', '.')[:80]!r}, which is not part of a tensor: refused, nothing was run",
         )
     return _Global(name)
 
@@ -288,10 +288,10 @@ def _storage(path: Path, description: object) -> _Storage:
     match description:
         case ("storage", _Global(name), str(key), str(), int(n_elements)) if name.startswith("torch "):
             return _Storage(key, STORAGES[name.removeprefix("torch ")], n_elements)
-    raise CheckpointError(path, "data.pkl refers to something outside of it that is not a storage of numbers")
+    raise CheckpointError(path, "data.pkl refers to something outside itself that is not a storage of numbers")
 
 
-def _made(path: Path, function: object, arguments: object) -> object:
+def _rebuild(path: Path, function: object, arguments: object) -> object:
     match function, arguments:
         case _Global("collections OrderedDict"), ():
             return {}
@@ -309,4 +309,4 @@ def _made(path: Path, function: object, arguments: object) -> object:
             ):
                 return _Tensor(storage, offset, shape, strides)
     called = function.name.replace(" ", ".") if isinstance(function, _Global) else type(function).__name__
-    raise CheckpointError(path, f"data.pkl calls {called} with arguments that describe no tensor")
+    raise CheckpointError(path, f"data.pkl calls {called} with arguments that do not describe a tensor")

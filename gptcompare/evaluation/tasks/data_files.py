@@ -1,6 +1,6 @@
-"""Where the data of published tasks lie, and their bytes: fetched once, or from a copy that the user has.
+"""The data files of published tasks: their addresses, and their contents, downloaded once or read from the user's copy.
 
-Archives are read where they lie, and never unpacked to the disk.
+Archives are read in place and never unpacked to disk.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from typing import IO
 from ...checkpoints.download.data_publishers import AI2, GitHub, HuggingFaceDataset, OpenAIData
 from ...checkpoints.download.published_file import PublishedFile
 
-LIMIT = 200_000_000  # bytes of a file as it is read; those below have some millions
-ZIP, GZIP = b"PK", b"\x1f\x8b"  # what such files begin with
+LIMIT = 200_000_000  # bytes of an unpacked file; the ones below have some millions
+ZIP, GZIP = b"PK", b"\x1f\x8b"  # the first bytes of such files
 ARCHIVES = (".zip", ".tgz", ".tar.gz")
 DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError,
-    RuntimeError,  # zipfile's word for an unknown way of packing, and for a password
+    RuntimeError,  # from zipfile, for an unknown compression method or an encrypted file
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Content:
-    """What is in a file.
+    """The contents of a file.
 
     Attributes
     ----------
     name : str
-        Where it is, for messages; of a file in an archive, the archive's path and then the path in there.
+        Its path, for messages; for a file in an archive, the archive's path followed by the path inside it.
     content : bytes
         Not compressed.
     """
@@ -47,35 +47,39 @@ class Content:
 
 @dataclass(frozen=True)
 class TaskData:
-    """The file in which a task is published, and what of it is wanted.
+    """The file in which a task is published, and the part of it that is needed.
 
     Parameters
     ----------
     published : PublishedFile
     members : tuple of str
-        The paths of the files that are wanted in an archive, which is a .zip or a .tgz; none if the file itself is
-        wanted. It may be compressed, as a .gz.
+        If the file is an archive, a .zip or a .tgz, the paths of the files in it that are needed. Empty if the file
+        itself is needed, which may be compressed as a .gz.
     """
 
     published: PublishedFile
     members: tuple[str, ...] = ()
 
     def contents(self, data: str | os.PathLike[str] | None = None) -> list[Content]:
-        """The wanted files, in the order of the members.
+        """Read the files that are needed, in the order of the members.
 
         Parameters
         ----------
         data : path, optional
-            A copy: the published file itself; the first wanted file, beside which the others lie; or a folder in
-            which either of them lies, directly or in the folders of the archive. What was published compressed may be
-            unpacked. If it is not given, the published file is fetched, once.
+            A copy: the published file itself; the first member, with the others beside it; or a folder that contains
+            either of these, directly or in the folders of the archive. A file that was published compressed may be
+            unpacked. If `data` is not given, the published file is downloaded, once.
+
+        Returns
+        -------
+        list of Content
 
         Raises
         ------
         FileNotFoundError
-            If there is no such file. DownloadError is one.
+            If there is no such file; DownloadError is a kind of it.
         ValueError
-            If an archive is damaged, or has not what is wanted.
+            If an archive is damaged, or lacks a member.
         OSError
             If a file cannot be read.
         """
@@ -97,13 +101,13 @@ class TaskData:
 
     @property
     def _expected(self) -> str:
-        """What can be given, for the end of a message."""
+        """A list of what can be given, for the end of a message."""
         files = " and ".join(PurePosixPath(file).name for file in self._wanted)
         archive = f"{self.published.name}, or the {files} in it" if self.members else files
-        return f"expected is {archive}, or a folder with that; it is published at {self.published.address}"
+        return f"expected {archive}, or a folder that contains it; it is published at {self.published.address}"
 
     def _found_in(self, folder: Path, file: str) -> Path:
-        """A wanted file in a folder, which may stand for any of the folders in the archive."""
+        """Find a file in a folder, which may correspond to any of the folders in the archive."""
         parts = PurePosixPath(file).parts
         for n in range(len(parts)):
             for path in _spellings(folder.joinpath(*parts[n:])):
@@ -112,14 +116,14 @@ class TaskData:
         raise FileNotFoundError(f"there is no {parts[-1]} in {folder}: {self._expected}")
 
     def _beside(self, first: Path, file: str) -> Path:
-        """A wanted file that belongs to the first one."""
+        """Find a member beside the first one."""
         path = first.with_name(PurePosixPath(file).name)
         if not path.is_file():
             raise FileNotFoundError(f"there is no {path.name} beside {first}: {self._expected}")
         return path
 
     def _read(self, path: Path) -> Content:
-        """A file that may be compressed."""
+        """Read a file that may be compressed."""
         with self._explained(path), open(path, "rb") as file:
             content = _limited(file.read, path.name)
             if content.startswith(GZIP):
@@ -135,16 +139,16 @@ class TaskData:
 
     @contextmanager
     def _explained(self, path: Path) -> Iterator[None]:
-        """Let what is wrong with a file in a `with` block say which one, and what is expected."""
+        """Turn an error about a damaged file in a `with` block into one that names the file and what is expected."""
         try:
             yield
         except DAMAGED as error:
             reason = str(error) or type(error).__name__
-            raise ValueError(f"{path} is damaged, or another file ({reason}): {self._expected}") from None
+            raise ValueError(f"{path} is damaged, or the wrong file ({reason}): {self._expected}") from None
 
 
 def _is_archive(path: Path) -> bool:
-    """Also if it has only the name of one: then it is damaged."""
+    """Return True for a file that begins like an archive, and for one that is only named like one: it is damaged."""
     return path.name.lower().endswith(ARCHIVES) or _begins_with(path, ZIP) or _begins_with(path, GZIP)
 
 
@@ -154,12 +158,12 @@ def _begins_with(path: Path, beginning: bytes) -> bool:
 
 
 def _spellings(path: Path) -> list[Path]:
-    """A file as it is published, and, if that is compressed, unpacked."""
+    """Return the path of a file as it is published and, if that is compressed, as it is called unpacked."""
     return [path, path.with_suffix("")] if path.suffix == ".gz" else [path]
 
 
 def _limited(read: Callable[[int], bytes], name: str) -> bytes:
-    """All of a file that is no larger than one of a task can be, whatever it says of its size."""
+    """Read a whole file, whatever size it claims to have; more than LIMIT bytes are a ValueError."""
     content = read(LIMIT + 1)
     if len(content) > LIMIT:
         raise ValueError(f"{name} has more than {LIMIT:,} bytes, which no task has")
@@ -167,17 +171,17 @@ def _limited(read: Callable[[int], bytes], name: str) -> bytes:
 
 
 def _from_zip(file: IO[bytes], members: tuple[str, ...]) -> dict[str, bytes]:
-    """Member -> its bytes, of those that are there."""
-    # In memory, where a wrong offset is a ValueError: a file's OSError would look like one of the disk.
+    """Return member -> its bytes, for the members that are there."""
+    # In memory, where a wrong offset is a ValueError; from a file it would be an OSError, like a fault of the disk.
     with zipfile.ZipFile(io.BytesIO(_limited(file.read, "the archive"))) as archive:
         there = [member for member in members if member in archive.namelist()]
         return {member: _limited(archive.open(member).read, member) for member in there}
 
 
 def _from_tgz(file: IO[bytes], members: tuple[str, ...]) -> dict[str, bytes]:
-    """The same, read no further than to the last member that is wanted: that of CBT has more than a gigabyte."""
+    """Return the same, reading no further than the last member: the archive of CBT has more than a gigabyte."""
     found: dict[str, bytes] = {}
-    # `gzip` checks more than tarfile's own "r|gz" does, and has errors of its own for all that is wrong.
+    # `gzip` checks more than tarfile's own "r|gz", and raises distinct errors for everything that is wrong.
     with gzip.GzipFile(fileobj=file) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
         for info in archive:
             name = str(PurePosixPath(info.name))  # without "./"
@@ -189,7 +193,7 @@ def _from_tgz(file: IO[bytes], members: tuple[str, ...]) -> dict[str, bytes]:
     return found
 
 
-# EleutherAI/lambada_openai on the Hugging Face Hub, README.md, has OpenAI's file with its digest; 5,153 texts.
+# OpenAI's file; its digest is in the README.md of EleutherAI/lambada_openai on the Hugging Face Hub; 5,153 texts.
 LAMBADA = TaskData(
     PublishedFile(
         OpenAIData(),
@@ -229,8 +233,8 @@ WINOGRANDE = TaskData(
 )
 
 # Hill et al. 2016 (arXiv:1511.02301): common nouns, named entities, verbs and prepositions, 2,000 items each of the
-# validation set, which is what GPT-2's paper reports on. The archive is that of
-# http://www.thespermwhale.com/jaseweston/babi/CBTest.tgz, as cam-cst/cbt on the Hugging Face Hub keeps it.
+# validation set, on which GPT-2's paper reports. The archive is
+# http://www.thespermwhale.com/jaseweston/babi/CBTest.tgz, as kept by cam-cst/cbt on the Hugging Face Hub.
 CBT = {
     kind: TaskData(
         PublishedFile(
@@ -243,9 +247,9 @@ CBT = {
     for kind in ("CN", "NE", "V", "P")
 }
 
-# Merity et al. 2017 (arXiv:1609.07843). The archive is the one that was once at
+# Merity et al. 2017 (arXiv:1609.07843). The archive is the one that used to be at
 # https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-raw-v1.zip, with the digest that EleutherAI's
-# harness had for it; ggml-org/ci on the Hugging Face Hub keeps it.
+# harness gave for it; ggml-org/ci on the Hugging Face Hub keeps it.
 WIKITEXT_2 = TaskData(
     PublishedFile(
         HuggingFaceDataset("ggml-org/ci", "927b3642933080f1b0e811e2f916e14c292992f9"),
@@ -257,7 +261,7 @@ WIKITEXT_2 = TaskData(
 )
 
 # Brown et al. 2020 (arXiv:2005.14165), section 3.9: arithmetic, and words to be unscrambled. OpenAI published no
-# digests: these are those of the files in openai/gpt-3 at d7a9bb50. File -> (bytes, SHA-256).
+# digests: these are computed from the files in openai/gpt-3 at d7a9bb50. File -> (bytes, SHA-256).
 GPT3_FILES = {
     "cycle_letters_in_word.jsonl.gz": (98_451, "1689c9002bb8c5988bf5f05e977c9db92f57932c1b5a38998c29ac0dd71e1d42"),
     "five_digit_addition.jsonl": (156_476, "30ada42efe315b958c6e9649274005d3b720e50298e92c3a2d321f8996e58f54"),

@@ -1,7 +1,7 @@
-"""Text that was published with spaces between all its tokens, as it was before.
+"""Detokenizers: restore texts that were published with spaces between all their tokens.
 
 GPT-2's paper removes such artifacts of a data set, since the model has hardly ever seen them (Radford et al. 2019,
-section 3.1), and publishes no rules. Those for WikiText are the ones of EleutherAI's lm-evaluation-harness.
+section 3.1), but does not publish its rules. The rules for WikiText are from EleutherAI's lm-evaluation-harness.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 from itertools import pairwise
 
 # Tokens of the Penn Treebank (https://www.cis.upenn.edu/~treebank/tokenizer.sed, and Stanford's tokenizer after it):
-# brackets and quotation marks say which side they are on.
+# brackets and quotation marks show whether they open or close.
 OPENING = {"``": '"', "`": "'", "-LRB-": "(", "-LSB-": "[", "-LCB-": "{"}
 CLOSING = {"''": '"', "'": "'", "-RRB-": ")", "-RSB-": "]", "-RCB-": "}"}
-# What stood directly behind a word: marks, and what was cut off at an apostrophe.
+# What directly followed a word: punctuation, and endings that were split off at an apostrophe.
 ENDING = re.compile(r"[.,;:!?%…]+|n't|'(?:s|m|d|ll|re|ve)", re.IGNORECASE)
 CURRENCY = {"$", "£"}
-# Words that were cut without an apostrophe in between. "can not" is nearly always the one word.
+# Words that were split without an apostrophe between the parts. "can not" was nearly always one word.
 CUT_WORDS = {
     ("can", "not"), ("gim", "me"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("wan", "na"),
     ("d'", "ye"), ("d'", "you"), ("'t", "is"), ("'t", "was"), ("'t", "were"), ("'t", "will"), ("'t", "would"),
@@ -25,7 +25,7 @@ CUT_WORDS = {
 # lm-evaluation-harness 0.4, lm_eval/tasks/wikitext/preprocess_wikitext.py: in this order, pattern -> replacement.
 WIKITEXT_RULES = (
     ("s '", "s'"),
-    ("/' [0-9]/", "/'[0-9]/"),  # hardly what was meant, but what numbers that can be compared stand on
+    ("/' [0-9]/", "/'[0-9]/"),  # hardly what was meant, but comparable numbers need the same rules
     *((f" @{re.escape(mark)}@ ", mark) for mark in "-,."),
     *((f" {re.escape(mark)} ", f"{mark} ") for mark in ":;.!?,"),
     *(
@@ -42,15 +42,24 @@ WIKITEXT_RULES = (
 
 
 def detokenized(text: str) -> str:
-    """A text that was cut into tokens as in the Penn Treebank, written as a text.
+    """Restore a text that was tokenized as in the Penn Treebank.
 
-    Quotation marks become straight ones, brackets are brackets again, and marks and endings follow the word directly:
-    "`` I do n't , '' said he . " becomes '"I don't," said he.'. A dash keeps its spaces.
+    Quotation marks become straight, brackets become brackets again, and punctuation and endings are joined to the word
+    before them. A dash keeps its spaces.
 
     Parameters
     ----------
     text : str
         Tokens with white space between them.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(detokenized("`` I do n't , '' said he . "))
+    "I don't," said he.
     """
     tokens = text.split()
     pieces = [_written(token) for token in tokens[:1]]
@@ -61,9 +70,12 @@ def detokenized(text: str) -> str:
 
 
 def detokenized_pair(before: str, after: str) -> tuple[str, str]:
-    """The same of a text in two parts: the second begins with the space that is between them, if there is one.
+    """Restore a text in two parts; the space between them, if there is one, begins the second.
 
-    Two words stay two, whatever they are, so that neither part has half a word.
+    Two words are never joined into one across the parts, so that neither part has half a word.
+
+    >>> detokenized_pair("`` I can not see the ", "cat , '' said he .")
+    ('"I cannot see the', ' cat," said he.')
     """
     left, right = before.split()[-1:], after.split()[:1]
     apart = before[-1:].isspace() or after[:1].isspace()
@@ -72,7 +84,7 @@ def detokenized_pair(before: str, after: str) -> tuple[str, str]:
 
 
 def _closed_up(left: str, right: str) -> bool:
-    """Whether there was no space between two tokens."""
+    """Tell whether there was no space between two tokens."""
     if left in OPENING or right in CLOSING or ENDING.fullmatch(right):
         return True
     return left in CURRENCY and right[0].isdecimal()
@@ -84,7 +96,11 @@ def _written(token: str) -> str:
 
 
 def detokenized_wikitext(text: str) -> str:
-    """A page of WikiText as the harness has it read."""
+    """Restore a page of WikiText as lm-evaluation-harness does.
+
+    >>> detokenized_wikitext("Robert 's 3 @,@ 000 books , and 2 @.@ 5 more")
+    "Robert's 3,000 books, and 2.5 more"
+    """
     for pattern, replacement in WIKITEXT_RULES:
         text = re.sub(pattern, replacement, text)
     return text

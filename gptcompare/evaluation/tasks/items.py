@@ -1,4 +1,4 @@
-"""What a published task consists of, whatever file it is from: questions, or texts to be read."""
+"""The items of a published task, whatever file they come from: questions, or texts to read."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Item:
-    """One question of a task, with everything that could be its answer.
+    """One question of a task, with its possible answers.
 
     Attributes
     ----------
     pairs : tuple of (context, continuation)
-        One for each possible answer; a single one where the answer is to be written, or to be the likeliest of all
-        texts. A continuation begins with a space if it begins a word.
+        One for each possible answer; only one if the answer must be written, or must be the likeliest of all texts. A
+        continuation begins with a space if it begins a word.
     right : int
-        Which pair has the right answer.
+        The index of the pair that has the right answer.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -23,7 +23,7 @@ class Item:
 
     @property
     def context(self) -> str:
-        """What stands before the right answer."""
+        """The context of the right answer."""
         return self.pairs[self.right][0]
 
     @property
@@ -41,8 +41,8 @@ class Document:
     text : str
         What the model reads.
     n_words, n_bytes : int
-        Of the text as it is published, which may have been written with spaces between all words and marks;
-        probabilities for each word or byte are for these.
+        The size of the text as it is published, which may have spaces between all words and punctuation marks; metrics
+        per word or per byte divide by these.
     """
 
     text: str

@@ -1,7 +1,7 @@
-"""How the items of a published task are scored: from a model and some items to a row of numbers for each.
+"""Protocols score the items of a task: from a model and some items to a row of numbers for each.
 
-A row holds what was found of one item, plain values that JSON can hold; the metrics of a task are computed from its
-rows alone. So rows can be kept on the disk, or come from other machines.
+A row holds what was measured for one item, as plain values that JSON can hold. The metrics of a task are computed from
+its rows and nothing else, so rows can be kept on disk, or come from other machines.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ class Protocol(ABC):
 
     @abstractmethod
     def rows(self, lm: LanguageModel, items: Sequence[Any]) -> list[Row]:
-        """What is found of each item."""
+        """Score some items, and return a row for each."""
 
     @abstractmethod
     def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
-        """What the rows of all items come to; the seed is that of the bootstrap."""
+        """Aggregate the rows of all items; the seed is for the bootstrap."""
 
 
 @dataclass(frozen=True)
 class Choosing(Protocol):
-    """The answer with the highest probability is the model's: a multiple choice.
+    """A multiple choice: the model's answer is the one with the highest probability.
 
     Parameters
     ----------
     normalised : bool
-        Whether the answers are of different lengths, so that probabilities for each token and for each character tell
-        something else.
+        True if the answers differ in length, so that probabilities per token and per character can lead to another
+        choice: there is then an accuracy for each.
 
     References
     ----------
@@ -67,7 +67,7 @@ class Choosing(Protocol):
             "right": item.right,
             "logprobs": [one.logprob for one in found],
             "n_tokens": [one.n_tokens for one in found],
-            # without the space in front, as the harness counts
+            # without the leading space, as the harness counts
             "n_characters": [len(continuation.removeprefix(" ")) for _, continuation in item.pairs],
             "n_cut": max(one.n_cut for one in found),
         }
@@ -82,14 +82,16 @@ class Choosing(Protocol):
 
 
 def _is_right(row: Row, lengths: str) -> bool:
-    """Whether the right answer has the highest log-probability, over its length if one is named."""
+    """Tell whether the right answer has the highest log-probability, divided by the named length if there is one."""
     ratings = np.array(row["logprobs"]) / (np.maximum(row[lengths], 1) if lengths else 1)
     return bool(ratings.argmax() == row["right"])
 
 
 @dataclass(frozen=True)
 class LastWord(Protocol):
-    """A word is right if each of its tokens is the likeliest one, and its perplexity is that of the whole word.
+    """The last word of each text is predicted: it is right if each of its tokens is the likeliest one.
+
+    The perplexity is per word, not per token.
 
     References
     ----------
@@ -110,7 +112,7 @@ class LastWord(Protocol):
 
 @dataclass(frozen=True)
 class Writing(Protocol):
-    """The model writes, up to the end of the line, and is right if that is the answer.
+    """The model writes up to the end of the line, and is right if that is the answer.
 
     Parameters
     ----------
@@ -136,35 +138,35 @@ class Writing(Protocol):
 
 
 @dataclass(frozen=True)
-class Ids:
-    """What the model reads of a document, by its number, at once: n tokens behind those before them."""
+class Window:
+    """A part of a document that the model reads at once, as ids: a context, and the tokens predicted after it."""
 
-    document: int
+    document: int  # its number
     context: tuple[int, ...]
     predicted: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Reading(Protocol):
+class EveryToken(Protocol):
     """Every token of some documents is predicted, in windows of the context's length.
 
     Parameters
     ----------
     n_bytes : tuple of int
-        Of each document as it is published.
+        The number of bytes of each document as it is published.
     n_words : tuple of int, optional
-        The same; there is then a perplexity of a word, too.
+        The number of words of each; if given, there is also a perplexity per word.
 
     References
     ----------
-    Radford et al. 2019, section 3.1: the log-probability of a data set over the number of its units, whatever the
+    Radford et al. 2019, section 3.1: the log-probability of a data set divided by the number of its units, whatever the
     model's tokens are. EleutherAI's lm-evaluation-harness 0.4.13, wikitext, with a stride of the context's length.
     """
 
     n_bytes: tuple[int, ...]
     n_words: tuple[int, ...] | None = None
 
-    def rows(self, lm: LanguageModel, items: Sequence[Ids]) -> list[Row]:
+    def rows(self, lm: LanguageModel, items: Sequence[Window]) -> list[Row]:
         found = log_likelihoods_of_ids(lm, [(item.context, item.predicted) for item in items])
         return [
             {"document": item.document, "logprob": one.logprob, "n_tokens": one.n_tokens, "n_bytes": one.n_bytes}
@@ -180,7 +182,7 @@ class Reading(Protocol):
         return metrics if self.n_words is None else [ratio(PERPLEXITY, losses, n_words, seed, exponential), *metrics]
 
     def _parts(self, rows: Sequence[Row]) -> Iterator[tuple[float, float, float, float]]:
-        """Loss, tokens, bytes and words of what the bootstrap draws: documents, or the windows of a single one."""
+        """Yield loss, tokens, bytes and words of each bootstrap unit: a document, or a window of the only one."""
         of_document: dict[int, list[Row]] = {}
         for row in rows:
             of_document.setdefault(row["document"], []).append(row)
@@ -194,21 +196,21 @@ class Reading(Protocol):
                 yield loss, n_tokens, sizes[0] * share, sizes[1] * share
 
 
-def in_windows(lm: LanguageModel, documents: Sequence[Document], stride: int) -> list[Ids]:
-    """What the model reads of each document, behind the token that begins or separates texts.
+def in_windows(lm: LanguageModel, documents: Sequence[Document], stride: int) -> list[Window]:
+    """Cut each document into windows; before a document stands the token that begins or separates texts.
 
     Raises
     ------
     ValueError
-        If the tokenizer has no such token: the first one of a text could not be predicted.
+        If the tokenizer has no such token: the first token of a text could then not be predicted.
     """
     if lm.tokenizer.bos_id is None and lm.tokenizer.eot_id is None:
         raise ValueError(
-            "the tokenizer has no token that begins or ends a text, so a text's first one is not predicted"
+            "the tokenizer has no token that begins or ends a text, so a text's first token cannot be predicted"
         )
     found = []
     for number, document in enumerate(documents):
         ids = [*lm.prompt_ids(""), *lm.tokenizer.encode(document.text)]
         for start, first, end in windows(len(ids), lm.config.n_ctx, stride):
-            found.append(Ids(number, tuple(ids[start:first]), tuple(ids[first:end])))
+            found.append(Window(number, tuple(ids[start:first]), tuple(ids[first:end])))
     return found

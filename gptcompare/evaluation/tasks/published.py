@@ -1,19 +1,17 @@
 """The published tasks: where their files are, how they are read and scored, and under which name results are published.
 
-What a model reads of each is what EleutherAI's lm-evaluation-harness lets it read, and of the tasks that it does not
-have, what the paper says that published them. (Behind solved items the harness writes two spaces before the words of
-LAMBADA that it shows; here it is one.)
+A model reads the same text as in EleutherAI's lm-evaluation-harness or, for tasks that the harness does not have, the
+text described in the paper that published the task. (One difference: in few-shot examples of LAMBADA, the harness
+writes two spaces before the last word; here it is one.)
 """
 
 from __future__ import annotations
 
-import difflib
-
+from ...checks import did_you_mean
 from ...files.json_lines import BYTE_ORDER_MARK
 from ...files.texts import decode_utf8
 from ...presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
-from . import data_files
-from . import readers as task_files
+from . import data_files, readers
 from .data_files import Content
 from .items import Document, Item
 from .protocols import Choosing, LastWord
@@ -29,9 +27,9 @@ GPT3 = "Brown et al. 2020 (arXiv:2005.14165), section 3.9"
 
 KINDS_OF_WORDS = {"CN": "common nouns", "NE": "named entities", "V": "verbs", "P": "prepositions"}
 
-# Figures G.19 and those behind it in GPT-3's paper.
+# Figure G.19 of GPT-3's paper and the ones after it.
 UNSCRAMBLE = "Please unscramble the letters into a word, and write that word:"
-# The file's name -> what Table H.1 of GPT-3's paper calls it; the last two are published, and not in the paper.
+# The file's name -> its name in Table H.1 of GPT-3's paper; the last three files are not in the paper.
 ARITHMETIC = {
     "two_digit_addition": "2-digit addition (2D+)",
     "two_digit_subtraction": "2-digit subtraction (2D-)",
@@ -57,15 +55,15 @@ SCRAMBLED = {
 
 
 def read_scrambled(contents: list[Content]) -> list[Item]:
-    """Scrambled words, each " = " its solution, whether or not the file has the instruction in front of each."""
-    items = task_files.read_completions(contents)
+    """Read scrambled words, each with " = " and its solution, whether or not each begins with the instruction."""
+    items = readers.read_completions(contents)
     return [
         Item(((item.context.strip().removeprefix(UNSCRAMBLE).strip(), f" {item.answer.strip()}"),)) for item in items
     ]
 
 
 def read_text(contents: list[Content]) -> list[Document]:
-    """Each file as one document. ValueError if it is not UTF-8."""
+    """Read each file as one document; it is a ValueError if it is not UTF-8."""
     documents = []
     for content in contents:
         text = decode_utf8(content.content.removeprefix(BYTE_ORDER_MARK), content.name)
@@ -80,35 +78,35 @@ def _task_name(stem: str) -> str:
 _ALL: list[Task] = [
     Questions(
         name="lambada", title="LAMBADA", data=data_files.LAMBADA, n_items=5153, source=LAMBADA,
-        read=task_files.read_lambada, protocol=LastWord(), published_as=(ZERO_SHOT,),
+        read=readers.read_lambada, protocol=LastWord(), published_as=(ZERO_SHOT,),
     ),
     Questions(
         name="lambada-cloze", title="LAMBADA", data=data_files.LAMBADA, n_items=5153,
-        source=f"{LAMBADA}; with a blank, as Brown et al. 2020, section 3.1.2", read=task_files.read_lambada_cloze,
+        source=f"{LAMBADA}; with a blank, as Brown et al. 2020, section 3.1.2", read=readers.read_lambada_cloze,
         protocol=LastWord(), published_as=(ONE_SHOT, FEW_SHOT),
     ),
     Questions(
         name="hellaswag", title="HellaSwag", data=data_files.HELLASWAG, n_items=10042, source=HELLASWAG,
-        read=task_files.read_hellaswag, protocol=Choosing(normalised=True),
+        read=readers.read_hellaswag, protocol=Choosing(normalised=True),
     ),
     Questions(
-        name="piqa", title="PIQA", data=data_files.PIQA, n_items=1838, source=PIQA, read=task_files.read_piqa,
+        name="piqa", title="PIQA", data=data_files.PIQA, n_items=1838, source=PIQA, read=readers.read_piqa,
         protocol=Choosing(normalised=True),
     ),
     Questions(
         name="winogrande", title="Winogrande", data=data_files.WINOGRANDE, n_items=1267, source=WINOGRANDE,
-        read=task_files.read_winogrande, protocol=Choosing(normalised=False),
+        read=readers.read_winogrande, protocol=Choosing(normalised=False),
     ),
     *(
         Questions(
             name=f"cbt-{kind.lower()}", title=f"Children's Book Test, {words}", data=data_files.CBT[kind], n_items=2000,
-            source=CBT, read=task_files.read_cbt, protocol=Choosing(normalised=False),
+            source=CBT, read=readers.read_cbt, protocol=Choosing(normalised=False),
         )
         for kind, words in KINDS_OF_WORDS.items()
     ),
     Texts(
         name="wikitext-2", title="WikiText in lm-evaluation-harness", data=data_files.WIKITEXT_2, n_items=62,
-        source=WIKITEXT, read=task_files.read_wikitext, in_words=True,
+        source=WIKITEXT, read=readers.read_wikitext, in_words=True,
     ),
     Texts(
         name="text", title="text", data=None, n_items=None, source="any text in UTF-8", read=read_text, in_words=False
@@ -116,7 +114,7 @@ _ALL: list[Task] = [
     *(
         WrittenQuestions(
             name=_task_name(stem), title=title, data=data_files.GPT3[stem], n_items=2000, source=GPT3,
-            read=task_files.read_completions, separator="",
+            read=readers.read_completions, separator="",
         )
         for stem, title in ARITHMETIC.items()
     ),
@@ -132,9 +130,7 @@ TASKS = {task.name: task for task in _ALL}
 
 
 def task_named(name: str) -> Task:
-    """ValueError, with the nearest names, if there is none."""
+    """Return the task of this name; an unknown name is a ValueError that gives the nearest names."""
     if name not in TASKS:
-        near = difflib.get_close_matches(name, TASKS, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"unknown task {name!r}: {hint}known are {', '.join(TASKS)}")
+        raise ValueError(f"unknown task {name!r}: {did_you_mean(name, TASKS)}known are {', '.join(TASKS)}")
     return TASKS[name]

@@ -1,9 +1,9 @@
-"""Published files of tasks as questions: for each format a reader, `list of Content -> list of Item`.
+"""Readers turn the published files of tasks into questions, one for each format: `list of Content -> list of Item`.
 
-A reader takes what `TaskData.contents` gives: one file, or, for PIQA, the questions and their labels.
-What the model reads is, to the letter, what EleutherAI's lm-evaluation-harness 0.4 gives it (lm_eval/tasks/, the
-folder of each task), but for the Children's Book Test, which it does not have. A file that is damaged, or another one,
-is a ValueError that names the line.
+A reader takes the result of `TaskData.contents`: one file, or, for PIQA, the questions and their labels. The model
+reads, letter for letter, what EleutherAI's lm-evaluation-harness 0.4 gives it (lm_eval/tasks/, the folder of each
+task), except for the Children's Book Test, which the harness does not have. If a file is damaged, or the wrong one, a
+ValueError names the line.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from .items import Document, Item
 
 BLANK = "XXXXX"  # where a word is missing in a question of the Children's Book Test
 N_SENTENCES, N_CANDIDATES = 20, 10
-# A candidate of the Children's Book Test with the "|" behind it. The word may be a "|" itself: then empty candidates
-# seem to be there, which rkadlec/asreader (cbt_dataset.py) also meets.
+# A candidate of the Children's Book Test with the "|" after it. The word may itself be a "|": then there seem to be
+# empty candidates, which rkadlec/asreader (cbt_dataset.py) also has to handle.
 CANDIDATE = re.compile(r"(\||[^|]*)(?:\||$)")
-# The line with a page's title is " = Title = "; those of sections have two marks and more, " = = Section = = ".
+# The line with a page's title is " = Title = "; section headings have two or more marks, " = = Section = = ".
 TITLE = re.compile(r"\s*= (?!=).*(?<!=) =\s*")
 
 
 def read_lambada(contents: Sequence[Content]) -> list[Item]:
-    """Which word ends each text (Paperno et al. 2016, arXiv:1606.06031), in lines such as {"text": "..."}."""
+    """Read LAMBADA, the last word of each text (Paperno et al. 2016, arXiv:1606.06031): lines of {"text": "..."}."""
     return [Item(((context, word),)) for context, word in _last_words(contents)]
 
 
 def read_lambada_cloze(contents: Sequence[Content]) -> list[Item]:
-    """The same as a word to be filled in, which is how GPT-3 was asked with examples (Brown et al. 2020, 3.1.2)."""
+    """Read the same with a blank to fill in, as GPT-3 was asked with examples (Brown et al. 2020, 3.1.2)."""
     return [Item(((f"{context} ____. ->", word),)) for context, word in _last_words(contents)]
 
 
 def _last_words(contents: Sequence[Content]) -> Iterator[tuple[str, str]]:
-    """Each text in two: up to its last word, and that with a space before it."""
+    """Split each text in two: everything before its last word, and that word with a space before it."""
     for place, fields in _objects(contents[0]):
         context, _, word = _text(place, fields, "text").rpartition(" ")
         yield context, f" {word}"
 
 
 def read_hellaswag(contents: Sequence[Content]) -> list[Item]:
-    """How a description goes on (Zellers et al. 2019, arXiv:1905.07830).
+    """Read HellaSwag, possible endings of a description (Zellers et al. 2019, arXiv:1905.07830).
 
     Lines are objects with the texts "activity_label", "ctx_a" and "ctx_b", the list of texts "endings", and "label",
     which counts from 0.
@@ -59,22 +59,22 @@ def _hellaswag_item(place: str, fields: dict[str, Any]) -> Item:
     context = _without_wikihow_marks(f"{activity}: {first} {second.capitalize()}")
     endings = fields.get("endings")
     if not isinstance(endings, list) or not endings or not all(map(_is_text, endings)):
-        raise ValueError(f'{place}: expected is "endings", a list of texts')
+        raise ValueError(f'{place}: expected "endings", a list of texts')
     label = _label(place, fields.get("label"), [str(number) for number in range(len(endings))])
     return Item(tuple((context, f" {_without_wikihow_marks(ending)}") for ending in endings), label)
 
 
 def _without_wikihow_marks(text: str) -> str:
-    """The part of the items that is from WikiHow has headings as "[title] ...", and other things in brackets."""
+    """Remove marks that only the items from WikiHow have: headings as "[title] ...", and other text in brackets."""
     text = text.strip().replace(" [title]", ". ")
     return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
 
 def read_piqa(contents: Sequence[Content]) -> list[Item]:
-    """Which of two ways leads to a goal (Bisk et al. 2020, arXiv:1911.11641).
+    """Read PIQA, two ways to reach a goal (Bisk et al. 2020, arXiv:1911.11641).
 
-    The first file has lines such as {"goal": "...", "sol1": "...", "sol2": "..."}, the second one for each a line with
-    0 or 1.
+    The first file has lines such as {"goal": "...", "sol1": "...", "sol2": "..."}; the second has a line with 0 or 1
+    for each of them.
     """
     questions, labels = contents
     items: list[Item] = []
@@ -91,25 +91,25 @@ def read_piqa(contents: Sequence[Content]) -> list[Item]:
 
 
 def read_winogrande(contents: Sequence[Content]) -> list[Item]:
-    """What a gap in a sentence stands for (Sakaguchi et al. 2020, arXiv:1907.10641).
+    """Read WinoGrande, two words for a gap in a sentence (Sakaguchi et al. 2020, arXiv:1907.10641).
 
     Lines are objects with the texts "sentence", which has a "_" in it, "option1" and "option2", and "answer", 1 or 2.
-    The contexts differ and the continuation does not (Trinh and Le 2018, arXiv:1806.02847, "partial" scoring).
+    The contexts differ, the continuation is the same (Trinh and Le 2018, arXiv:1806.02847, "partial" scoring).
     """
     return [_winogrande_item(place, fields) for place, fields in _objects(contents[0])]
 
 
 def _winogrande_item(place: str, fields: dict[str, Any]) -> Item:
-    before, gap, behind = _text(place, fields, "sentence").partition("_")
+    before, gap, after = _text(place, fields, "sentence").partition("_")
     if not gap:
-        raise ValueError(f'{place}: expected is a "sentence" with a "_" in it')
+        raise ValueError(f'{place}: expected a "sentence" with a "_" in it')
     options = [_text(place, fields, name) for name in ("option1", "option2")]
     label = _label(place, fields.get("answer"), ["1", "2"], name="answer")
-    return Item(tuple((before + option, f" {behind.strip()}") for option in options), label)
+    return Item(tuple((before + option, f" {after.strip()}") for option in options), label)
 
 
 def read_completions(contents: Sequence[Content]) -> list[Item]:
-    """GPT-3's own tasks (Brown et al. 2020, 3.9), in lines such as {"context": "...", "completion": "..."}."""
+    """Read GPT-3's own tasks (Brown et al. 2020, 3.9): lines such as {"context": "...", "completion": "..."}."""
     return [
         Item(((_text(place, fields, "context"), _text(place, fields, "completion")),))
         for place, fields in _objects(contents[0])
@@ -117,11 +117,12 @@ def read_completions(contents: Sequence[Content]) -> list[Item]:
 
 
 def read_cbt(contents: Sequence[Content]) -> list[Item]:
-    """Which word is missing in the Children's Book Test (Hill et al. 2016, arXiv:1511.02301).
+    """Read the Children's Book Test, a missing word and candidates for it (Hill et al. 2016, arXiv:1511.02301).
 
-    An item is 20 numbered sentences, and "21 ... XXXXX ...", the answer and ten candidates with a "|" between them,
-    tabs between the three. What is compared is how probable a candidate is together with the rest of its sentence,
-    behind all that stands before it (Radford et al. 2019, section 3.2). The texts are de-tokenized, as there.
+    An item has 20 numbered sentences, then a line with the question "21 ... XXXXX ...", the answer, and ten candidates
+    separated by "|", with tabs between the three. Candidates are compared by the probability of the candidate and the
+    rest of its sentence, given everything before it (Radford et al. 2019, section 3.2). The texts are detokenized, as
+    in that paper.
     """
     items: list[Item] = []
     sentences: list[str] = []
@@ -129,7 +130,7 @@ def read_cbt(contents: Sequence[Content]) -> list[Item]:
         number, _, text = line.partition(" ")
         expected = len(sentences) + 1
         if number != str(expected):
-            raise ValueError(f"{place}: expected is sentence {expected} of {N_SENTENCES + 1}, with that number first")
+            raise ValueError(f"{place}: expected sentence {expected} of {N_SENTENCES + 1}, beginning with that number")
         if expected <= N_SENTENCES:
             sentences.append(text)
         else:
@@ -142,14 +143,14 @@ def read_cbt(contents: Sequence[Content]) -> list[Item]:
 
 def _cbt_item(place: str, sentences: list[str], line: str) -> Item:
     question, *others = line.split("\t")
-    before, gap, behind = question.partition(BLANK)
+    before, gap, after = question.partition(BLANK)
     if not gap or len(others) < 2:
-        raise ValueError(f"{place}: expected is a question with {BLANK} in it, a tab, the answer, tabs, the candidates")
+        raise ValueError(f"{place}: expected a question with {BLANK} in it, a tab, the answer, tabs, the candidates")
     answer, candidates = others[0].strip(), _candidates(others[-1].strip())
     if len(candidates) != N_CANDIDATES or answer not in candidates:
-        raise ValueError(f'{place}: expected are {N_CANDIDATES} candidates with "|" between them, one the answer')
+        raise ValueError(f'{place}: expected {N_CANDIDATES} candidates with "|" between them, one of them the answer')
     passage = " ".join([*sentences, before])
-    rests = [candidate + behind.replace(BLANK, candidate) for candidate in candidates]
+    rests = [candidate + after.replace(BLANK, candidate) for candidate in candidates]
     return Item(tuple(detokenized_pair(passage, rest) for rest in rests), candidates.index(answer))
 
 
@@ -159,9 +160,9 @@ def _candidates(text: str) -> list[str]:
 
 
 def read_wikitext(contents: Sequence[Content]) -> list[Document]:
-    """The pages of WikiText (Merity et al. 2017, arXiv:1609.07843), de-tokenized.
+    """Read the pages of WikiText (Merity et al. 2017, arXiv:1609.07843), detokenized.
 
-    They are cut where EleutherAI/wikitext_document_level on the Hugging Face Hub cuts them, and words and bytes are
+    They are split where EleutherAI/wikitext_document_level on the Hugging Face Hub splits them, and words and bytes are
     counted before anything is changed.
     """
     pages: list[list[str]] = [[]]
@@ -185,7 +186,7 @@ def _objects(content: Content) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _lines(content: Content) -> Iterator[tuple[str, str]]:
-    """The lines of a text, each with its place."""
+    """Yield the lines of a text, each with its place."""
     text = content.content.removeprefix(BYTE_ORDER_MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     for number, line in enumerate(text.split(b"\n"), 1):
         place = f"{content.name}, line {number}"
@@ -193,7 +194,7 @@ def _lines(content: Content) -> Iterator[tuple[str, str]]:
 
 
 def _lines_with_text(content: Content) -> Iterator[tuple[str, str]]:
-    """The same without blank ones. ValueError if there is no other."""
+    """Yield the same without blank lines; it is a ValueError if there are no others."""
     found = False
     for place, line in _lines(content):
         if line.strip():
@@ -204,20 +205,20 @@ def _lines_with_text(content: Content) -> Iterator[tuple[str, str]]:
 
 
 def _text(place: str, fields: dict[str, Any], name: str) -> str:
-    """A field that must be a text."""
+    """Return a field that must be a text."""
     value = fields.get(name)
     if not isinstance(value, str) or not _is_text(value):
-        raise ValueError(f'{place}: expected is "{name}", a text')
+        raise ValueError(f'{place}: expected "{name}", a text')
     return value
 
 
 def _is_text(value: object) -> bool:
-    """False also of half a surrogate pair, which JSON can write, and no tokenizer can read."""
+    """Return False even for a str with half a surrogate pair, which JSON can hold but no tokenizer can read."""
     return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
 
 
 def _label(place: str, value: object, allowed: Sequence[str], name: str = "label") -> int:
-    """Which answer is right, written as one of some numbers or strings."""
+    """Return the index of the right answer from its label, one of the allowed strings or the same number."""
     if str(value) not in allowed:
-        raise ValueError(f"{place}: expected is a {name} that is one of {', '.join(allowed)}")
+        raise ValueError(f"{place}: expected one of {', '.join(allowed)} as the {name}")
     return allowed.index(str(value))

@@ -1,6 +1,6 @@
-"""What a task is: from a file's contents and some settings to items as a model gets them, and how they are scored.
+"""Tasks turn the contents of files and some settings into items as a model reads them, with a protocol to score them.
 
-`published_tasks` has those that are published; others are made of the same classes.
+`published` lists the published tasks; others are made of the same classes.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from ...presets.record import SHOTS
 from ...uses.beam import WIDTH
 from .data_files import Content, TaskData
 from .items import Document, Item
-from .protocols import Protocol, Reading, Writing, in_windows
+from .protocols import EveryToken, Protocol, Writing, in_windows
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What of a task is run, and how. None is the task's own default, and the only value where there is no choice.
+    """Settings of an evaluation. None is the task's default, and the only value if the task does not have that setting.
 
     Parameters
     ----------
     limit : int, optional
-        Only the first so many items.
+        Use only the first `limit` items.
     seed : int
-        Of the items that stand in front of others, and of the confidence intervals.
+        Seed for drawing few-shot examples and for the bootstrap.
     shots : int, optional
-        How many solved items stand in front of each: 0 is zero-shot, the default; 1 is one-shot, more are few-shot.
-        They are drawn anew for each item, from the others of the same file; the papers draw them from training sets,
-        where there are any.
+        Few-shot examples per item: 0 is zero-shot, the default; 1 is one-shot, more are few-shot. They are drawn anew
+        for each item from the others of the same file; the papers draw them from training sets, where there are any.
     stride : int, optional
-        Of the windows in which texts are read: the model's context by default, so that none overlap, as in
-        lm-evaluation-harness. (`LanguageModel.score` takes half a context, and does not predict the first token.)
+        Stride of the windows in which texts are read. The default is the model's context, so that windows do not
+        overlap, as in lm-evaluation-harness. (`LanguageModel.score` uses half a context, and does not predict the first
+        token.)
     beams : int, optional
         Width of the beam search where an answer is written: 4 by default, as in GPT-3's paper.
 
     Raises
     ------
     TypeError, ValueError
-        If one of them is no integer, or too small.
+        If one of them is not an integer, or is too small.
     """
 
     limit: int | None = None
@@ -64,7 +64,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The items of a task as a model gets them, and how they are scored."""
+    """The items of a task as a model reads them, and the protocol that scores them."""
 
     items: list[Any]
     protocol: Protocol
@@ -72,7 +72,7 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """A published task.
+    """A task: files with items, and a protocol that scores them.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ class Task(ABC):
     title : str
         As the published results name it (`gptcompare.presets`).
     data : TaskData, optional
-        Where its files are published; None if they are always to be given.
+        Where its files are published; None if they must always be given.
     n_items : int, optional
-        In the published file.
+        The number of items in the published file.
     source : str
         The paper.
     published_as : tuple of str
-        Of "zero-shot", "one-shot" and "few-shot", those for which the results that are published under the title are
-        results of this very task.
+        Those of "zero-shot", "one-shot" and "few-shot" for which the results published under the title are results of
+        exactly this task.
     """
 
     name: str
@@ -97,11 +97,11 @@ class Task(ABC):
     source: str
     published_as: tuple[str, ...] = SHOTS
 
-    choices: ClassVar[frozenset[str]]  # which of the settings it has
+    choices: ClassVar[frozenset[str]]  # the settings that the task has
 
     @abstractmethod
     def prepare(self, lm: LanguageModel, contents: list[Content], settings: Settings) -> Prepared:
-        """What there is to be scored of the task's files.
+        """Turn the task's files into items and a protocol.
 
         Raises
         ------
@@ -110,33 +110,33 @@ class Task(ABC):
         """
 
     def check(self, settings: Settings) -> None:
-        """ValueError if a choice is made that the task does not have."""
+        """Check that the task has every setting that is given; it is a ValueError if not."""
         for name in ("shots", "stride", "beams"):
             if name not in self.choices and getattr(settings, name) is not None:
                 raise ValueError(f"{self.name} has no {name}: leave it out")
 
     def decided(self, settings: Settings, lm: LanguageModel) -> Settings:
-        """The settings with the task's own where none was chosen."""
+        """Return the settings with the task's defaults where none was chosen."""
         own = {"shots": 0, "stride": lm.config.n_ctx, "beams": WIDTH}
         return replace(settings, **{name: own[name] for name in self.choices if getattr(settings, name) is None})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Questions(Task):
-    """Items with an answer each.
+    """A task whose items have one right answer each.
 
     Parameters
     ----------
     name, title, data, n_items, source, published_as
-        As of every `Task`.
-    read : function of the files' contents
-        Gives the items.
+        As for every `Task`.
+    read : function
+        Reads the items from the files' contents.
     protocol : Protocol
-        How they are scored.
+        Scores them.
     instruction : str
-        Stands in front of everything, if it is not empty.
+        Comes first, if it is not empty.
     separator : str
-        Between instruction, solved items and the item that is asked.
+        Between instruction, few-shot examples and the item that is asked.
     """
 
     read: Callable[[list[Content]], list[Item]]
@@ -154,16 +154,16 @@ class Questions(Task):
         for number, item in enumerate(items[:n]):
             n_drawn = shots + n_equal[item.pairs]
             if n_drawn > len(items):
-                raise ValueError(f"{self.name} has {len(items)} items: {shots} others than the asked cannot be drawn")
+                raise ValueError(f"{self.name} has {len(items)} items: cannot draw {shots} besides the one asked")
             drawn = random.Random(f"{settings.seed} {number}").sample(items, n_drawn)
-            asked.append(self._behind([other for other in drawn if other.pairs != item.pairs][:shots], item))
+            asked.append(self._after([other for other in drawn if other.pairs != item.pairs][:shots], item))
         return Prepared(asked, self.protocol)
 
-    def _behind(self, solved: Sequence[Item], item: Item) -> Item:
-        """An item behind what the model reads before it: the instruction, and others with their answers."""
+    def _after(self, examples: Sequence[Item], item: Item) -> Item:
+        """Put the instruction and the few-shot examples before an item."""
         before = [
             *([self.instruction] if self.instruction else []),
-            *(other.context + other.answer for other in solved),
+            *(other.context + other.answer for other in examples),
         ]
         prefix = "".join(part + self.separator for part in before)
         return replace(item, pairs=tuple((prefix + context, answer) for context, answer in item.pairs))
@@ -171,7 +171,7 @@ class Questions(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenQuestions(Questions):
-    """Items whose answer the model writes."""
+    """A task whose answers the model writes."""
 
     protocol: Protocol = field(default=Writing(WIDTH))
 
@@ -184,16 +184,16 @@ class WrittenQuestions(Questions):
 
 @dataclass(frozen=True, kw_only=True)
 class Texts(Task):
-    """Documents that are read from beginning to end.
+    """A task of documents that are read from beginning to end.
 
     Parameters
     ----------
     name, title, data, n_items, source, published_as
-        As of every `Task`.
-    read : function of the files' contents
-        Gives the documents.
+        As for every `Task`.
+    read : function
+        Reads the documents from the files' contents.
     in_words : bool
-        Whether the perplexity is that of a published word, and not of a token.
+        True for a perplexity per word as published, besides the one per token.
     """
 
     read: Callable[[list[Content]], list[Document]]
@@ -207,4 +207,4 @@ class Texts(Task):
         if not items:
             raise ValueError(f"there is no token to predict in {', '.join(content.name for content in contents)}")
         n_words = tuple(document.n_words for document in documents) if self.in_words else None
-        return Prepared(items, Reading(tuple(document.n_bytes for document in documents), n_words))
+        return Prepared(items, EveryToken(tuple(document.n_bytes for document in documents), n_words))

@@ -1,4 +1,4 @@
-"""Exact gradients by hand: the forward pass with what the gradient needs, and the same backwards.
+"""Exact gradients by hand: a forward pass that keeps what the gradient needs, and the same steps backwards.
 
 Read `ops` first (one operation at a time), then `attention`, `block` and `gradients` (`loss_and_grads`).
 """

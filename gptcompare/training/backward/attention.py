@@ -1,7 +1,7 @@
 """Causal attention of whole sequences, as in `gptcompare.model.attention`, and its gradient.
 
-The parts are the same ones, so a layer's time and memory grow with the keys that its pattern shows, backwards too: for
-a banded layer with the band and not with the square of the sequence.
+Both passes use the same parts, so a layer's time and memory grow with the number of keys that its pattern shows: for a
+banded layer with the width of the band, not with the square of the sequence length.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ from typing import NamedTuple
 import numpy as np
 
 from ...arrays import Array
-from ...model.attention import attention_weights
+from ...model import attention
 from ...patterns import Part, Pattern
 from .ops import NO_DROPOUT, Dropout, dropout, dropout_backward
 
 
 class KeptPart(NamedTuple):
-    """What the backward pass of one part needs."""
+    """The arrays that the backward pass of one part needs."""
 
     part: Part
-    weights: Array  # (H, T, S), exponentials of the scores: not yet divided by
-    totals: Array  # (H, T, 1), their sums
+    weights: Array  # (H, T, S), exponentials of the scores, not yet divided by their sums
+    totals: Array  # (H, T, 1), these sums
     dropped: Array | None  # (H, T, S), the factors of dropout
 
 
 def causal_attention(
     queries: Array, keys: Array, values: Array, pattern: Pattern, mixed: Array, drop: Dropout = NO_DROPOUT
 ) -> list[KeptPart]:
-    """Queries, keys and values of one sequence, each (H, T, K) -> `mixed`, which is filled, and what is kept."""
+    """Attend within one sequence, arrays (H, T, K): fill `mixed`, and return what the backward pass needs."""
     kept = []
-    H, T, _ = queries.shape
-    for part in pattern.parts(T, T, H):
-        weights, totals = attention_weights(queries[part.queries], keys[part.keys], part.mask)
+
+    def keep(part: Part, weights: Array, totals: Array) -> Array:
         used, dropped = dropout(weights, *drop)
-        np.divide(used @ values[part.keys], totals, out=mixed[part.queries])
         kept.append(KeptPart(part, weights, totals, dropped))
+        return used
+
+    attention.causal_attention(queries, keys, values, pattern, mixed, keep)
     return kept
 
 
@@ -44,10 +45,10 @@ def causal_attention_backward(
     d_mixed: Array, mixed: Array, queries: Array, keys: Array, values: Array, kept: list[KeptPart],
     d_queries: Array, d_keys: Array, d_values: Array,
 ) -> None:  # fmt: skip
-    """`d_mixed` and the arrays of the forward pass, each (H, T, K) -> the last three, which are filled.
+    """Fill `d_queries`, `d_keys` and `d_values` from `d_mixed` and the forward pass's arrays, each (H, T, K).
 
-    With p = weights / totals and mixed = p @ values, the gradient of a softmax is that of its scores,
-    d_scores = p * (d_p - sum over the keys of p * d_p), and this sum is that of mixed * d_mixed over K
+    With p = weights / totals and mixed = p @ values, the gradient with respect to the scores is
+    d_scores = p * (d_p - sum over the keys of p * d_p), and this sum equals the sum of mixed * d_mixed over K
     (Dao et al. 2022, arXiv:2205.14135, appendix B.2).
     """
     scale = 1 / math.sqrt(queries.shape[-1])

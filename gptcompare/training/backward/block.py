@@ -1,7 +1,7 @@
-"""A block of the transformer, forwards with what the gradient needs, and backwards.
+"""A block of the transformer: forwards, keeping what the gradient needs, and backwards.
 
-`block` and `attend` are `_block` and `_attend` of `gptcompare.model.gpt`, of whole sequences and without a cache; each
-`_backward` undoes the lines of its forward function in reverse.
+`block` and `attend` do the same as `_block` and `_attend` in `gptcompare.model.gpt`, but on whole sequences and without
+a cache; each `_backward` function undoes the lines of its forward function in reverse order.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from .ops import (
 
 
 class KeptAttention(NamedTuple):
+    """The arrays that the backward pass of attention needs."""
+
     qkv: Array  # (N, 3 H K)
     heads: Array  # (N, H K)
-    parts: list[list[KeptPart]]  # of each sequence
+    parts: list[list[KeptPart]]  # for each sequence
 
 
 class KeptBlock(NamedTuple):
-    """In the order in which the forward pass comes by it."""
+    """The arrays that the backward pass of a block needs, in the order of the forward pass."""
 
     norm_1: tuple[Array, Array]
     normed_1: Array
@@ -50,15 +52,17 @@ class KeptBlock(NamedTuple):
 def block(
     x: Array, p: dict[str, Array], pattern: Pattern, config: GPTConfig, batch: int, drop: Dropout
 ) -> tuple[Array, KeptBlock]:
-    """Attention and feed-forward layer, each adding to the residual stream x, (N, D), in its own memory."""
+    """Apply attention, then the feed-forward layer: each adds to the residual stream x, (N, D), in place."""
     eps = config.layer_norm_eps
 
+    # 1. Attention.
     normed_1, norm_1 = layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps)
     qkv = linear(normed_1, p["attn.c_attn.weight"], p["attn.c_attn.bias"])
     attention = attend(qkv, pattern, config, batch, drop)
     update, dropped_1 = dropout(linear(attention.heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"]), *drop)
     x += update
 
+    # 2. Feed-forward layer.
     normed_2, norm_2 = layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps)
     hidden, slope = activation(linear(normed_2, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]), config.activation)
     update, dropped_2 = dropout(linear(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"]), *drop)
@@ -69,12 +73,14 @@ def block(
 def block_backward(
     dx: Array, kept: KeptBlock, p: dict[str, Array], config: GPTConfig, batch: int
 ) -> tuple[Array, dict[str, Array]]:
-    """The gradient by the block's output, (N, D) -> by its input, in the same memory, and by its parameters.
+    """Turn the gradient with respect to a block's output, (N, D), into those with respect to its input and parameters.
 
-    x enters twice, directly and through the layer: y = x + layer(x), so dx = dy + the layer's gradient.
+    The gradient with respect to the input overwrites `dx`. x enters twice, directly and through the layer:
+    y = x + layer(x), so dx = dy + the layer's gradient.
     """
     g: dict[str, Array] = {}
 
+    # 2. Feed-forward layer.
     d = dropout_backward(dx, kept.dropped_2)
     d, g["mlp.c_proj.weight"], g["mlp.c_proj.bias"] = linear_backward(d, kept.hidden, p["mlp.c_proj.weight"])
     d = activation_backward(d, kept.slope)
@@ -82,6 +88,7 @@ def block_backward(
     d, g["ln_2.weight"], g["ln_2.bias"] = layer_norm_backward(d, kept.norm_2, p["ln_2.weight"])
     dx += d
 
+    # 1. Attention.
     d = dropout_backward(dx, kept.dropped_1)
     heads = kept.attention.heads
     d, g["attn.c_proj.weight"], g["attn.c_proj.bias"] = linear_backward(d, heads, p["attn.c_proj.weight"])
@@ -93,7 +100,7 @@ def block_backward(
 
 
 def attend(qkv: Array, pattern: Pattern, config: GPTConfig, batch: int, drop: Dropout) -> KeptAttention:
-    """Every sequence over its own keys: (N, 3 H K) -> (N, H K), which is kept with the rest."""
+    """Attend within each sequence: (N, 3 H K) -> (N, H K), returned with what the backward pass needs."""
     heads: Array = np.empty((len(qkv), config.d_attention), qkv.dtype)
     queries, keys, values = by_head(qkv, 3, config, batch)
     (mixed,) = by_head(heads, 1, config, batch)
@@ -102,7 +109,7 @@ def attend(qkv: Array, pattern: Pattern, config: GPTConfig, batch: int, drop: Dr
 
 
 def attend_backward(d_heads: Array, kept: KeptAttention, config: GPTConfig, batch: int) -> Array:
-    """The gradient by the heads, (N, H K) -> by queries, keys and values side by side, (N, 3 H K)."""
+    """Turn the gradient with respect to the heads, (N, H K), into the one with respect to `qkv`, (N, 3 H K)."""
     d_qkv = np.empty_like(kept.qkv)
     queries, keys, values = by_head(kept.qkv, 3, config, batch)
     d_queries, d_keys, d_values = by_head(d_qkv, 3, config, batch)
@@ -116,6 +123,6 @@ def attend_backward(d_heads: Array, kept: KeptAttention, config: GPTConfig, batc
 
 
 def by_head(x: Array, n: int, config: GPTConfig, batch: int) -> Array:
-    """(N, n H K) -> (n, B, H, T, K), a view: what is written to it is written to x."""
+    """Split x by head: (N, n H K) -> (n, B, H, T, K), a view through which x can be written."""
     split: Array = x.reshape(batch, -1, n, config.n_head, config.d_head).transpose(2, 0, 3, 1, 4)
     return split

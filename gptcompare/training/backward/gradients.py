@@ -1,4 +1,4 @@
-"""The gradient of the loss by every parameter: the forward pass of `gptcompare.model.gpt`, then the same backwards."""
+"""The gradient of the loss with respect to every parameter: the forward pass of the model, then the same backwards."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from .ops import (
 Parameters = dict[str, Array]
 
 # Tokens whose logits are in memory at once: enough for matrix products at full speed, few enough that the logits of a
-# small vocabulary stay in the processor's cache and those of a large one are not what fills the memory.
-CHUNK = 256
+# small vocabulary stay in the processor's cache, and that a large vocabulary's do not dominate the memory.
+LOGIT_ROWS = 256
 
 
 def loss_and_grads(
@@ -38,45 +38,48 @@ def loss_and_grads(
     p_drop: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> tuple[float, Parameters]:
-    """The mean loss of a batch and its gradient.
+    """Compute the mean loss of a batch and its gradient.
 
     Parameters
     ----------
     model : GPT
-        Is not changed.
+        It is not changed.
     ids : integers, (T,) or (B, T)
-        Whole sequences, of up to the model's context.
-    targets : integers, shaped as `ids`
+        Whole sequences, at most as long as the model's context.
+    targets : integers, shaped like `ids`
         The token that follows each of `ids`.
     p_drop : float
-        Probability with which a number is left out, in GPT's three places: of the sum of the embeddings, of the
-        attention's weights, and of what a layer adds to the residual stream (Radford et al. 2018, section 4.1).
+        Probability of dropping a number, in GPT's three places: in the sum of the embeddings, in the attention weights,
+        and in what a layer adds to the residual stream (Radford et al. 2018, section 4.1).
     rng : numpy.random.Generator
-        Draws which, if `p_drop` is not 0.
+        Draws which numbers to drop; required if `p_drop` is not 0.
 
     Returns
     -------
     loss : float
-        Mean of -log p(target), in nats.
+        The mean of -log p(target), in nats.
     grads : dict of name -> array
         d loss / d parameter, in the parameter's shape, dtype and memory order.
 
     Raises
     ------
     TypeError, ValueError
-        As the model does; also if `targets` has another shape than `ids`, or if there is no generator to draw with.
+        As the model does; also if `targets` and `ids` differ in shape, or a required generator is missing.
     """
     checked, checked_targets = _check_batch(ids, targets, model.config)
     drop = _check_dropout(p_drop, rng)
     p = model.parameters()
+    # 1. Forwards to the residual stream after the last block.
     x, dropped, kept = _forward(p, checked, model.config, drop)
+    # 2. Forwards to the loss, and back to that residual stream.
     loss, dx, grads = _loss_and_backward(x, p, checked_targets, model.config)
+    # 3. Backwards to the embeddings.
     _backward(dx, p, checked, model.config, dropped, kept, grads)
     return loss, {name: grads[name] for name in p}
 
 
 def _forward(p: Parameters, ids: Ids, config: GPTConfig, drop: Dropout) -> tuple[Array, Array | None, list[KeptBlock]]:
-    """The residual stream after the last block, (N, D), and what is kept of the embeddings and of each block."""
+    """Return the residual stream after the last block, (N, D), and what is kept of the embeddings and each block."""
     B, T = ids.shape
     embedded = p["wte.weight"][ids] + p["wpe.weight"][:T]
     x, dropped = dropout(embedded.reshape(B * T, -1), *drop)
@@ -88,16 +91,16 @@ def _forward(p: Parameters, ids: Ids, config: GPTConfig, drop: Dropout) -> tuple
 
 
 def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig) -> tuple[float, Array, Parameters]:
-    """Final layer norm, output matrix and loss, and back to the residual stream: (N, D) -> loss, (N, D), gradients."""
+    """Apply the final layer norm, the output matrix and the loss, and go back: (N, D) -> loss, (N, D), gradients."""
     normed, norm = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], config.layer_norm_eps)
     output = p["wte.weight"].T if config.tied_embeddings else p["lm_head.weight"]
     d_output, d_normed, loss = np.zeros_like(output), np.empty_like(normed), 0.0
-    for start in range(0, len(x), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        losses, d_logits = cross_entropy(normed[chunk] @ output, targets.ravel()[chunk])
+    for start in range(0, len(x), LOGIT_ROWS):
+        rows = slice(start, start + LOGIT_ROWS)
+        losses, d_logits = cross_entropy(normed[rows] @ output, targets.ravel()[rows])
         loss += float(losses.sum(dtype=np.float64))
-        d_normed[chunk] = d_logits @ output.T
-        d_output += normed[chunk].T @ d_logits
+        d_normed[rows] = d_logits @ output.T
+        d_output += normed[rows].T @ d_logits
     d_normed /= len(x)  # the loss is the mean
     d_output /= len(x)
     grads = {"wte.weight": d_output.T} if config.tied_embeddings else {"lm_head.weight": d_output}
@@ -109,7 +112,7 @@ def _backward(
     dx: Array, p: Parameters, ids: Ids, config: GPTConfig, dropped: Array | None, kept: list[KeptBlock],
     grads: Parameters,
 ) -> None:  # fmt: skip
-    """From the residual stream after the last block to the embeddings; `grads` gets the gradients."""
+    """Go back from the residual stream after the last block to the embeddings, adding gradients to `grads`."""
     B, T = ids.shape
     for layer in reversed(range(config.n_layer)):
         dx, of_block = block_backward(dx, kept.pop(), _of_layer(p, layer, config), config, B)
@@ -117,7 +120,7 @@ def _backward(
     dx = dropout_backward(dx, dropped)
     grads["wpe.weight"] = np.zeros_like(p["wpe.weight"])
     grads["wpe.weight"][:T] = sum_of_rows(dx.reshape(B, -1)).reshape(T, -1)
-    grads.setdefault("wte.weight", np.zeros_like(p["wte.weight"]))  # a tied one has that of the output already
+    grads.setdefault("wte.weight", np.zeros_like(p["wte.weight"]))  # a tied one has the output's gradient already
     embedding_backward(dx, ids.ravel(), grads["wte.weight"])
 
 
@@ -126,7 +129,7 @@ def _of_layer(p: Parameters, layer: int, config: GPTConfig) -> Parameters:
 
 
 def _check_batch(ids: npt.ArrayLike, targets: npt.ArrayLike, config: GPTConfig) -> tuple[Ids, Ids]:
-    """Both as (B, T)."""
+    """Return ids and targets, checked, as (B, T)."""
     checked, checked_targets = check_ids(ids, config), check_ids(targets, config, "targets")
     if np.shape(targets) != np.shape(ids):
         raise ValueError(f"targets has shape {np.shape(targets)}, ids {np.shape(ids)}: each id needs the one after it")

@@ -1,8 +1,8 @@
 """The arithmetic of `gptcompare.model.ops` backwards: pure functions on arrays.
 
-With L the loss, `dy` is dL/dy, shaped as y; a function `f_backward` takes the dy of y = f(x, ...) to the gradients of
-what f was given, in that order. Where the gradient needs more than x, there is an f here too, which gives y and what
-`f_backward` will ask for. N counts vectors: all axes but the last one are one.
+With L the loss, `dy` is dL/dy, shaped like y; a function `f_backward` turns the dy of y = f(x, ...) into the gradients
+with respect to f's arguments, in the same order. Where the gradient needs more than x, f is defined here as well, and
+returns y and what `f_backward` needs. N counts vectors: all axes but the last are merged into one.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from ...model.ops import gelu_tanh_divisor, normal_cdf, normalise
 
 
 def embedding_backward(dy: Array, ids: Ids, d_table: Array) -> None:
-    """y = table[ids]: each row of dy, (N, D), is added to the row of `d_table`, (V, D), that it was copied from.
+    """Undo y = table[ids]: add each row of dy, (N, D), to the row of `d_table`, (V, D), that it was copied from.
 
-    The ids, (N,), may repeat, and `d_table[ids] += dy` would add only the last of the same ones. Measured, `np.add.at`
-    takes twice as long as this loop.
+    The ids, (N,), may repeat, and `d_table[ids] += dy` would add only the last row for each id. `np.add.at` was
+    measured to take twice as long as this loop.
     """
     for row, d in zip(ids.tolist(), dy, strict=True):
         d_table[row] += d
 
 
 def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """y = x @ weight + bias: dy (N, d_out) -> dx (N, d_in), d_weight (d_in, d_out), d_bias (d_out,).
+    """Undo y = x @ weight + bias: dy (N, d_out) -> dx (N, d_in), d_weight (d_in, d_out), d_bias (d_out,).
 
-    `d_weight` has the memory order of the weight: measured, adding matrices of different orders takes a hundred times
-    as long as adding two of the same.
+    `d_weight` has the memory order of the weight: adding matrices of different orders was measured to take a hundred
+    times as long as adding two of the same order.
     """
     return dy @ weight.T, np.matmul(x.T, dy, out=np.empty_like(weight)), sum_of_rows(dy)
 
 
 def sum_of_rows(x: Array) -> Array:
-    """(N, D) -> (D,). As a product of a vector and a matrix it runs at the speed of memory."""
+    """Sum the rows: (N, D) -> (D,). As a vector-matrix product it runs at the speed of memory."""
     total: Array = np.ones(len(x), x.dtype) @ x
     return total
 
 
 def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> tuple[Array, tuple[Array, Array]]:
-    """`gptcompare.model.ops.layer_norm`; and what that multiplies by the gain, and the standard deviations (N, 1)."""
+    """Apply `gptcompare.model.ops.layer_norm`, and keep the normalised vectors and the standard deviations (N, 1)."""
     normed, deviation = normalise(x, eps)
     y = normed * gain
     y += bias
@@ -51,10 +51,10 @@ def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> tuple[Array, t
 
 
 def layer_norm_backward(dy: Array, kept: tuple[Array, Array], gain: Array) -> tuple[Array, Array, Array]:
-    """y = normed * gain + bias, normed = (x - mean) / deviation: dy (N, D) -> dx (N, D), d_gain (D,), d_bias (D,).
+    """Undo y = normed * gain + bias with normed = (x - mean) / deviation: dy (N, D) -> dx, d_gain (D,), d_bias (D,).
 
-    Normalised vectors have mean 0 and variance 1 whatever x is, so of d_normed the part along the constant vector and
-    the part along `normed` cannot reach x: dx is what is left, divided by the deviation.
+    Normalised vectors have mean 0 and variance 1 whatever x is, so the parts of d_normed along the constant vector and
+    along `normed` cannot reach x: dx is the rest, divided by the deviation.
     """
     normed, deviation = kept
     width = normed.shape[-1]
@@ -68,11 +68,11 @@ def layer_norm_backward(dy: Array, kept: tuple[Array, Array], gain: Array) -> tu
     return dx, d_gain, d_bias
 
 
-ACTIVATION_BLOCK = 2**16  # numbers that go through an activation together
+ACTIVATION_NUMBERS = 2**16  # numbers that go through an activation together
 
 
 def gelu_tanh(x: Array) -> tuple[Array, Array]:
-    """As `gptcompare.model.ops.gelu_tanh`, and its slope dy/dx.
+    """Return `gptcompare.model.ops.gelu_tanh` and its slope dy/dx.
 
     y = x g(x) with the gate g = 1 / (1 + exp(-2u)), u = c (x + a x^3), whose slope is g (1 - g) 2u':
     dy/dx = g + x g (1 - g) 2c (1 + 3a x^2).
@@ -91,7 +91,10 @@ def gelu_tanh(x: Array) -> tuple[Array, Array]:
 
 
 def gelu_erf(x: Array) -> tuple[Array, Array]:
-    """The same of `gelu_erf`: y = x P(x), whose slope is P(x) + x P'(x) with P' = exp(-x^2 / 2) / sqrt(2 pi)."""
+    """Return `gptcompare.model.ops.gelu_erf` and its slope.
+
+    The slope of y = x P(x) is P(x) + x P'(x) with P' = exp(-x^2 / 2) / sqrt(2 pi).
+    """
     slope = normal_cdf(x)
     y = x * slope
     density = np.exp(x * x * -0.5)
@@ -102,7 +105,7 @@ def gelu_erf(x: Array) -> tuple[Array, Array]:
 
 
 def relu(x: Array) -> tuple[Array, Array]:
-    """As `gptcompare.model.ops.relu`, and its slope: 1 where x is positive, else 0."""
+    """Return `gptcompare.model.ops.relu` and its slope: 1 where x is positive, else 0."""
     return np.maximum(x, 0), (x > 0).astype(x.dtype)
 
 
@@ -114,12 +117,12 @@ ACTIVATION: dict[str, Callable[[Array], tuple[Array, Array]]] = {
 
 
 def activation(x: Array, name: str) -> tuple[Array, Array]:
-    """The activation of that name of x, (N, M), and its slope, which is written over x.
+    """Return the named activation of x, (N, M), and its slope, which overwrites x.
 
-    A few vectors at a time: measured, the dozen elementwise operations take half the time where the temporaries stay
-    in the processor's cache.
+    A few vectors are computed at a time: the dozen elementwise operations were measured to take half the time if the
+    temporaries stay in the processor's cache.
     """
-    y, rows = np.empty_like(x), max(1, ACTIVATION_BLOCK // x.shape[-1])
+    y, rows = np.empty_like(x), max(1, ACTIVATION_NUMBERS // x.shape[-1])
     for start in range(0, len(x), rows):
         few = slice(start, start + rows)
         y[few], x[few] = ACTIVATION[name](x[few])
@@ -127,16 +130,16 @@ def activation(x: Array, name: str) -> tuple[Array, Array]:
 
 
 def activation_backward(dy: Array, slope: Array) -> Array:
-    """An activation works on each number by itself: dy -> dx, of any shape, in the memory of dy."""
+    """Undo an activation, which works on each number by itself: dy -> dx, of any shape, in place."""
     dy *= slope
     return dy
 
 
 def cross_entropy(logits: Array, targets: Ids) -> tuple[Array, Array]:
-    """-log p(target) in nats of each row, logits (N, V), targets (N,) -> (N,); and its gradient (N, V).
+    """Return -log p(target) in nats of each row, logits (N, V), targets (N,) -> (N,), and its gradient (N, V).
 
-    The gradient is written over the logits: -log p(t) = log sum_v exp(x_v) - x_t, whose derivative by x_v is
-    exp(x_v) / sum, less 1 where v is the target.
+    The gradient overwrites the logits: -log p(t) = log sum_v exp(x_v) - x_t, whose derivative with respect to x_v is
+    exp(x_v) / sum, minus 1 where v is the target.
     """
     rows = np.arange(len(logits))
     logits -= logits.max(axis=-1, keepdims=True)
@@ -150,7 +153,7 @@ def cross_entropy(logits: Array, targets: Ids) -> tuple[Array, Array]:
 
 
 class Dropout(NamedTuple):
-    """The probability p with which a number is left out, and what draws which."""
+    """The probability p of dropping a number, and the generator that draws which to drop."""
 
     p: float
     rng: np.random.Generator | None
@@ -160,9 +163,9 @@ NO_DROPOUT = Dropout(0.0, None)
 
 
 def dropout(x: Array, p: float, rng: np.random.Generator | None) -> tuple[Array, Array | None]:
-    """Each number 0 with probability p, else divided by 1 - p (Srivastava et al. 2014); and the factors, or None.
+    """Set each number to 0 with probability p, else divide it by 1 - p (Srivastava et al. 2014); keep the factors.
 
-    With p = 0 nothing is done and nothing drawn.
+    With p = 0, x is returned unchanged, the factors are None, and no random numbers are drawn.
     """
     if p == 0 or rng is None:
         return x, None
@@ -172,5 +175,5 @@ def dropout(x: Array, p: float, rng: np.random.Generator | None) -> tuple[Array,
 
 
 def dropout_backward(dy: Array, factors: Array | None) -> Array:
-    """y = x * factors: dy -> dx."""
+    """Undo y = x * factors: dy -> dx."""
     return dy if factors is None else dy * factors

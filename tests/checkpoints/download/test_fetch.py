@@ -180,7 +180,7 @@ class TestRefusals:
         story_hub.head_faults["config.json"] = [
             lambda handler, content: handler.reply(200, {"Content-Length": 10**10, "ETag": '"x"'})
         ]
-        with pytest.raises(gc.DownloadError, match=r"has a config\.json of 10,000,000,000 bytes: that cannot be one"):
+        with pytest.raises(gc.DownloadError, match=r"has a config\.json of 10,000,000,000 bytes, which is too large"):
             gc.download(NAME)
         assert not story_hub.requests("GET")
 

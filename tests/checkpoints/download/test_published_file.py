@@ -69,7 +69,7 @@ class TestOneFile:
     def test_one_of_a_dataset_of_hugging_face_is_fetched_with_the_token(self, server, monkeypatch, size):
         server.repositories["datasets/someone/questions"].token = "hf_mine"
         file = published(HuggingFaceDataset("someone/questions", COMMIT), "dev.zip", size)
-        assert "answers HTTP status 401 for someone/questions. They are at" in refusal(file)
+        assert "answered with HTTP status 401 for someone/questions. They are at" in refusal(file)
         monkeypatch.setenv("HF_TOKEN", "hf_mine")
         assert file.fetched(WHAT).read_bytes() == CONTENT
         assert all("Authorization" not in headers for role, *_, headers in server.asked if role == "cdn")

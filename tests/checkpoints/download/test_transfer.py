@@ -270,7 +270,7 @@ class TestCutConnections:
     @pytest.mark.parametrize("kind", ["head_faults", "faults"])
     def test_what_does_not_pass_is_an_error_after_some_tries(self, hub, tmp_path, kind):
         getattr(hub, kind)[LARGE] = [status(503)] * (transfer.RETRIES + 1)
-        with pytest.raises(DownloadError, match="answers with HTTP status 503, 7 times in a row: try again later"):
+        with pytest.raises(DownloadError, match="answered with HTTP status 503, 7 times in a row: try again later"):
             fetch(tmp_path)
 
     @pytest.mark.parametrize("form", ["seconds", "date"])
@@ -291,7 +291,7 @@ class TestCutConnections:
 
     def test_a_wait_of_hours_is_left_to_the_user(self, hub, tmp_path):
         hub.head_faults[LARGE] = [status(429, Retry_After="7200")]
-        with pytest.raises(DownloadError, match="asks to come back in 7200 seconds"):
+        with pytest.raises(DownloadError, match="asks to be tried again in 7200 seconds"):
             fetch(tmp_path)
 
     def test_the_waits_grow(self, hub, tmp_path, monkeypatch):
@@ -401,7 +401,7 @@ class TestWrongAnswers:
     @pytest.mark.parametrize("n", [0, 1, len(WEIGHTS) - 1, len(WEIGHTS) + 1, 3 * len(WEIGHTS)])
     def test_another_length_than_announced_is_refused(self, hub, tmp_path, n):
         hub.faults[LARGE] = [other_length(n)] * 10
-        with pytest.raises(DownloadError, match=f"sends a file of {n} bytes, not of {len(WEIGHTS)}"):
+        with pytest.raises(DownloadError, match=f"sent a file of {n} bytes, not {len(WEIGHTS)}"):
             fetch(tmp_path)
         assert list(tmp_path.iterdir()) == []
 
@@ -424,7 +424,7 @@ class TestWrongAnswers:
     @pytest.mark.parametrize("answer", [status(302), status(204), status(304)], ids=["302", "204", "304"])
     def test_an_answer_without_a_file_is_none(self, hub, tmp_path, answer):
         hub.faults[SMALL] = [answer] * (transfer.RETRIES + 1)
-        with pytest.raises(DownloadError, match=r"answers with HTTP status [23]0[24], 7 times"):
+        with pytest.raises(DownloadError, match=r"answered with HTTP status [23]0[24], 7 times"):
             fetch(tmp_path, SMALL)
         assert not (tmp_path / SMALL).exists()
 
@@ -455,7 +455,7 @@ class TestWrongAnswers:
         hub.repositories["someone/model"].files["data"] = WEIGHTS
         announce = {"Content-Length": len(WEIGHTS), "ETag": '"first"'}
         hub.head_faults["data"] = [lambda handler, content: handler.reply(200, announce)]
-        with pytest.raises(DownloadError, match="the server has another version than it announced"):
+        with pytest.raises(DownloadError, match="the server has a different version from the one it announced"):
             fetch(tmp_path, "data")
 
     @pytest.mark.parametrize("size", ["9" * 5000, "-1", "1e3", "", "0x10"])

@@ -162,7 +162,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("extra", ["h.2.ln_1.weight", "h.0.attn.q_attn.weight", "score.weight", "h.0.attn.bias2"])
     def test_an_unknown_tensor_is_named(self, extra):
-        with pytest.raises(CheckpointError, match=rf"1 parameters are not of this model, among them {extra}"):
+        with pytest.raises(CheckpointError, match=rf"1 parameters are not part of this model, among them {extra}"):
             self.read(hf_tensors(CONFIG) | {extra: np.ones(3, np.float32)})
 
     @pytest.mark.parametrize(

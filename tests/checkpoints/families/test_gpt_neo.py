@@ -222,5 +222,5 @@ class TestParameters:
     def test_biases_of_queries_keys_or_values_are_refused(self, extra):
         config = small_config()
         tensors = gpt_neo_tensors(random_parameters(config))
-        with pytest.raises(CheckpointError, match=rf"not of this model, among them h\.1\.attn\.{extra}"):
+        with pytest.raises(CheckpointError, match=rf"not part of this model, among them h\.1\.attn\.{extra}"):
             self.read(tensors | {f"transformer.h.1.attn.attention.{extra}": np.ones(8, np.float32)}, config)

@@ -102,7 +102,7 @@ class TestNames:
 
     def test_a_block_beyond_the_last_is_refused(self, family):
         tensors = family.tensors(random_parameters(small_config(n_layer=3)))
-        with pytest.raises(CheckpointError, match=r"not of this model, among them h\.2\.ln_1\.weight"):
+        with pytest.raises(CheckpointError, match=r"not part of this model, among them h\.2\.ln_1\.weight"):
             read(family, tensors)
 
     @pytest.mark.parametrize("n_layer", [3, 10**9, 10**4000])

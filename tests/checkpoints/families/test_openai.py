@@ -61,7 +61,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("extra", ["model/h2/ln_1/g", "model/lm_head/w"])
     def test_an_unknown_tensor_is_refused(self, extra):
-        with pytest.raises(CheckpointError, match="not of this model"):
+        with pytest.raises(CheckpointError, match="not part of this model"):
             self.read(openai_tensors() | {extra: np.ones(8, np.float32)})
 
     def test_two_names_of_one_parameter_are_refused(self):

@@ -162,7 +162,7 @@ MALFORMED = {
     "0 shards": (bundle(ONE, bundle_header(0)), "0 shards"),
     "a billion shards": (bundle(ONE, bundle_header(10**9)), "1000000000 shards"),
     "two shards of which one is there": (bundle(ONE, bundle_header(2)), "data-00000-of-00002: the file is missing"),
-    "in a shard that does not exist": (one(shard=1), "shard 1, there are 1"),
+    "in a shard that does not exist": (one(shard=1), "shard 1, but shards are 0 ... 0"),
     "in a negative shard": (one(shard=-1), "shard"),
     "sliced": (one((7, b"")), "slices"),
     "complex numbers": (one(dtype=8), "'number 8 of types.proto'"),

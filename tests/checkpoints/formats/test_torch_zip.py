@@ -197,7 +197,7 @@ class TestNothingIsRun:
             "attribute": program(pickle.EMPTY_DICT, good, evil, pickle.BUILD),
             "left on the stack": program(evil, pickle.EMPTY_DICT, good),
         }[place]  # fmt: skip
-        with pytest.raises(CheckpointError, match=r"'os\.system', which is no part of a tensor: refused"):
+        with pytest.raises(CheckpointError, match=r"'os\.system', which is not part of a tensor: refused"):
             read(tmp_path, pickled)
         assert not sentinel.exists()
 
@@ -213,7 +213,7 @@ class TestNothingIsRun:
         ],
     )  # fmt: skip
     def test_no_function_but_those_of_tensors_can_be_named(self, tmp_path, function):
-        with pytest.raises(CheckpointError, match="which is no part of a tensor: refused, nothing was run"):
+        with pytest.raises(CheckpointError, match="which is not part of a tensor: refused, nothing was run"):
             read(tmp_path, program(named(*function.split())))
 
     @pytest.mark.parametrize("what", FORBIDDEN)
@@ -297,7 +297,7 @@ DAMAGED_ZIPS = {
     "encrypted member": (misplaced(flag_bits=1), "compressed or encrypted"),
     "member that would grow": (misplaced(file_size=10**12), "compressed or encrypted"),
     "member of a terabyte": (misplaced(file_size=10**12, compress_size=10**12), "not where the directory says"),
-    "member beyond the end": (misplaced(header_offset=10**6), "lies outside the file"),
+    "member beyond the end": (misplaced(header_offset=10**6), "is outside the file"),
     "member far beyond the end": (misplaced(header_offset=2**62), "archive|zip"),
     "member in the middle of another": (misplaced(header_offset=40), "not where the directory says"),
     "no data.pkl": (lambda infos: setattr(infos["data.pkl"], "filename", "archive/data"), "no data.pkl"),

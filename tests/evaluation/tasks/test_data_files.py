@@ -108,9 +108,7 @@ class TestAnArchive:
     def test_a_missing_member_is_named(self, tmp_path, archive):
         path = put(tmp_path / archive, ARCHIVES[archive])
         data = task(archive, b"", (MEMBERS[0], "task-1.0/test.jsonl"))
-        with pytest.raises(
-            ValueError, match=r"\(there is no task-1\.0/test\.jsonl in it\): expected is .*dev\.jsonl and"
-        ):
+        with pytest.raises(ValueError, match=r"\(there is no task-1\.0/test\.jsonl in it\): expected .*dev\.jsonl and"):
             data.contents(path)
 
     def test_a_member_that_is_absurdly_large_is_not_read(self, tmp_path, archive, monkeypatch):
@@ -139,7 +137,7 @@ class TestArchivesOfOtherKinds:
         path = put(tmp_path / name, b"<html>Not found</html>")
         with pytest.raises(
             ValueError,
-            match=rf"{name} is damaged, or another file \(.*expected is {name}, or the dev.jsonl and dev-labels",
+            match=rf"{name} is damaged, or the wrong file \(.*expected {name}, or the dev.jsonl and dev-labels",
         ):
             of_archive(name).contents(path)
 
@@ -174,7 +172,7 @@ class TestArchivesOfOtherKinds:
         if where == "offset of all":  # files would begin before the archive
             begin = content.rindex(b"PK\x05\x06") + 16
             content[begin : begin + 4] = value
-        with pytest.raises(ValueError, match=r"task\.zip is damaged, or another file \(.*\): expected is"):
+        with pytest.raises(ValueError, match=r"task\.zip is damaged, or the wrong file \(.*\): expected"):
             of_archive().contents(put(tmp_path / "task.zip", bytes(content)))
 
 
@@ -192,9 +190,7 @@ class TestFolders:
 
     def test_what_is_missing_in_it_is_named(self, tmp_path):
         put(tmp_path / "dev.jsonl", QUESTIONS)
-        with pytest.raises(
-            FileNotFoundError, match=rf"there is no dev-labels\.lst in {tmp_path}: expected is task\.zip"
-        ):
+        with pytest.raises(FileNotFoundError, match=rf"there is no dev-labels\.lst in {tmp_path}: expected task\.zip"):
             of_archive().contents(tmp_path)
 
     def test_a_clone_of_the_repository_will_do(self, tmp_path):
@@ -205,9 +201,7 @@ class TestFolders:
 class TestTheWantedFileItself:
     def test_its_companions_lie_beside_it(self, tmp_path):
         path = put(tmp_path / "my-questions.jsonl", QUESTIONS)
-        with pytest.raises(
-            FileNotFoundError, match=rf"there is no dev-labels\.lst beside {path}: expected is task\.zip"
-        ):
+        with pytest.raises(FileNotFoundError, match=rf"there is no dev-labels\.lst beside {path}: expected task\.zip"):
             of_archive().contents(path)
         put(tmp_path / "dev-labels.lst", LABELS)
         assert of_archive().contents(path)[0] == Content(str(path), QUESTIONS)
@@ -217,7 +211,7 @@ class TestTheWantedFileItself:
         missing = tmp_path / "no" / "dev.jsonl"
         with pytest.raises(FileNotFoundError) as caught:
             task("dev.jsonl", b"").contents(missing)
-        expected = f"there is no {missing}: expected is dev.jsonl, or a folder with that; {PUBLISHED_AT}dev.jsonl"
+        expected = f"there is no {missing}: expected dev.jsonl, or a folder that contains it; {PUBLISHED_AT}dev.jsonl"
         assert str(caught.value) == expected
 
     def test_compressed_and_unpacked_are_the_same(self, tmp_path):
@@ -230,7 +224,7 @@ class TestTheWantedFileItself:
     @pytest.mark.parametrize("damage", [slice(0, 30), slice(0, -4)])
     def test_a_damaged_compressed_one_is_refused(self, tmp_path, damage):
         path = put(tmp_path / "words.jsonl.gz", gzip.compress(QUESTIONS)[damage])
-        with pytest.raises(ValueError, match=rf"^{path} is damaged, or another file \(.*expected is words\.jsonl\.gz"):
+        with pytest.raises(ValueError, match=rf"^{path} is damaged, or the wrong file \(.*expected words\.jsonl\.gz"):
             task("words.jsonl.gz", b"").contents(path)
 
 

@@ -8,7 +8,7 @@ from support.models import log_softmax64, logprobs_of, random_model
 import gptcompare as gc
 from gptcompare.evaluation import Document, Item, answer, encode_pair
 from gptcompare.evaluation.metrics import ratio
-from gptcompare.evaluation.tasks.protocols import Choosing, Ids, LastWord, Reading, Writing, in_windows
+from gptcompare.evaluation.tasks.protocols import Choosing, EveryToken, LastWord, Window, Writing, in_windows
 from gptcompare.uses.templates import COMPLETION
 
 CONTEXT = "Once upon a time there was a king who had"
@@ -75,7 +75,7 @@ class TestWriting:
         assert values(Writing(beams).metrics(rows, seed=0)) == {"accuracy, %": 50.0}
 
 
-class TestReading:
+class TestEveryToken:
     @pytest.mark.parametrize("stride", [1, 7, 24])
     def test_every_token_is_as_probable_as_the_logits_behind_its_window_say(self, story, stride):
         lm = random_model(story, n_ctx=24)
@@ -87,15 +87,15 @@ class TestReading:
             logits = lm.model([*item.context, *item.predicted][:-1])
             logprobs = log_softmax64(logits)[-len(item.predicted) :]
             total += logprobs[np.arange(len(item.predicted)), item.predicted].sum()
-        reading = Reading(n_bytes=(50,), n_words=(5,))
-        found = values(reading.metrics(reading.rows(lm, items), seed=0))
+        protocol = EveryToken(n_bytes=(50,), n_words=(5,))
+        found = values(protocol.metrics(protocol.rows(lm, items), seed=0))
         assert found["perplexity (per token)"] == pytest.approx(math.exp(-total / (len(ids) - 1)), rel=1e-5)
         assert found["perplexity"] == pytest.approx(math.exp(-total / 5), rel=1e-4)
         assert found["bits per byte"] == pytest.approx(-total / 50 / math.log(2), rel=1e-5)
 
     def test_a_text_without_words_of_its_own_has_no_perplexity_of_a_word(self, story):
-        rows = Reading((10,)).rows(story, [Ids(0, (story.tokenizer.eot_id,), (5, 6))])
-        assert [*values(Reading((10,)).metrics(rows, seed=0))] == ["perplexity (per token)", "bits per byte"]
+        rows = EveryToken((10,)).rows(story, [Window(0, (story.tokenizer.eot_id,), (5, 6))])
+        assert [*values(EveryToken((10,)).metrics(rows, seed=0))] == ["perplexity (per token)", "bits per byte"]
 
     def test_what_is_drawn_for_an_interval_are_documents_or_the_windows_of_a_single_one(self):
         def row(document, loss):
@@ -103,9 +103,9 @@ class TestReading:
 
         windows = [row(0, 10.0), row(0, 14.0), row(1, 30.0), row(1, 34.0)]
         documents = ratio("", [24.0, 64.0], [20, 30], 0, lambda loss: loss / math.log(2))
-        assert Reading((20, 30)).metrics(windows, seed=0)[1] == replace(documents, name="bits per byte")
+        assert EveryToken((20, 30)).metrics(windows, seed=0)[1] == replace(documents, name="bits per byte")
         single = ratio("", [10.0, 14.0], [10, 10], 0, lambda loss: loss / math.log(2))
-        assert Reading((20,)).metrics(windows[:2], seed=0)[1] == replace(single, name="bits per byte")
+        assert EveryToken((20,)).metrics(windows[:2], seed=0)[1] == replace(single, name="bits per byte")
 
     def test_without_a_token_to_begin_with_a_text_cannot_be_read(self, story):
         vocabulary = replace(story.tokenizer.vocabulary, eot=None, bos=None)

@@ -155,19 +155,22 @@ class TestCBT:
         [
             (
                 lambda text: text.replace("\n7 ", "\n8 "),
-                r"line 7: expected is sentence 7 of 21, with that number first",
+                r"line 7: expected sentence 7 of 21, beginning with that number",
             ),
-            (lambda text: text.replace("\n7 It rained .", ""), r"line 7: expected is sentence 7 of 21"),
+            (lambda text: text.replace("\n7 It rained .", ""), r"line 7: expected sentence 7 of 21"),
             (lambda text: text[: text.index("\n12 ")], r"line 11: the file ends before sentence 21"),
-            (lambda text: text.replace("XXXXX", "YYYYY"), r"line 21: expected is a question with XXXXX in it, a tab"),
-            (lambda text: text.replace("\t", " "), r"line 21: expected is a question with XXXXX in it, a tab, the"),
+            (lambda text: text.replace("XXXXX", "YYYYY"), r"line 21: expected a question with XXXXX in it, a tab"),
+            (lambda text: text.replace("\t", " "), r"line 21: expected a question with XXXXX in it, a tab, the"),
             (
                 lambda text: text.replace("Carl|", ""),
-                r'line 21: expected are 10 candidates with "\|" between them, one',
+                r'line 21: expected 10 candidates with "\|" between them, one',
             ),
-            (lambda text: text.replace("Carl|", "Carl|Carla|"), r"line 21: expected are 10 candidates"),
-            (lambda text: text.replace("|Gerda", "|Greta"), r"line 21: expected are 10 candidates .* one the answer"),
-            (lambda text: "hello\n" + text, r"line 1: expected is sentence 1 of 21"),
+            (lambda text: text.replace("Carl|", "Carl|Carla|"), r"line 21: expected 10 candidates"),
+            (
+                lambda text: text.replace("|Gerda", "|Greta"),
+                r"line 21: expected 10 candidates .* one of them the answer",
+            ),
+            (lambda text: "hello\n" + text, r"line 1: expected sentence 1 of 21"),
         ],
     )
     def test_what_is_no_item_is_refused_with_its_line(self, lines, said):
@@ -347,7 +350,7 @@ class TestLinesOfJSON:
             wrong = [{**good, field: value} for value in WRONG.get(field, [None, 3, True, [], {}, "\ud800"])]
             missing = {key: value for key, value in good.items() if key != field}
             for one in (*wrong, missing):
-                with pytest.raises(ValueError, match=rf"^dev\.jsonl, line 2: expected is .*\b{field}\b"):
+                with pytest.raises(ValueError, match=rf"^dev\.jsonl, line 2: expected .*\b{field}\b"):
                     read_second_line(name, json.dumps(one).encode())
 
     def test_characters_that_other_programs_take_for_line_ends_stay_in_their_line(self, name):
@@ -370,7 +373,7 @@ class TestLabels:
 
     @pytest.mark.parametrize("label", ["2", "-1", "x", "0 1", "1.0", "²"])
     def test_another_label_is_refused_with_its_line(self, label):
-        with pytest.raises(ValueError, match=r"^dev-labels\.lst, line 2: expected is a label that is one of 0, 1$"):
+        with pytest.raises(ValueError, match=r"^dev-labels\.lst, line 2: expected one of 0, 1 as the label$"):
             read_piqa([jsonl(PIQA), labels_of(0, label)])
 
 

@@ -60,7 +60,7 @@ class TestQuestions:
             for item in prepared(story, "two-digit-addition", path, shots=2, seed=seed).items:
                 question = item.context[item.context.rindex("Q:") :]
                 assert item.context.count(question) == 1
-        with pytest.raises(ValueError, match="3 others than the asked cannot be drawn"):
+        with pytest.raises(ValueError, match="has 4 items: cannot draw 3 besides the one asked"):
             prepared(story, "two-digit-addition", path, shots=3)
 
     def test_all_answers_of_an_item_stand_behind_the_same_shots(self, story, tmp_path):
@@ -70,7 +70,7 @@ class TestQuestions:
             assert first != second
 
     def test_there_must_be_enough_others(self, story, tmp_path):
-        with pytest.raises(ValueError, match="lambada has 4 items: 4 others than the asked cannot be drawn"):
+        with pytest.raises(ValueError, match="lambada has 4 items: cannot draw 4 besides the one asked"):
             prepared(story, "lambada", lambada(tmp_path, n=4), shots=4)
 
 

@@ -179,12 +179,12 @@ def test_the_gradient_of_a_batch_is_the_mean_of_its_sequences(config):
     assert_close(grads, {name: np.mean([of[name] for _, of in alone], axis=0) for name in grads}, np.float64)
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 24, 50])
-def test_the_logits_of_any_number_of_tokens_at_a_time_give_the_same_gradients(chunk, monkeypatch):
+@pytest.mark.parametrize("rows", [1, 7, 24, 50])
+def test_the_logits_of_any_number_of_tokens_at_a_time_give_the_same_gradients(rows, monkeypatch):
     model = gc.GPT(CONFIGS["dense"], random_parameters(CONFIGS["dense"], 0), dtype=np.float64)
     batch = random_batch((2, 25))
     loss, grads = loss_and_grads(model, *batch)
-    monkeypatch.setattr(gradients, "CHUNK", chunk)
+    monkeypatch.setattr(gradients, "LOGIT_ROWS", rows)
     again, grads_again = loss_and_grads(model, *batch)
     assert again == pytest.approx(loss)
     assert_close(grads_again, grads, np.float64)

@@ -60,8 +60,8 @@ class TestActivation:
     def test_any_number_of_vectors_at_a_time_gives_the_same(self, name, monkeypatch):
         x = np.random.default_rng(0).standard_normal((7, 10))
         y, slope = ops.activation(x.copy(), name)
-        for block in (1, 20, 30):
-            monkeypatch.setattr(ops, "ACTIVATION_BLOCK", block)
+        for numbers in (1, 20, 30):
+            monkeypatch.setattr(ops, "ACTIVATION_NUMBERS", numbers)
             again, slope_again = ops.activation(x.copy(), name)
             assert np.array_equal(again, y)
             assert np.array_equal(slope_again, slope)

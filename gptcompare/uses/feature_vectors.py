@@ -1,8 +1,8 @@
-"""What a model makes of a text as numbers: the residual stream, for a classifier to learn from.
+"""Texts as vectors: the model's residual stream, for a classifier to learn from.
 
-A text is read behind the token that begins or separates texts, whose own vector does not count, as the first token's is
-unlike all others. A text longer than the model's context is read in windows, each half a context after the one before;
-a token's vector comes from the first window that it is in.
+Each text is read after the token that begins or separates texts. That token's own vector is left out, because the first
+token's vector is unlike all others. A text longer than the model's context is read in windows, each starting half a
+context after the one before; a token's vector comes from the first window that contains it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..checks import integer
 from ..generation import LanguageModel, load
 from ..model import GPT
 
-TOKENS = 1024  # of texts of the same length that are read together
+TOKENS = 1024  # the most that are read at once, in texts of the same length
 POOLS: dict[str, Callable[[Float32], Float32]] = {
     "mean": lambda vectors: vectors.mean(axis=0),
     "last": lambda vectors: vectors[-1].copy(),
@@ -39,26 +39,26 @@ def features(lm: LanguageModel, texts: str | Sequence[str], layer: int = ..., po
 def features(
     lm: LanguageModel, texts: str | Sequence[str], layer: int = -1, pool: str | None = "mean"
 ) -> Float32 | list[Float32]:
-    """A vector for each text.
+    """Turn each text into a vector.
 
     Parameters
     ----------
     lm : LanguageModel
     texts : str, or a sequence of them
-        None of them empty.
+        None of them may be empty.
     layer : int
-        Which residual stream: 0 are the embeddings, n_layer is what the last block gives, and -1 is that, too.
+        Which residual stream to take: 0 is the embeddings, n_layer or -1 is the output of the last block.
     pool : "mean", "last" or None
         The mean over the text's tokens; the last token's vector, which has seen the whole text; or all of them.
 
     Returns
     -------
-    (n_texts, D) float32; without a pool a list of (T, D) float32
+    (n_texts, D) float32; if `pool` is None, a list of (T, D) float32
 
     Raises
     ------
     TypeError, ValueError
-        If a text is empty or no text, there is no such layer, or no such pool.
+        If a text is empty or not a str, or there is no such layer or pool.
     """
     if pool is not None and pool not in POOLS:
         raise ValueError(f"pool must be {', '.join(map(repr, POOLS))} or None, got {pool!r}")
@@ -82,7 +82,7 @@ class TokenFeatures:
     ----------
     vectors : (T, D) float32
     spans : list of (start, end)
-        In characters: token t is in text[start:end]. Tokens that are parts of one character have all the same span.
+        In characters: token t is in text[start:end]. Tokens that are parts of one character all have the same span.
     """
 
     vectors: Float32
@@ -90,7 +90,7 @@ class TokenFeatures:
 
 
 def token_features(lm: LanguageModel, text: str, layer: int = -1) -> TokenFeatures:
-    """A vector for each token of a text, and where the token stands in it: for tagging names, for example.
+    """Turn each token of a text into a vector, with its position in the text: for tagging names, for example.
 
     Parameters
     ----------
@@ -99,17 +99,21 @@ def token_features(lm: LanguageModel, text: str, layer: int = -1) -> TokenFeatur
     layer : int
         As `features` takes it.
 
+    Returns
+    -------
+    TokenFeatures
+
     Raises
     ------
     TypeError, ValueError
-        As `features`, but for an empty text, which has no tokens.
+        As `features`, except that an empty text is allowed: it has no tokens.
     """
     ((_, vectors),) = _read(lm, [text], _checked_layer(lm, layer))
     return TokenFeatures(vectors, token_spans(lm, text))
 
 
 def token_spans(lm: LanguageModel, text: str) -> list[tuple[int, int]]:
-    """The characters of a text that each of its tokens stands for, wholly or in part."""
+    """Return the span of characters that each token of a text covers, wholly or in part."""
     character_of_byte = [n for n, character in enumerate(text) for _ in character.encode()]
     spans, start = [], 0
     for id_ in lm.tokenizer.encode(text):
@@ -128,7 +132,7 @@ def _checked_layer(lm: LanguageModel, layer: int) -> int:
 
 
 def _read(lm: LanguageModel, texts: Sequence[str], layer: int) -> Iterator[tuple[int, Float32]]:
-    """Each text's number and the vectors of its tokens, (T, D); texts of the same length are read together."""
+    """Yield each text's number and the vectors of its tokens, (T, D); texts of the same length are read together."""
     before = _beginning(lm)
     ids = [before + lm.tokenizer.encode(text) for text in texts]
     of_length: dict[int, list[int]] = {}  # number of tokens -> numbers of the texts
@@ -147,14 +151,14 @@ def _read(lm: LanguageModel, texts: Sequence[str], layer: int) -> Iterator[tuple
 
 
 def _beginning(lm: LanguageModel) -> list[int]:
-    """The token that begins or separates texts, if there is one."""
+    """Return the token that begins or separates texts, if there is one."""
     if lm.tokenizer.bos_id is None and lm.tokenizer.eot_id is None:
         return []
     return lm.prompt_ids("")
 
 
 def _in_windows(model: GPT, ids: Ids, layer: int) -> Array:
-    """The residual stream (B, T, D) of ids (B, T) that may be longer than the context."""
+    """Return the residual stream (B, T, D) of ids (B, T) that may be longer than the context."""
     n_ctx, T = model.config.n_ctx, ids.shape[1]
     step = max(n_ctx // 2, 1)
     stream: Array = np.empty((*ids.shape, model.config.d_model), model.dtype)
@@ -168,15 +172,15 @@ def _in_windows(model: GPT, ids: Ids, layer: int) -> Array:
 
 
 class Features:
-    """Texts to vectors, with the methods that scikit-learn asks of a transformer.
+    """Turn texts into vectors, with the methods that scikit-learn expects of a transformer.
 
         make_pipeline(Features("nano-gpt2"), StandardScaler(), LogisticRegression()).fit(texts, labels)
 
     Parameters
     ----------
     model : str or LanguageModel
-        A name or folder, as `gptcompare.load` takes it, which is loaded at first use; or a model, which all clones of
-        this object share.
+        A name or folder, as `gptcompare.load` takes it, loaded at first use; or a model, which all clones of this
+        object share.
     layer, pool
         As `features` takes them; pool is "mean" or "last".
     """
@@ -187,29 +191,29 @@ class Features:
         self.pool = pool
 
     def fit(self, X: Sequence[str], y: Any = None) -> Features:
-        """There is nothing to learn."""
+        """Return self: there is nothing to learn."""
         return self
 
     def transform(self, X: Sequence[str]) -> Float32:
-        """Texts to (n_texts, D) float32. Errors are those of `features` and `gptcompare.load`."""
+        """Return the texts as (n_texts, D) float32; it raises what `features` and `gptcompare.load` raise."""
         if self.pool is None:
-            raise ValueError('pool must be "mean" or "last": a classifier wants one vector a text')
+            raise ValueError('pool must be "mean" or "last": a classifier needs one vector for each text')
         if isinstance(X, str):
-            raise TypeError(f"X must be several texts, got {X[:20]!r}")
+            raise TypeError(f"X must be a sequence of texts, got {X[:20]!r}")
         lm = self.model if isinstance(self.model, LanguageModel) else _loaded(self.model)
         vectors: Float32 = features(lm, [_text(text) for text in X], self.layer, self.pool)
         return vectors
 
     def fit_transform(self, X: Sequence[str], y: Any = None) -> Float32:
-        """What `transform` gives."""
+        """Return the texts as `transform` does."""
         return self.fit(X, y).transform(X)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters by their names."""
+        """Return the parameters by name."""
         return {"model": self.model, "layer": self.layer, "pool": self.pool}
 
     def set_params(self, **params: Any) -> Features:
-        """Change parameters. ValueError for a name that is none."""
+        """Change parameters; an unknown name is a ValueError."""
         for name, value in params.items():
             if name not in self.get_params():
                 raise ValueError(f"Features has the parameters {', '.join(self.get_params())}, not {name!r}")
@@ -227,7 +231,7 @@ class Features:
         return True
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn wants to know; only scikit-learn calls this."""
+        """Return the properties that scikit-learn asks for; only scikit-learn calls this."""
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(

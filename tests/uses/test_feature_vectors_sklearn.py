@@ -54,7 +54,7 @@ def test_parameters_are_read_and_set():
     ("pool", "texts", "error", "words"),
     [
         (None, TEXTS, ValueError, 'pool must be "mean" or "last"'),
-        ("mean", "text", TypeError, "several texts"),
+        ("mean", "text", TypeError, "must be a sequence of texts"),
         ("mean", [["text"]], TypeError, "a text must be a str, got list"),
         ("mean", np.zeros((2, 2)), TypeError, "a text must be a str, got ndarray"),
     ],

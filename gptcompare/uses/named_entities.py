@@ -1,7 +1,7 @@
-"""The names in a text: of persons, of places, of whatever type has examples.
+"""The names in a text: of persons, of places, or of any type that has examples.
 
-The model is asked for each type by itself, in the form of the examples, and its answer is a line of names with commas
-between them. What it answers counts only where it stands in the text.
+The model is asked for each type separately, in the form of the examples, and answers with a line of names separated by
+commas. A name in the answer counts only if it occurs in the text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Entity:
     text : str
     type : str
     start, end : int
-        text is the part [start:end] of the whole text, in characters.
+        Position in the whole text, in characters: the name is whole[start:end].
     """
 
     text: str
@@ -67,25 +67,25 @@ def entities(
     types : sequence of str
         As the prompt calls them.
     examples : sequence of (text, dict of type -> names in it)
-        Without any, a model cannot know the form of the answer. A type that an example does not have has no name there.
+        Without examples, a model cannot know the form of the answer. A type that is missing from an example has no
+        names there.
     template : Template
         With the fields {text} and {type}.
     max_new_tokens : int
-        Of the answer for one type.
+        For the answer to one type.
 
     Returns
     -------
-    list of Entity, in the order of the text; or a list of those for a list of texts
-        Each place of the text is in one at most: the longer name wins, and of equally long ones the type that is asked
-        for first.
+    list of Entity, in the order of the text; or a list of such lists for a list of texts
+        Entities do not overlap: the longer name wins, and among equally long ones the type that is asked for first.
 
     Raises
     ------
     TypeError, ValueError
-        If a text is no text, there is no type, or a prompt is longer than the model's context.
+        If a text is not a str, there is no type, or a prompt is longer than the model's context.
     """
     if isinstance(types, str) or not types:
-        raise TypeError(f"types must be several, such as ('person', 'place'), got {types!r}")
+        raise TypeError(f"types must be a list or tuple such as ('person', 'place'), got {types!r}")
     several = [texts] if isinstance(texts, str) else list(texts)
     prompts = [entity_prompt(text, type_, examples, template) for text in several for type_ in types]
     answers = iter(lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n"))
@@ -99,14 +99,39 @@ def entities(
 def entity_prompt(
     text: str, type_: str, examples: Sequence[NamedExample] = ENTITY_EXAMPLES, template: Template = ENTITIES
 ) -> str:
-    """What the model reads when it is asked for the names of a type."""
+    """Return what the model reads when it is asked for the names of a type.
+
+    Parameters
+    ----------
+    text, type_ : str
+    examples, template
+        As `entities` takes them.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `entities`.
+
+    Examples
+    --------
+    >>> print(entity_prompt("Anna sang.", "person", [("Paul was in Vienna.", {"person": ["Paul"]})]))
+    Text: Paul was in Vienna.
+    person: Paul
+    <BLANKLINE>
+    Text: Anna sang.
+    person:
+    """
     shown: list[Example] = [(_query(example, type_), _listed(names.get(type_, ()))) for example, names in examples]
     return template.prompt(_query(text, type_), shown)
 
 
 def _listed(names: Sequence[str]) -> str:
     if isinstance(names, str):
-        raise TypeError(f"the names of a type must be several, got {names!r}: put it into a list")
+        raise TypeError(f"the names of a type must be a list, got {names!r}: put it into a list")
     return ", ".join(names) or NO_ENTITY
 
 
@@ -115,7 +140,7 @@ def _query(text: str, type_: str) -> Query:
 
 
 def _in_text(text: str, type_: str, answer: str) -> Iterator[Entity]:
-    """Every place where a name of the answer stands in the text as a word or several."""
+    """Yield every place in the text where a name of the answer occurs as whole words."""
     for name in dict.fromkeys(part.strip() for part in answer.split(",")):
         if name and name != NO_ENTITY:
             for match in regex.finditer(rf"(?<!\w){regex.escape(name)}(?!\w)", text):
@@ -123,7 +148,7 @@ def _in_text(text: str, type_: str, answer: str) -> Iterator[Entity]:
 
 
 def _apart(found: Sequence[Entity]) -> list[Entity]:
-    """Those that do not overlap, the longer ones first; in the order of the text."""
+    """Return the entities that remain when the longer of two that overlap wins, in the order of the text."""
     kept: list[Entity] = []
     for entity in sorted(found, key=lambda one: one.start - one.end):
         if all(entity.end <= other.start or other.end <= entity.start for other in kept):

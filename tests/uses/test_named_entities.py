@@ -71,8 +71,8 @@ def test_a_trained_model_gives_names_of_the_text_or_none():
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"types": ()}, TypeError, "types must be several"),
-        ({"types": "person"}, TypeError, "types must be several"),
+        ({"types": ()}, TypeError, "types must be a list or tuple such as"),
+        ({"types": "person"}, TypeError, "types must be a list or tuple such as"),
         ({"texts": [1]}, TypeError, "query must be a str"),
         ({"examples": [("Anna sang.", {"person": "Anna"})]}, TypeError, "put it into a list"),
         ({"template": Template("{text}")}, ValueError, "the template has the fields text"),
