@@ -47,6 +47,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_ipywidgets_js = {}  # no notebook has widgets, and no page needs the network for their scripts
 
 html_theme = "pydata_sphinx_theme"
 html_title = "gptcompare"
