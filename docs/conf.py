@@ -1,19 +1,22 @@
 """How Sphinx makes the documentation: `sphinx-build -W -n docs build/docs`.
 
-The API's pages, the notebooks and some files of the repository become pages here before Sphinx looks for pages: see
-`api_pages` and `copied_pages`. What they write is ignored by git.
+The pages of the API are autosummary's, from the docstrings; `rooms` says which names a room offers. The notebooks and
+some files of the repository become pages before Sphinx looks for pages: see `copied_pages`. What is made is ignored by
+git.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import api_pages  # noqa: E402  found by the line above
-import copied_pages  # noqa: E402
+import copied_pages  # noqa: E402  found by the line above
+import rooms  # noqa: E402
 
 import gptcompare  # noqa: E402
 
@@ -24,21 +27,21 @@ version = release = gptcompare.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_nb",
-    "docstrings",
 ]
-exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates"]
 nitpicky = True
-# Types in signatures that are not this project's, and that an offline build cannot look up: NumPy's, the standard
-# library's, and optional packages'.
-nitpick_ignore_regex = [("py:.*", r"(np|npt|numpy|os|collections)\..*|(pathlib\.)?Path|Field")]
 
+autosummary_generate = True
+autosummary_context = {"pages": rooms.pages()}
+autodoc_typehints = "none"  # the docstrings say them, with shapes
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 add_module_names = False
-python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
 viewcode_line_numbers = True
@@ -70,8 +73,24 @@ html_theme_options = {
 html_sidebars = {"index": [], "start": [], "glossary": []}
 
 copied_pages.copy(HERE)
-made = {HERE / "api" / f"{name}.rst": text for name, text in api_pages.pages().items()}
-for path, text in made.items():
-    copied_pages.write(path, text)
-for path in {*(HERE / "api").iterdir()} - {*made}:
-    path.unlink()  # of a name that is gone
+
+
+CODE = re.compile(r"(?<![`:\w])`([^`]+)`(?![`_])")
+PAGE_OF = rooms.page_of()
+
+
+def as_restructured_text(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Turn the `code` of docstrings into a link if it is a public name, and otherwise into literal text."""
+
+    def one(code: re.Match[str]) -> str:
+        page = PAGE_OF.get(
+            code[1].removesuffix("()").rpartition(".")[2] if code[1].startswith("gptcompare.") else code[1]
+        )
+        return f":py:obj:`{code[1]} <{page}>`" if page else f"``{code[1]}``"
+
+    lines[:] = [CODE.sub(one, line) for line in lines]
+
+
+def setup(app: Any) -> None:
+    """Put that before numpydoc, which reads the sections."""
+    app.connect("autodoc-process-docstring", as_restructured_text, priority=400)

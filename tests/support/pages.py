@@ -21,7 +21,7 @@ COMMAND = "gptcompare "
 
 
 def module_of_the_docs(name: str) -> ModuleType:
-    """A script of the documentation's folder, such as api_pages."""
+    """A script of the documentation's folder, such as rooms."""
     spec = importlib.util.spec_from_file_location(Path(name).stem, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -89,7 +89,7 @@ def leads_somewhere(path: Path, target: str) -> bool:
     name = there.relative_to(ROOT).as_posix().removeprefix("docs/")
     there = ROOT / COPIED[name] if name in COPIED else there
     if name.startswith("api/"):
-        return there.stem in module_of_the_docs("api_pages").pages()
+        return there.stem in module_of_the_docs("rooms").faces()
     return there.is_file() and (not anchor or anchor in anchors(there.read_text(encoding="utf-8")))
 
 
