@@ -38,6 +38,7 @@ nitpicky = True
 
 autosummary_generate = True
 autosummary_context = {"pages": rooms.pages()}
+autosummary_filename_map = rooms.file_names()
 autodoc_typehints = "none"  # the docstrings say them, with shapes
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False

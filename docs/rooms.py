@@ -44,3 +44,10 @@ def page_of() -> dict[str, str]:
     for page in sorted(every):
         by_name.setdefault(page.rpartition(".")[2], []).append(page)
     return {name: several[0] for name, several in by_name.items() if len(several) == 1}
+
+
+def file_names() -> dict[str, str]:
+    """Return page -> file, where two pages differ in case only, which some file systems do not tell apart."""
+    every = sorted({page for of_face in pages().values() for page in of_face})
+    lower = [page.lower() for page in every]
+    return {page: f"{page}-{n}" for n, page in enumerate(every) if lower.index(page.lower()) < n}
