@@ -1,6 +1,9 @@
 import signal
 
 import pytest
+import support.cores  # noqa: F401  before NumPy
+from hypothesis import settings
+from support.amounts import CI, QUICK
 from support.fixtures import hub, story_hub  # noqa: F401  fixtures for all tests
 from support.places import REASON, STORY_FOLDER
 
@@ -8,6 +11,10 @@ import gptcompare as gc
 from gptcompare.checkpoints.download import cache
 from gptcompare.checkpoints.download.publishers import HuggingFace
 from gptcompare.model import threads
+
+settings.register_profile("quick", max_examples=QUICK)
+settings.register_profile("ci", max_examples=CI)
+settings.load_profile("quick")  # --hypothesis-profile comes later
 
 OF_THE_USER = (
     "HF_ENDPOINT", "HF_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "HUGGING_FACE_HUB_TOKEN",

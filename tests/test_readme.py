@@ -21,6 +21,12 @@ from gptcompare.cli import COMMANDS, _parser, main
 
 LONGEST_README = 160  # lines
 SHOWN = commands_with_output()
+EXAMPLES = [
+    pytest.param(
+        shown, id=f"{shown.page}: {shown.command}", marks=[pytest.mark.slow] if "evaluate" in shown.command else []
+    )
+    for shown in SHOWN
+]
 ALONE = commands_alone()
 WITH_PYTHON = [path for path in PAGES if blocks(path, "python")]
 
@@ -37,7 +43,7 @@ def elsewhere(monkeypatch, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: f"{shown.page}: {shown.command}")
+@pytest.mark.parametrize("shown", EXAMPLES)
 def test_a_command_prints_what_stands_below_it(shown, elsewhere, capsys):
     program, *arguments = shlex.split(shown.command)
     assert program == "gptcompare"

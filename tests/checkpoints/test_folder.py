@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.forge import (
     GPT_NEO_FIELDS,
     OPT_FIELDS,
@@ -279,7 +280,7 @@ class TestFuzzing:
         config, parameters = read_checkpoint(tmp_path / layout)
         assert gc.GPT(config, parameters).config.n_layer == 2
 
-    @settings(max_examples=100, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(100), derandomize=True, deadline=None, database=None)
     @given(data=st.data())
     def test_any_change_of_the_configuration_is_read_or_refused(self, tmp_path_factory, layout, data):
         path = tmp_path_factory.getbasetemp() / f"fuzz-{layout}"

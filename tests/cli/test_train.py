@@ -174,7 +174,8 @@ def test_a_short_run_reaches_its_learning_rate(texts, config, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["no-such.txt", "--config", "gpt2"], "No such file or directory"),
+        (["no-such.txt", "--config", "CONFIG"], "No such file or directory"),
+        pytest.param(["no-such.txt", "--config", "gpt2"], "No such file or directory", marks=pytest.mark.slow),
         (["TEXT", "--config", "gpt2-medum"], "did you mean gpt2-medium"),
         (["TEXT", "--config", "TEXT"], "not JSON"),
         (["TEXT", "--config", "CONFIG", "--context", "33"], "longer than the model's 32"),

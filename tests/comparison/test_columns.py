@@ -6,6 +6,7 @@ import pyte
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 
 import gptcompare as gc
 from gptcompare.comparison.columns import LiveColumns, fits, rows
@@ -82,7 +83,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 1), WORDS), max_size=60)
 class TestRows:
     @pytest.mark.parametrize("n_cells", [60, 80, 200])
     @given(texts=st.tuples(*[st.lists(WORDS, max_size=20).map("".join)] * 2))
-    @settings(max_examples=25)
+    @settings(max_examples=examples(25))
     def test_no_row_is_wider_than_asked_for_and_the_columns_stand_below_each_other(self, n_cells, texts):
         lines = rows(HEADERS, texts, n_cells)
         assert all(width(line) <= n_cells for line in lines)
@@ -104,14 +105,14 @@ class TestRows:
 
 class TestLiveColumns:
     @given(STEPS, st.sampled_from([(60, 24), (81, 10), (200, 50), (60, 3), (60, 2)]), st.none() | st.integers(0, 40))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     def test_what_stands_on_the_terminal_at_the_end_is_the_finished_columns(self, steps, size, end_after):
         terminal = Terminal(*size)
         texts = grow(terminal, steps, end_after=end_after)
         assert trimmed(terminal.rows()) == trimmed(rows(HEADERS, texts, size[0]))
 
     @given(STEPS, st.sampled_from([((60, 24), (80, 24)), ((200, 30), (60, 12)), ((80, 8), (80, 30))]))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=examples(40), deadline=None)
     def test_after_a_resize_everything_is_drawn_again_for_the_new_window(self, steps, sizes):
         before, after = sizes
         terminal = Terminal(*before)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples, few_or_many
 
 import gptcompare as gc
 from gptcompare.generation import speculation
@@ -49,11 +50,12 @@ def every_guess_is_read(monkeypatch):
 
 @pytest.mark.usefixtures("every_guess_is_read")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_thousand_greedy_completions_are_the_same_token_for_token(tokenizer, kind):
+@few_or_many("n", 40, 500)
+def test_greedy_completions_are_the_same_token_for_token(tokenizer, kind, n):
     lm = random_model(tokenizer, **KINDS[kind])
     smaller = random_model(tokenizer, seed=1, n_layer=1, **KINDS[kind])
     rng = np.random.default_rng(0)
-    for trial in range(500):  # for each of two kinds of model
+    for trial in range(n):
         prompt = random_prompt(rng)
         draft = ("repetitions", smaller)[trial % 2]
         assert_same(lm.generate(prompt, max_new_tokens=24, draft=draft), lm.generate(prompt, max_new_tokens=24))
@@ -64,10 +66,11 @@ def test_a_thousand_greedy_completions_are_the_same_token_for_token(tokenizer, k
 @pytest.mark.parametrize(
     "options", [{}, {"top_k": 5}, {"top_p": 0.8}, {"min_p": 0.2}, {"repetition_penalty": 1.7}], ids=str
 )
-def test_sampled_completions_of_the_same_seed_are_the_same_token_for_token(tokenizer, kind, options):
+@few_or_many("n", 4, 40)
+def test_sampled_completions_of_the_same_seed_are_the_same_token_for_token(tokenizer, kind, options, n):
     lm = random_model(tokenizer, **KINDS[kind])
     rng = np.random.default_rng(1)
-    for seed in range(40):
+    for seed in range(n):
         prompt = random_prompt(rng)
         plain = lm.generate(prompt, temperature=0.9, seed=seed, **options)
         for draft in ("repetitions", random_model(tokenizer, seed=2), lm):
@@ -75,7 +78,8 @@ def test_sampled_completions_of_the_same_seed_are_the_same_token_for_token(token
 
 
 @pytest.mark.usefixtures("every_guess_is_read")
-def test_the_tokens_drawn_with_a_draft_have_the_distribution_of_the_model(tokenizer):
+@few_or_many("n", 500, 2000)
+def test_the_tokens_drawn_with_a_draft_have_the_distribution_of_the_model(tokenizer, n):
     lm, draft = random_model(tokenizer), random_model(tokenizer, seed=1)
     sampling = Sampling(temperature=1.5, top_k=4)
     prompt = tokenizer.encode("the hare and")
@@ -89,7 +93,6 @@ def test_the_tokens_drawn_with_a_draft_have_the_distribution_of_the_model(tokeni
         for two, q in expected(one).items():
             joint.update({three: p * q * r for three, r in expected(two).items()})
     assert math.isclose(sum(joint.values()), 1)
-    n = 2000
     drawn = dict.fromkeys(joint, 0)
     options = {"max_new_tokens": 3, "temperature": 1.5, "top_k": 4, "draft": draft}
     for seed in range(n):
@@ -212,7 +215,7 @@ def test_a_draft_of_another_kind_or_vocabulary_is_refused(tokenizer):
         lm.generate("the", draft=3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(1, 8), st.integers(1, 5))
 def test_repetitions_go_on_as_after_the_last_place_where_the_longest_known_run_occurred(ids, n, step):
     draft = Repetitions()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.strategies import ANY_PATTERN, ONE_OF_EACH
 
 from gptcompare import patterns
@@ -32,7 +33,7 @@ def random_chunk(T, past, seed, K=5):
     return rng.standard_normal((4, T, K)) * 3, keys, values
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     pattern=ANY_PATTERN, T=st.integers(1, 20), past=st.integers(0, 20), together=st.integers(1, 9),
     seed=st.integers(0, 2**32 - 1),

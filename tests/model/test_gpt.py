@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.places import DATA
 from support.references import gpt_neo_scores_in_float64, random_parameters, random_reference
 
@@ -238,7 +239,7 @@ CONFIGS = {
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 class TestChunking:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(25), deadline=None)
     @given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=10).filter(lambda sizes: sum(sizes) <= 60))
     def test_every_chunking_gives_the_logits_of_one_pass(self, config, sizes):
         model = gc.GPT(config, random_parameters(config, 0), dtype=np.float64)

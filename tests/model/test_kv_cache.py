@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 
 import gptcompare as gc
 from gptcompare.model import KVCache
@@ -14,7 +15,7 @@ def positions(start, stop):
     return np.arange(start, stop, dtype=np.float32).reshape(1, -1, 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(band=st.none() | st.integers(1, 70), chunks=st.lists(st.integers(1, 40), min_size=1, max_size=12))
 def test_a_layer_gives_each_chunk_exactly_the_keys_that_it_may_see(band, chunks):
     layer = LayerCache(1, 1, capacity=sum(chunks), pattern=Banded(band) if band else DENSE)
@@ -68,7 +69,7 @@ PATTERNS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     kind=st.sampled_from(sorted(PATTERNS)),
     steps=st.lists(st.tuples(st.integers(1, 40), st.integers(0, MAX_ROLLBACK)), min_size=1, max_size=8),

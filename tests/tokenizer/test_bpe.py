@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.places import DATA
 
 from gptcompare import Tokenizer
@@ -120,7 +121,7 @@ def merged_by_definition(text, merges):
     return word
 
 
-@settings(REPRODUCIBLE, max_examples=500)
+@settings(REPRODUCIBLE, max_examples=examples(500))
 @given(merges=merges_of_two_letters(one_way_to_a_token=True), text=st.text("ab", max_size=60))
 def test_a_piece_is_merged_as_openai_s_encoder_does(merges, text):
     vocabulary = Vocabulary.from_merges(merges)
@@ -128,7 +129,7 @@ def test_a_piece_is_merged_as_openai_s_encoder_does(merges, text):
 
 
 @pytest.mark.reference
-@settings(REPRODUCIBLE, max_examples=500)
+@settings(REPRODUCIBLE, max_examples=examples(500))
 @given(merges=merges_of_two_letters(one_way_to_a_token=False), text=st.text("ab", max_size=60))
 def test_a_piece_is_merged_as_hugging_face_does_whatever_the_merges(hugging_face, merges, text):
     vocabulary = Vocabulary.from_merges(merges)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.places import DATA
 
 from gptcompare import Tokenizer
@@ -627,7 +628,7 @@ FORGED = LAYOUTS | {
 
 
 @pytest.mark.parametrize("layout", FORGED)
-@settings(max_examples=700, derandomize=True, deadline=None, database=None)
+@settings(max_examples=examples(700), derandomize=True, deadline=None, database=None)
 @given(data=st.data())
 def test_whatever_a_file_holds_it_is_refused_or_reads_every_text(layout, tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / layout

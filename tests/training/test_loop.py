@@ -14,6 +14,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from support.amounts import few_or_many
 
 import gptcompare as gc
 from gptcompare.training import DivergedError, Recipe, loop, read_metrics, train
@@ -222,18 +223,19 @@ class TestStops:
         parameters_after(out=tmp_path)
         assert not list(tmp_path.glob(".*.part"))
 
-    def test_killed_at_twenty_random_moments_it_ends_with_the_same_bits(self, tmp_path):
-        recipe = Recipe(n_steps=1500, batch=2, context=24, warmup_steps=5)
+    @few_or_many("n_kills", 6, 20)
+    def test_killed_at_random_moments_it_ends_with_the_same_bits(self, tmp_path, n_kills):
+        recipe = Recipe(n_steps=75 * n_kills, batch=2, context=24, warmup_steps=5)
         rng = random.Random(0)
         steps = []
-        for _ in range(20):
+        for _ in range(n_kills):
             process = start(tmp_path, recipe)
             wait_for_a_step(process, tmp_path, len(read_metrics(tmp_path)))
             time.sleep(rng.uniform(0, 0.15))
             process.kill()
             process.communicate()
             steps.append(len(read_metrics(tmp_path)))
-        assert 20 < steps[-1] < recipe.n_steps, steps
+        assert n_kills < steps[-1] < recipe.n_steps, steps
         process = start(tmp_path, recipe)
         process.communicate()
         assert process.returncode == 0
@@ -335,12 +337,13 @@ class TestTheFolder:
         metrics = train(model, TOKENS, RECIPE, validation=TOKENS, validate_every=7, out=tmp_path)
         assert read_metrics(tmp_path) == metrics
 
-    def test_a_line_that_a_kill_cut_is_left_out(self, tmp_path):
+    @few_or_many("step", 7, 1)
+    def test_a_line_that_a_kill_cut_is_left_out(self, tmp_path, step):
         parameters_after(out=tmp_path)
         path = tmp_path / "metrics.csv"
         whole = path.read_bytes()
         lines = read_metrics(tmp_path)
-        for n in range(1, len(whole)):
+        for n in range(1, len(whole), step):
             path.write_bytes(whole[:n])
             assert read_metrics(tmp_path) == lines[: max(whole[:n].count(b"\n") - 1, 0)]
         path.write_bytes(whole[:-1])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.models import log_softmax64, logprobs_of, random_model
 
 import gptcompare as gc
@@ -70,7 +71,7 @@ class TestLogLikelihoods:
             assert one.per_token * one.n_tokens == pytest.approx(one.logprob)
             assert one.per_byte * one.n_bytes == pytest.approx(one.logprob)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20), deadline=None)
     @given(order=st.permutations(range(len(PAIRS))), n=st.integers(1, len(PAIRS)))
     def test_what_is_read_together_changes_nothing(self, story, order, n):
         lm = random_model(story, attention=("dense", "banded"), band_width=5)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from support.forge import little_memory, random_parameters, small_config
 
-import gptcompare as gc
 from gptcompare.checkpoints import CheckpointError
 from gptcompare.checkpoints.families import common
+from gptcompare.model.ops import ACTIVATION
 
 CONFIG = small_config()
 UNTIED = small_config(tied_embeddings=False)
@@ -18,7 +18,7 @@ def test_every_activation_is_the_function_that_transformers_computes(torch, tran
 
     x = np.linspace(-6, 6, 1001)
     expected = ACT2FN[theirs](torch.from_numpy(x)).numpy()
-    ours = gc.ops.ACTIVATION[common.activation("config.json", theirs)](x.copy())
+    ours = ACTIVATION[common.activation("config.json", theirs)](x.copy())
     # gelu_fast writes sqrt(2 / pi) with ten digits
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-9 if theirs == "gelu_fast" else 1e-14)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.forge import assert_same_arrays, damaged, little_memory, safetensors
 
 from gptcompare.checkpoints import CheckpointError
@@ -230,12 +231,12 @@ class TestFuzzing:
         for array in tensors.values():
             array.tobytes()
 
-    @settings(max_examples=1500, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(1500), derandomize=True, deadline=None, database=None)
     @given(contents=damaged(ORIGINAL))
     def test_damaged_files(self, tmp_path_factory, contents):
         self.read_or_refuse(tmp_path_factory, contents)
 
-    @settings(max_examples=1000, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(1000), derandomize=True, deadline=None, database=None)
     @given(contents=forged())
     def test_forged_headers(self, tmp_path_factory, contents):
         self.read_or_refuse(tmp_path_factory, contents)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.forge import (
     FLOAT,
     assert_same_arrays,
@@ -249,22 +250,22 @@ class TestFuzzing:
         for array in tensors.values():
             array.tobytes()
 
-    @settings(max_examples=800, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(800), derandomize=True, deadline=None, database=None)
     @given(index=damaged(table(BLOCK)))
     def test_damaged_files(self, tmp_path_factory, index):
         self.read_or_refuse(tmp_path_factory, index)
 
-    @settings(max_examples=800, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(800), derandomize=True, deadline=None, database=None)
     @given(block=damaged(BLOCK))
     def test_damaged_blocks_whose_checksum_is_right(self, tmp_path_factory, block):
         self.read_or_refuse(tmp_path_factory, table(block))
 
-    @settings(max_examples=1000, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(1000), derandomize=True, deadline=None, database=None)
     @given(entries=forged(), restart_every=st.integers(1, 3))
     def test_forged_entries(self, tmp_path_factory, entries, restart_every):
         self.read_or_refuse(tmp_path_factory, table(table_entries(entries, restart_every)))
 
-    @settings(max_examples=200, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(200), derandomize=True, deadline=None, database=None)
     @given(place=st.tuples(WORDS, WORDS), handle=st.tuples(WORDS, WORDS))
     def test_forged_places_of_blocks(self, tmp_path_factory, place, handle):
         index = table(BLOCK, index=table_entries([(b"0", b"".join(map(varint, handle)))]))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import forge, places
+from support.amounts import examples
 from support.forge import assert_same_arrays, damaged, little_memory, named, program, push, state_dict, storage, tensor
 
 import gptcompare as gc
@@ -425,24 +426,24 @@ class TestFuzzing:
         for array in tensors.values():
             array.tobytes()
 
-    @settings(max_examples=800, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(800), derandomize=True, deadline=None, database=None)
     @given(data=st.data())
     def test_damaged_files(self, tmp_path_factory, data):
         self.read_or_refuse(tmp_path_factory, state_dict({"x": tensor()}), lambda good: data.draw(damaged(good)))
 
     @pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")  # in a text that pickletools reads
-    @settings(max_examples=600, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(600), derandomize=True, deadline=None, database=None)
     @given(pickled=damaged(state_dict({"x": tensor(), "y": tensor(shape=(3,), strides=(2,))})))
     def test_damaged_pickles(self, tmp_path_factory, pickled):
         self.read_or_refuse(tmp_path_factory, pickled)
 
-    @settings(max_examples=600, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(600), derandomize=True, deadline=None, database=None)
     @given(tensors=st.dictionaries(st.text(max_size=2), TENSORS, min_size=1, max_size=3))
     def test_forged_tensors(self, tmp_path_factory, tensors):
         self.read_or_refuse(tmp_path_factory, state_dict(tensors))
 
     @pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")
-    @settings(max_examples=1000, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(1000), derandomize=True, deadline=None, database=None)
     @given(operations=st.lists(OPERATIONS, max_size=12))
     def test_forged_programs(self, tmp_path_factory, operations):
         self.read_or_refuse(tmp_path_factory, program(pickle.EMPTY_DICT, *operations))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 
 import gptcompare as gc
 from gptcompare.checkpoints.download.data_publishers import GitHub
@@ -116,7 +117,7 @@ class TestAnArchive:
         with pytest.raises(ValueError, match=r"(dev\.jsonl|the archive) has more than 1,000 bytes"):
             of_archive(archive).contents(put(tmp_path / archive, ARCHIVES[archive]))
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=examples(150), deadline=None)
     @given(data=st.data())
     def test_any_damage_is_one_error_of_value_or_changes_nothing_that_can_be_noticed(
         self, tmp_path_factory, archive, data

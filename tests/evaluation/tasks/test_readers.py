@@ -4,6 +4,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.harness import harness_requests, harness_task
 
 from gptcompare.evaluation.tasks.data_files import Content
@@ -296,7 +297,7 @@ class TestAnyFormat:
             with pytest.raises(ValueError, match=f"^{re.escape(one.name)}, line 2: not UTF-8 text"):
                 read([*contents[:n], damaged, *contents[n + 1 :]])
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     @given(data=st.data())
     def test_any_damage_is_an_error_of_value_that_names_the_file_or_none(self, name, data):
         read, contents = FILES[name]
@@ -436,7 +437,7 @@ FIRST = {
     "lambada": LAMBADA[0], "cloze": LAMBADA[0], "hellaswag": HELLASWAG[0], "winogrande": WINOGRANDE[0],
     "piqa": {**PIQA[0], "label": 1},
 }  # fmt: skip
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.reference

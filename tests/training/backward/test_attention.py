@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.differences import CLOSE, gradient
 from support.strategies import ANY_PATTERN, ONE_OF_EACH
 
@@ -25,7 +26,7 @@ def gradients(queries, keys, values, d_mixed, pattern, drop=NO_DROPOUT):
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(pattern=ANY_PATTERN, T=st.integers(1, 70), seed=st.integers(0, 2**32 - 1))
 def test_the_forward_pass_is_that_of_inference(pattern, T, seed):
     queries, keys, values, mixed = random_sequence(T, seed)
@@ -34,7 +35,7 @@ def test_the_forward_pass_is_that_of_inference(pattern, T, seed):
     assert np.array_equal(mixed, expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     pattern=ANY_PATTERN, T=st.integers(1, 9), together=st.integers(1, 5), seed=st.integers(0, 2**32 - 1)
 )  # fmt: skip

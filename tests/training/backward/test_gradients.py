@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.amounts import examples
 from support.references import gpt_neo_scores_in_float64, random_parameters, random_reference
 
 import gptcompare as gc
@@ -190,7 +191,7 @@ def test_the_logits_of_any_number_of_tokens_at_a_time_give_the_same_gradients(ro
     assert_close(grads_again, grads, np.float64)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(T=st.integers(1, 40), more=st.integers(0, 9))
 def test_a_band_as_wide_as_the_sequence_gives_the_dense_gradients(T, more):
     dense = CONFIGS["dense"]
