@@ -19,6 +19,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "AnyArray",
+    "Array",
+    "Float32",
+    "Float64",
+    "Ids",
+    "Integers",
+    "Mask",
+]
+
 Array: TypeAlias = npt.NDArray[np.floating[Any]]  # float32 or float64, as in the model
 Float32: TypeAlias = npt.NDArray[np.float32]
 Float64: TypeAlias = npt.NDArray[np.float64]

@@ -16,6 +16,11 @@ from .checks import integer, number
 from .patterns import PATTERNS, Pattern
 from .presets import hyperparameters
 
+__all__ = [
+    "ACTIVATIONS",
+    "GPTConfig",
+]
+
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
 
 

@@ -16,6 +16,15 @@ import numpy.typing as npt
 from .arrays import AnyArray, Array
 from .config import GPTConfig
 
+__all__ = [
+    "block_shapes",
+    "check_array",
+    "check_parameters",
+    "digest_of",
+    "initial_parameters",
+    "parameter_shapes",
+]
+
 
 def block_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
     """Return name -> shape of one block's parameters."""

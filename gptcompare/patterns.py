@@ -21,6 +21,18 @@ import numpy as np
 
 from .arrays import Ids, Integers, Mask
 
+__all__ = [
+    "DENSE",
+    "PATTERNS",
+    "Banded",
+    "Dense",
+    "Fixed",
+    "Part",
+    "Pattern",
+    "Strided",
+    "visible_keys",
+]
+
 # Queries that share their keys. With fewer, fewer scores are computed only to be masked; with more, the matrix products
 # are faster. A query of a banded layer sees `band_width` of the band_width + QUERIES - 1 keys that it shares.
 QUERIES = 64

@@ -20,6 +20,16 @@ from .presets import published
 from .report.table import table
 from .training import Metrics
 
+__all__ = [
+    "COLOURS",
+    "attention_map",
+    "attention_pattern",
+    "logit_lens",
+    "loss_curve",
+    "size_ladder",
+    "surprise",
+]
+
 # Okabe and Ito's palette, chosen to be told apart with any kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 

@@ -25,8 +25,8 @@ socket.getaddrinfo = socket.create_connection = refuse
 
 @pytest.fixture
 def nbclient():
-    pytest.importorskip("ipykernel", reason="needs the `notebooks` extra")
-    pytest.importorskip("nbformat", reason="needs the `notebooks` extra")
+    for module in ("ipykernel", "nbformat", "matplotlib", "sklearn"):  # the `docs` extra has the first two
+        pytest.importorskip(module, reason="needs the `notebooks` extra")
     return pytest.importorskip("nbclient", reason="needs the `notebooks` extra")
 
 
@@ -79,10 +79,11 @@ def test_it_runs_from_the_first_cell_to_the_last_without_a_network(nbclient, pat
     assert sorted(FOLDER.iterdir()) == there
 
 
-def test_they_are_numbered_without_gaps_and_named_by_the_readme():
+@pytest.mark.parametrize("page", ["README.md", "docs/notebooks.md"])
+def test_they_are_numbered_without_gaps_and_named_by_the_readme_and_the_documentation(page):
     assert [int(path.stem.partition("_")[0]) for path in PATHS] == list(range(1, len(PATHS) + 1))
-    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"\]\(notebooks/(.+?\.ipynb)\)", readme)
+    text = (FOLDER.parent / page).read_text(encoding="utf-8")
+    named = re.findall(r"\]\(notebooks/(.+?\.ipynb)\)", text)
     assert list(dict.fromkeys(named)) == [path.name for path in PATHS]
 
 

@@ -1,37 +1,87 @@
-"""What the README shows is what happens."""
+"""What the README and the documentation's pages show is what happens, and their links lead somewhere."""
+
+from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from support.pages import (
+    PAGES,
+    ROOT,
+    blocks,
+    commands_alone,
+    commands_with_output,
+    leads_somewhere,
+    links,
+    name_of,
+)
 
-from gptcompare.cli import main
+from gptcompare.cli import COMMANDS, _parser, main
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-CONSOLE = re.findall(r"```console\n\$ gptcompare ([^\n]*)\n(.*?)```", README, flags=re.DOTALL)
-
-
+LONGEST_README = 160  # lines
+SHOWN = commands_with_output()
 EXAMPLES = [
-    pytest.param(command, output, id=command, marks=[pytest.mark.slow] if command.startswith("evaluate") else [])
-    for command, output in CONSOLE
+    pytest.param(
+        shown, id=f"{shown.page}: {shown.command}", marks=[pytest.mark.slow] if "evaluate" in shown.command else []
+    )
+    for shown in SHOWN
 ]
+ALONE = commands_alone()
+WITH_PYTHON = [path for path in PAGES if blocks(path, "python")]
 
 
-@pytest.mark.parametrize(("command", "output"), EXAMPLES)
-def test_a_command_prints_what_stands_below_it(command, output, monkeypatch, tmp_path, capsys):
-    for entry in ROOT.iterdir():  # what it writes does not stay
-        if entry.name != "evaluations":
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """A folder with everything that is in the repository, in which what is written does not stay."""
+    for entry in ROOT.iterdir():
+        if entry.name not in ("evaluations", "runs"):
             (tmp_path / entry.name).symlink_to(entry)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    assert main(shlex.split(command)) == 0
-    assert capsys.readouterr().out == output
+    monkeypatch.setenv("GPTCOMPARE_OFFLINE", "1")
+    return tmp_path
 
 
-def test_the_python_examples_run_one_after_the_other(monkeypatch, tmp_path):
-    example = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
-    monkeypatch.chdir(ROOT)
-    exec(example.replace("runs/example", str(tmp_path)), {})
-    assert (tmp_path / "model.safetensors").exists()
+@pytest.mark.parametrize("shown", EXAMPLES)
+def test_a_command_prints_what_stands_below_it(shown, elsewhere, capsys):
+    program, *arguments = shlex.split(shown.command)
+    assert program == "gptcompare"
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.rstrip("\n") == shown.output.rstrip("\n")
+
+
+@pytest.mark.parametrize("path", WITH_PYTHON, ids=name_of)
+def test_the_python_examples_of_a_page_run_one_after_the_other(path, elsewhere):
+    exec("\n".join(blocks(path, "python")), {})
+
+
+def test_a_saved_model_of_an_example_is_there(elsewhere):
+    exec("\n".join(blocks(ROOT / "docs" / "start.md", "python")), {})
+    assert (elsewhere / "runs" / "example" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(("page", "arguments"), ALONE, ids=[f"{page}: {' '.join(words)}" for page, words in ALONE])
+def test_a_command_without_output_is_one_that_the_command_line_understands(page, arguments):
+    assert _parser(arguments).parse_args(arguments).run, page
+
+
+def test_the_pages_show_every_command():
+    shown = " ".join(shown.command for shown in SHOWN) + " " + " ".join(" ".join(words) for _, words in ALONE)
+    text = shown + " ".join(path.read_text(encoding="utf-8") for path in PAGES)
+    assert [name for name in COMMANDS if f"gptcompare {name}" not in text] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_every_link_leads_to_a_file_of_the_repository_or_to_a_page(path):
+    assert [target for target in links(path) if not leads_somewhere(path, target)] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_an_address_outside_is_well_formed(path):
+    for address in re.findall(r"https?://[^\s)>\"'`]*", path.read_text(encoding="utf-8")):
+        assert re.fullmatch(r"https://[\w.-]+\.[a-z]{2,}(/[\w./#%?=&~+-]*)?", address), address
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= LONGEST_README

@@ -23,7 +23,7 @@ def gpt3_samples() -> list[str]:
     """Return texts that GPT-3 175B wrote without a prompt, downloaded on the first call.
 
     They are unfiltered, may be offensive, and were sampled with top_p=0.85 and temperature=1, 2048 tokens each.
-    "<|endoftext|>" in a text marks where one document ends and the next begins.
+    `<|endoftext|>` in a text marks where one document ends and the next begins.
 
     Returns
     -------

@@ -129,8 +129,8 @@ def trace(model: Readable, ids: npt.ArrayLike, record: Iterable[str] = EVERYTHIN
     ----------
     model : GPT
     ids : integers, (T,) or (B, T)
-    record : names, in which "*" stands for anything
-        For example ["*.attn.hook_pattern"]; everything if not given: about L (16 D + 2 M + H T) numbers per token.
+    record : names, in which `*` stands for anything
+        For example `["*.attn.hook_pattern"]`; everything if not given: about L (16 D + 2 M + H T) numbers per token.
 
     Returns
     -------

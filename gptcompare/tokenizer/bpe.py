@@ -38,7 +38,7 @@ class Tokenizer:
     """A byte-level BPE tokenizer.
 
     Every text has ids and every list of ids has bytes: there is no unknown token. Special tokens, such as
-    "<|endoftext|>", are plain text to `encode` unless the caller allows them, as in tiktoken.
+    `<|endoftext|>`, are plain text to `encode` unless the caller allows them, as in tiktoken.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], n_vocab: int) -> Tokenizer:
-        """Learn a vocabulary of `n_vocab` tokens: 256 bytes, merges, and "<|endoftext|>" as the last.
+        """Learn a vocabulary of `n_vocab` tokens: 256 bytes, merges, and `<|endoftext|>` as the last.
 
         The most frequent pair is merged first; among equally frequent pairs, the one with the lower ids, as in Hugging
         Face tokenizers. A pair that occurs only once is not merged.
@@ -148,7 +148,7 @@ class Tokenizer:
 
     @property
     def eot_id(self) -> int | None:
-        """The id that ends a text, "<|endoftext|>" unless the vocabulary says otherwise, or None if it has none."""
+        """The id that ends a text, `<|endoftext|>` unless the vocabulary says otherwise, or None if it has none."""
         return self._vocabulary.id_of(self._vocabulary.eot)
 
     @property

@@ -6,7 +6,7 @@ A vocabulary is a list of merges and a table token -> id. It comes in three layo
   first file is a JSON object token -> id, the second has one merge per line, the most frequent first.
 - `tokenizer.json` (Hugging Face tokenizers): both in one JSON file, with a description of the algorithm.
 
-GPT-2 ends a text with "<|endoftext|>"; OPT begins and ends it with "</s>". `tokenizer_config.json` and
+GPT-2 ends a text with `<|endoftext|>`; OPT begins and ends it with `</s>`. `tokenizer_config.json` and
 `special_tokens_map.json`, or the post-processor of `tokenizer.json`, say so, and are read as transformers 5 reads them.
 """
 
