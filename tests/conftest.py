@@ -28,6 +28,12 @@ OF_THE_USER = (
 GPT2_OF_THE_USER = cache.find(HuggingFace("openai-community/gpt2"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """No other processes for files or tests that are named: to start them takes longer than most files do."""
+    return 0 if any(".py" in argument for argument in config.args) else None
+
+
 @pytest.fixture
 def gpt2_of_the_user():
     """The public 124M checkpoint, where the user has it."""

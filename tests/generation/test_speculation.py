@@ -50,7 +50,7 @@ def every_guess_is_read(monkeypatch):
 
 @pytest.mark.usefixtures("every_guess_is_read")
 @pytest.mark.parametrize("kind", KINDS)
-@few_or_many("n", 40, 500)
+@few_or_many("n", 20, 500)
 def test_greedy_completions_are_the_same_token_for_token(tokenizer, kind, n):
     lm = random_model(tokenizer, **KINDS[kind])
     smaller = random_model(tokenizer, seed=1, n_layer=1, **KINDS[kind])
@@ -66,7 +66,7 @@ def test_greedy_completions_are_the_same_token_for_token(tokenizer, kind, n):
 @pytest.mark.parametrize(
     "options", [{}, {"top_k": 5}, {"top_p": 0.8}, {"min_p": 0.2}, {"repetition_penalty": 1.7}], ids=str
 )
-@few_or_many("n", 4, 40)
+@few_or_many("n", 2, 40)
 def test_sampled_completions_of_the_same_seed_are_the_same_token_for_token(tokenizer, kind, options, n):
     lm = random_model(tokenizer, **KINDS[kind])
     rng = np.random.default_rng(1)
