@@ -2,7 +2,7 @@ import json
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from support.amounts import examples
 from support.harness import harness_requests, harness_task
@@ -451,6 +451,8 @@ class TestTheEvaluationHarness:
         drawn = [FIRST[name], *data.draw(st.lists(documents, max_size=12))]
         labels = [labels_of(*(one["label"] for one in drawn))] if name == "piqa" else []
         items = FILES[name][0]([jsonl(drawn), *labels])
+        # A text of digits is a number to the harness, which it then refuses: findings/harness_numbers.sh.
+        assume(not any(context.isdigit() for item in items for context, _ in item.pairs))
         assert [(item.pairs, item.right) for item in items] == harness_requests(harness_task(file, drawn))
 
     @pytest.mark.parametrize("name", DOCUMENTS)
