@@ -451,8 +451,8 @@ class TestTheEvaluationHarness:
         drawn = [FIRST[name], *data.draw(st.lists(documents, max_size=12))]
         labels = [labels_of(*(one["label"] for one in drawn))] if name == "piqa" else []
         items = FILES[name][0]([jsonl(drawn), *labels])
-        # The harness takes a question of digits alone for the number of an answer, and stops.
-        assume(not any(item.pairs[0][0].strip().isdigit() for item in items))
+        # A text of digits is a number to the harness, which it then refuses: findings/harness_numbers.sh.
+        assume(not any(context.isdigit() for item in items for context, _ in item.pairs))
         assert [(item.pairs, item.right) for item in items] == harness_requests(harness_task(file, drawn))
 
     @pytest.mark.parametrize("name", DOCUMENTS)
