@@ -31,10 +31,24 @@ def integer(name: str, value: object, *, at_least: int | None = None) -> int:
 
 
 def number(name: str, value: object) -> float:
-    """Return the value as a Python int or float, which JSON can hold; raise TypeError if it is not a number."""
+    """Return the value as a Python float, which JSON can hold.
+
+    >>> number("temperature", 1)
+    1.0
+
+    Raises
+    ------
+    TypeError
+        If it is not a number; True and False do not count as numbers.
+    ValueError
+        If it is an integer that no float can hold.
+    """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    return int(value) if isinstance(value, Integral) else float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is larger than any floating-point number") from None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -225,3 +225,14 @@ class GPTConfig:
     def _check_n_tokens(self, name: str, value: int) -> None:
         if integer(name, value, at_least=1) > self.n_ctx:
             raise ValueError(f"{name} {value} is longer than the model's context of {self.n_ctx} tokens")
+
+
+def _check_patterns() -> None:
+    """Refuse a pattern with a size that no configuration can hold: here, where both are known."""
+    for kind, pattern in PATTERNS.items():
+        for field in pattern.parameters():
+            if field.name not in GPTConfig.__dataclass_fields__:
+                raise TypeError(f"{kind} layers have {field.name}: add the field to GPTConfig, None by default")
+
+
+_check_patterns()

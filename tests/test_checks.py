@@ -27,7 +27,7 @@ def test_an_integer_that_is_too_small_is_refused(least):
 @pytest.mark.parametrize("value", [3, 0.5, np.float32(0.5), np.float64(0.5), np.int8(3), np.float16(0.5)], ids=repr)
 def test_a_number_of_any_kind_becomes_pythons_and_json_holds_it(value):
     assert json.loads(json.dumps(number("x", value))) == value
-    assert type(number("x", value)) in (int, float)
+    assert type(number("x", value)) is float
 
 
 @pytest.mark.parametrize("value", [True, "0.5", None, 1j, np.array(0.5)], ids=repr)

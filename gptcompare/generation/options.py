@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -63,7 +63,8 @@ class GenerationOptions(Sampling):
 
 
 def _stop_strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
-    stops = (stop,) if isinstance(stop, str) else tuple(() if stop is None else stop)
+    several = () if stop is None else (stop,) if isinstance(stop, str) else stop
+    stops = tuple(several) if isinstance(several, Iterable) else (several,)
     if not all(isinstance(text, str) for text in stops):
         raise TypeError(f"stop must be a string or several, got {stop!r}")
     if "" in stops:

@@ -147,8 +147,11 @@ class Sampling:
             return logits
         penalised: Array = logits.copy()
         repeated = np.unique(np.asarray(previous, np.intp))
-        seen = logits[repeated]
-        penalised[repeated] = np.where(seen > 0, seen / self.repetition_penalty, seen * self.repetition_penalty)
+        seen = logits[repeated].astype(np.float64)
+        with np.errstate(over="ignore"):  # a large penalty may take a logit to -inf, which is right
+            penalised[repeated] = np.where(seen > 0, seen / self.repetition_penalty, seen * self.repetition_penalty)
+        if not math.isfinite(penalised.max()):
+            raise ValueError(f"repetition_penalty {self.repetition_penalty} takes the logits beyond the largest number")
         return penalised
 
 

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from support.places import ROOT
 
 import gptcompare as gc
 from gptcompare.cli import main
@@ -99,11 +100,24 @@ def test_the_command_writes_what_the_function_does_and_the_json_has_the_option(n
     assert json.loads(capsys.readouterr().out)["ids"] == found["sides"][0]["ids"]
 
 
-def test_what_is_not_said_is_greedy_and_forty_tokens():
-    assert GenerationOptions().to_dict() == {
-        "temperature": 0.0, "top_k": None, "top_p": None, "min_p": None, "repetition_penalty": 1.0,
-        "max_new_tokens": 40, "seed": None, "stop": [],
-    }  # fmt: skip
+def test_what_is_not_said_is_greedy_without_a_penalty_and_forty_tokens():
+    said = {"temperature": 0.0, "repetition_penalty": 1.0, "max_new_tokens": 40, "stop": []}
+    assert {name: value for name, value in GenerationOptions().to_dict().items() if value is not None} == said
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("nonsense", [object(), [0.5], {}, -3], ids=["object", "list", "dict", "negative"])
+def test_an_option_refuses_nonsense_by_its_name(name, nonsense):
+    if name == "stop" and nonsense == {}:
+        pytest.skip("no stop strings")
+    with pytest.raises((TypeError, ValueError), match=name):
+        GenerationOptions(**{name: nonsense})
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_guide_has_an_option_in_its_table(name):
+    guide = (ROOT / "docs" / "guides" / "generate.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in guide
 
 
 @pytest.mark.parametrize(

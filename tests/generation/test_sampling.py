@@ -105,6 +105,17 @@ def test_a_penalty_divides_positive_logits_and_multiplies_negative_ones_of_what_
     assert logits.tolist() == [2.0, -2.0, 3.0, 0.0, -1.0]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_penalty_of_any_size_gives_a_token_or_one_clear_error(temperature, dtype):
+    logits, rng = np.array([2.0, -2.0, 0.0, 1.0], dtype), np.random.default_rng(0)
+    assert Sampling(temperature, repetition_penalty=1e308).choose(logits, rng, [1, 2]) in (0, 2, 3)
+    with pytest.raises(ValueError, match="repetition_penalty 1e-320 takes the logits beyond the largest number"):
+        Sampling(temperature, repetition_penalty=1e-320).choose(logits, rng, [0])
+    with pytest.raises(ValueError, match="repetition_penalty is larger than any floating-point number"):
+        Sampling(temperature, repetition_penalty=10**400)
+
+
 def test_a_greedy_choice_heeds_the_penalty():
     likeliest, second = np.argsort(-LOGITS)[:2]
     sampling = Sampling(repetition_penalty=100)

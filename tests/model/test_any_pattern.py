@@ -10,9 +10,11 @@ from support.references import random_parameters
 from support.strategies import ANY_PATTERN, ONE_OF_EACH
 
 import gptcompare as gc
+from gptcompare import config as config_module
+from gptcompare import patterns
 from gptcompare.config import GPTConfig
 from gptcompare.model.attention import attention_pattern, causal_attention
-from gptcompare.patterns import PATTERNS, Part, Pattern, visible_keys
+from gptcompare.patterns import PATTERNS, Banded, Part, Pattern, visible_keys
 from gptcompare.training import loss_and_grads
 
 
@@ -152,6 +154,21 @@ def test_the_general_path_gives_what_a_pattern_s_own_parts_give(pattern, T, past
         lambda p: attention_pattern(queries, keys, p),
     ):
         assert function(general) == pytest.approx(function(pattern), abs=1e-12)
+
+
+def test_every_pattern_has_a_name():
+    defined = {it for it in vars(patterns).values() if isinstance(it, type) and issubclass(it, Pattern)} - {Pattern}
+    assert defined == set(PATTERNS.values()), "add a line to PATTERNS in patterns.py"
+
+
+def test_a_size_that_no_configuration_holds_is_one_clear_error(monkeypatch):
+    @dataclass(frozen=True)
+    class Gapped(Banded):
+        gap: int = 1
+
+    monkeypatch.setitem(PATTERNS, "gapped", Gapped)
+    with pytest.raises(TypeError, match="gapped layers have gap: add the field to GPTConfig, None by default"):
+        config_module._check_patterns()
 
 
 @pytest.mark.parametrize("pattern", ONE_OF_EACH, ids=str)
