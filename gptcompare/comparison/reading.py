@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..generation import LanguageModel
+from ..generation import GenerationOptions, LanguageModel, Sampling
+from ..generation.noise import Noise
 from ..generation.scoring import perplexity
 from ..model.ops import cross_entropy
 
@@ -36,6 +37,13 @@ class Reading:
         single model, and if the models do not share a vocabulary.
     same_top : list of bool, optional
         At each token, True if all models' likeliest token is the same. None if the divergence is.
+    overlap : list of float, optional
+        At each token, the sum over the vocabulary of the smallest probability with which any of the models would draw
+        that token: the probability that all draw the same one, if chance favours it as much as possible. For two models
+        it is 1 less their total variation distance. None if the divergence is, or if no tokens are drawn.
+    same_choice : list of bool, optional
+        At each token, True if all models would draw the same one with the noise of that position. None if the overlap
+        is.
     """
 
     text: str
@@ -44,6 +52,8 @@ class Reading:
     logprobs: tuple[list[float], ...]
     divergence: list[float] | None = None
     same_top: list[bool] | None = None
+    overlap: list[float] | None = None
+    same_choice: list[bool] | None = None
 
     @property
     def perplexity(self) -> tuple[float | None, ...]:
@@ -69,6 +79,8 @@ class Reading:
             "bits_per_byte": list(self.bits_per_byte),
             "divergence": self.divergence,
             "same_top": self.same_top,
+            "overlap": self.overlap,
+            "same_choice": self.same_choice,
         }
 
 
@@ -78,7 +90,11 @@ def share_vocabulary(models: Sequence[LanguageModel]) -> bool:
 
 
 def read(
-    models: Sequence[LanguageModel], text: str, contexts: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]
+    models: Sequence[LanguageModel],
+    text: str,
+    contexts: Sequence[Sequence[int]],
+    ids: Sequence[Sequence[int]],
+    options: GenerationOptions | None = None,
 ) -> Reading:
     """Let each model read its ids of a text after its context, which has at least one id.
 
@@ -88,10 +104,15 @@ def read(
     text : str
     contexts, ids : sequence of sequence of int
         One for each model; if all share a vocabulary, they must be equal.
+    options : GenerationOptions, optional
+        If tokens are drawn with these options, it is also compared which token each model would draw.
     """
     logprobs: list[list[float]] = [[] for _ in models]
     divergence: list[float] = []
     same_top: list[bool] = []
+    overlap: list[float] = []
+    same_choice: list[bool] = []
+    drawn = options is not None and options.temperature != 0
     shared = len(models) > 1 and share_vocabulary(models)
     # 1. The logits of each model, computed as they are read.
     predictions = [
@@ -108,10 +129,29 @@ def read(
             divergence += jensen_shannon(distributions).tolist()
             tops = np.array([logits.argmax(axis=-1) for logits in distributions])
             same_top += (tops == tops[0]).all(axis=0).tolist()
+            if options is not None and drawn:
+                for rows in zip(*distributions, strict=True):
+                    before = [*contexts[0], *ids[0][: len(overlap)]]
+                    overlap.append(most_alike(rows, options, before))
+                    same_choice.append(len({options.choose(row, Noise(options.seed), before) for row in rows}) == 1)
     # 3. The bytes that each model's tokens stand for.
     tokens = tuple([lm.tokenizer.decode_bytes([id_]) for id_ in wanted] for lm, wanted in zip(models, ids, strict=True))
     n_bytes = tuple(sum(map(len, of_model)) for of_model in tokens)
-    return Reading(text, n_bytes, tokens, tuple(logprobs), divergence if shared else None, same_top if shared else None)
+    compared = (divergence, same_top, *((overlap, same_choice) if drawn else ())) if shared else ()
+    return Reading(text, n_bytes, tokens, tuple(logprobs), *compared)
+
+
+def most_alike(logits: Sequence[Array], sampling: Sampling, previous: Sequence[int]) -> float:
+    """Return the largest probability with which several models can draw the same token, from the logits (V,) of each.
+
+    The sizes V may differ.
+
+    >>> f"{most_alike([np.log([0.5, 0.5]), np.log([0.75, 0.25])], Sampling(1.0), []):.2f}"
+    '0.75'
+    """
+    n_vocab = min(map(len, logits))
+    probabilities = [sampling.probabilities(of_model, previous)[:n_vocab] for of_model in logits]
+    return float(np.minimum.reduce(probabilities).sum())
 
 
 def jensen_shannon(logits: Sequence[Array]) -> Array:

@@ -22,7 +22,8 @@ def compare(
 ) -> Comparison | list[Comparison]:
     """Let several models continue a prompt, or each of several prompts, and compare what they write.
 
-    All models draw the same random numbers, so a difference comes from the models and not from chance.
+    The noise with which tokens are drawn is the same for all models, token by token (`gptcompare.generation.noise`), so
+    that they draw the same token nearly as often as their distributions allow. The readings say how often.
 
     Parameters
     ----------

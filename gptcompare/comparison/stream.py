@@ -87,7 +87,7 @@ class ComparisonStream:
         """Let all models read what one of them wrote: its tokens or, with another vocabulary, the same text."""
         text = lms[number].tokenizer.decode(ids)
         by_model = [ids if shared or n == number else lm.tokenizer.encode(text) for n, lm in enumerate(lms)]
-        return read(lms, text, [lm.prompt_ids(self.prompt) for lm in lms], by_model)
+        return read(lms, text, [lm.prompt_ids(self.prompt) for lm in lms], by_model, self.options)
 
 
 def whole_tokens(lm: LanguageModel, completion: Completion) -> list[int]:

@@ -31,7 +31,7 @@ def summary(
     sentences = _parted(sides, parting) if share_vocabulary else [NOT_SHARED]
     if share_vocabulary and len(names) > 1:
         sentences += [
-            f"Over {name}'s text: {_agreement(reading)}"
+            f"Over {name}'s text: {_agreement(reading)}{_draws(reading)}"
             for name, reading in zip(names, readings, strict=True)
             if reading.divergence
         ]
@@ -121,6 +121,16 @@ def _agreement(reading: Reading) -> str:
     return (
         f"the likeliest tokens agree at {sum(reading.same_top)} of {n} positions; the Jensen-Shannon divergence is "
         f"{mean:.3f} bits in the mean and {most:.3f} at most, where {token} comes next."
+    )
+
+
+def _draws(reading: Reading) -> str:
+    """Say at how many positions the models draw the same token, and how many are possible; "" if none is drawn."""
+    if reading.overlap is None or reading.same_choice is None:
+        return ""
+    return (
+        f" The models draw the same token at {sum(reading.same_choice)} of these positions; no dice could make that "
+        f"more than {sum(reading.overlap):.1f} on average."
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..tokenizer.bpe import StreamDecoder
 from .options import GenerationOptions
-from .sampling import RandomNumbers
+from .noise import Noise
 from .stop_strings import StopStrings
 
 
@@ -50,7 +50,7 @@ class Continuation:
     finish_reason: str = ""
 
     def __post_init__(self) -> None:
-        self.rng = RandomNumbers(self.options.seed)
+        self.noise = Noise(self.options.seed)
         self.stops = StopStrings(self.options.stop)
 
     @property

@@ -87,8 +87,9 @@ class LanguageModel:
         max_new_tokens : int
             The most tokens to write.
         seed : int, optional
-            Seed of the random numbers; each prompt of a batch draws the same numbers as by itself. Without a seed,
-            every call draws different ones.
+            Seed of the noise with which tokens are drawn: it belongs to the positions and tokens, so a prompt is
+            continued by the same text alone, in a batch, with a draft, or in several parts. Without a seed, every call
+            draws different tokens.
         stop : str, or a sequence of them
             Generation ends where the completion would contain one of these strings.
 
@@ -267,7 +268,7 @@ class LanguageModel:
         while writing:
             # 2. Choose one token for each text.
             for continuation, row_logits in zip(writing, logits, strict=True):
-                id_ = sampling.choose(row_logits, continuation.rng, continuation.read_ids)
+                id_ = sampling.choose(row_logits, continuation.noise, continuation.read_ids)
                 logprob = float(log_softmax(row_logits)[id_])
                 yield continuation.accept(id_, logprob, n_ctx, self.tokenizer.eot_id)
             # 3. Drop the texts that have ended from the batch.
@@ -283,5 +284,5 @@ class LanguageModel:
     ) -> Iterator[str]:
         guesser: Draft = Repetitions()
         if isinstance(draft, LanguageModel):
-            guesser = SmallerModel(draft.model, self.model, sampling, continuation.rng)
+            guesser = SmallerModel(draft.model, self.model, sampling, continuation.noise)
         return speculate(self.model, guesser, continuation, sampling, self.tokenizer.eot_id)

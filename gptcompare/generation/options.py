@@ -27,7 +27,7 @@ class GenerationOptions(Sampling):
     max_new_tokens : int
         The most tokens to write.
     seed : int, optional
-        Seed of the random numbers; without one, every call draws different numbers.
+        Seed of the noise with which tokens are drawn; without one, every call draws different tokens.
     stop : str, or a sequence of them
         The text ends where it would contain one of these strings. None means no such string.
 

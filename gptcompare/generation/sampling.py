@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,24 +12,7 @@ import numpy as np
 from ..arrays import Array, Float64
 from ..checks import integer, number
 from ..model.ops import softmax
-
-
-class RandomNumbers:
-    """Random numbers from [0, 1) that can be read ahead of being drawn."""
-
-    def __init__(self, seed: int | None) -> None:
-        self._rng = np.random.default_rng(seed)
-        self._ahead: deque[float] = deque()
-
-    def random(self) -> float:
-        """Draw the next number."""
-        return self._ahead.popleft() if self._ahead else self._rng.random()
-
-    def ahead(self, n: int) -> list[float]:
-        """Return the n numbers that `random` will draw next."""
-        while len(self._ahead) < n:
-            self._ahead.append(self._rng.random())
-        return list(islice(self._ahead, n))
+from .noise import Noise, first_to_arrive
 
 
 def option(default: Any, metavar: str, help: str) -> Any:
@@ -104,22 +85,28 @@ class Sampling:
         object.__setattr__(self, name, value)
         return value
 
-    def choose(self, logits: Array, rng: np.random.Generator | RandomNumbers, previous: Sequence[int] = ()) -> int:
-        """Choose the id of a token from the logits (V,) of one position; `previous` are the ids before that position.
+    def choose(self, logits: Array, noise: Noise | None = None, previous: Sequence[int] = ()) -> int:
+        """Choose the id of a token from the logits (V,) of one position.
+
+        Parameters
+        ----------
+        logits : array (V,)
+        noise : Noise, optional
+            The random numbers. At temperature 0, none are drawn.
+        previous : sequence of int
+            The ids before that position. Their number is the position whose random numbers are taken.
 
         Raises
         ------
         ValueError
-            If a logit is NaN or infinite.
+            If a logit is NaN or infinite, or there is no noise and the temperature is not 0.
         """
-        return self.choose_at(logits, rng.random() if self.temperature else 0.0, previous)
-
-    def choose_at(self, logits: Array, u: float, previous: Sequence[int] = ()) -> int:
-        """Return the token that a random number u from [0, 1) chooses; at temperature 0, always the likeliest."""
         finite(logits)
         if self.temperature == 0:
             return int(self.penalised(logits, previous).argmax())
-        return draw(self.probabilities(logits, previous), u)
+        if noise is None:
+            raise ValueError(f"to choose at temperature {self.temperature}, noise must be given")
+        return first_to_arrive(self.probabilities(logits, previous), noise.at(len(previous), len(logits)))
 
     def probabilities(self, logits: Array, previous: Sequence[int] = ()) -> Float64:
         """Return the distribution (V,) that a token is drawn from; the temperature must not be 0."""
@@ -177,15 +164,3 @@ def nucleus(probabilities: Float64, top_p: float) -> Float64:
     result = np.zeros_like(probabilities)
     result[kept] = probabilities[kept] / probabilities[kept].sum()
     return result
-
-
-def draw(probabilities: Float64, u: float) -> int:
-    """Return the index at which the cumulative distribution passes `u`, a number from [0, 1).
-
-    >>> import numpy as np
-    >>> draw(np.array([0.5, 0.25, 0.25]), 0.6)
-    1
-    """
-    cumulative = np.cumsum(probabilities)
-    last = np.searchsorted(cumulative, cumulative[-1])  # the last possible token, in case the product rounds up
-    return int(min(np.searchsorted(cumulative, u * cumulative[-1], side="right"), last))

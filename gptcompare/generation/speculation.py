@@ -5,10 +5,9 @@ over one. So the guesses of a cheap draft are read together, and kept as far as 
 written itself (Leviathan et al. 2023, arXiv:2211.17192; Chen et al. 2023, arXiv:2302.01318).
 
 In those papers a guess is accepted at random, so that the distribution of the text stays the model's. Here the text
-itself stays the same: the model chooses every token as it would without a draft, with the same random number, and a
-guess counts only if it is that token; the draft may see the number too. So a draft affects the time and nothing else.
-(The logits of several tokens read together may differ in their last bits from the logits of one token: tokens that are
-equally likely to the precision of the dtype can change places, as they do between machines.)
+itself stays the same: the model chooses every token as it would without a draft, with the same noise, and a guess
+counts only if it is that token. A smaller model guesses with that noise, too, so it is right nearly as often as the two
+distributions allow (`noise`). So a draft affects the time and nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from typing import Protocol
 from ..model import GPT
 from ..model.ops import log_softmax
 from .completion import Continuation
-from .sampling import RandomNumbers, Sampling
+from .noise import Noise
+from .sampling import Sampling
 
 # Number of tokens read at once -> the cost, in passes over one token: measured with a model of GPT-2's 124M shape
 # (benchmarks/RESULTS.md). With a smaller model, or on more cores, many tokens cost less, so guesses pay even more. All
@@ -78,14 +78,14 @@ class Repetitions:
 
 
 class SmallerModel:
-    """Guesses what a smaller model with the same vocabulary would write, given the same random numbers."""
+    """Guesses what a smaller model with the same vocabulary would write, given the same noise."""
 
-    def __init__(self, model: GPT, of: GPT, sampling: Sampling, numbers: RandomNumbers) -> None:
+    def __init__(self, model: GPT, of: GPT, sampling: Sampling, noise: Noise) -> None:
         self.cost = model.config.n_params / of.config.n_params
         self._n_vocab = min(model.config.n_vocab, of.config.n_vocab)  # either vocabulary may be padded
         self._model = model
         self._sampling = sampling
-        self._numbers = numbers
+        self._noise = noise
         self._cache = model.new_cache()
         self._seen: list[int] = []  # the tokens in the cache
 
@@ -99,13 +99,13 @@ class SmallerModel:
         right = next((i for i, (seen, id_) in enumerate(both) if seen != id_), len(self._seen))
         self._cache.take_back(len(self._seen) - right)
         del self._seen[right:]
-        # 2. Write n tokens, with the random numbers that the model will use.
+        # 2. Write n tokens, with the noise that the model will use.
         text = ids.copy()
-        for u in self._numbers.ahead(n):
+        for _ in range(n):
             new = text[len(self._seen) :]
             logits = self._model(new, self._cache, last_only=True)
             self._seen += new
-            guess = self._sampling.choose_at(logits, u, text)
+            guess = self._sampling.choose(logits, self._noise, text)
             if guess >= self._n_vocab:
                 break
             text.append(guess)
@@ -159,7 +159,7 @@ def speculate(
     while True:
         # 2. Choose a token from each row of logits, up to and including the one at the first wrong guess.
         for row, guess in zip(logits, [*guesses, None], strict=False):
-            id_ = sampling.choose(row, continuation.rng, continuation.read_ids)
+            id_ = sampling.choose(row, continuation.noise, continuation.read_ids)
             yield continuation.accept(id_, float(log_softmax(row)[id_]), n_ctx, eot_id)
             if continuation.finish_reason:
                 return

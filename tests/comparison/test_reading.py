@@ -3,9 +3,12 @@ import math
 
 import numpy as np
 import pytest
+from support.places import ALICE
 
 import gptcompare as gc
 from gptcompare.comparison.reading import jensen_shannon, read, share_vocabulary
+from gptcompare.generation import GenerationOptions
+from gptcompare.generation.noise import Noise
 
 SMALL = {"n_layer": 2, "n_head": 2, "d_model": 16, "n_ctx": 32}
 TEXT = "Once upon a time there was a king who had three daughters. — naïve 🐇!"
@@ -74,6 +77,43 @@ class TestRead:
         assert reading.divergence == pytest.approx(expected, abs=1e-5)
         tops = [of_model.argmax(axis=-1) for of_model in log2_p]
         assert reading.same_top == (tops[0] == tops[1]).tolist()
+
+    @pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "top_p": 0.8}, {"repetition_penalty": 1.3}], ids=str)
+    def test_it_tells_how_alike_the_models_can_draw_and_whether_they_do(self, story, options):
+        lms = [random_model(story, seed) for seed in (1, 2, 3)]
+        context, ids = [story.tokenizer.eot_id, 5, 6], story.tokenizer.encode(TEXT)[:20]
+        drawing = GenerationOptions(**{"temperature": 1.0, "seed": 4, **options})
+        reading = read(lms, TEXT, [context] * 3, [ids] * 3, drawing)
+        for position, (overlap, same) in enumerate(zip(reading.overlap, reading.same_choice, strict=True)):
+            before = context + ids[:position]
+            p = [drawing.probabilities(lm.model(before, last_only=True), before) for lm in lms]
+            assert overlap == pytest.approx(sum(map(min, zip(*p, strict=True))), abs=1e-5)
+            gumbel = -np.log(Noise(4).at(len(before), len(p[0])))
+            with np.errstate(divide="ignore"):
+                drawn = {int((np.log(of_model) + gumbel).argmax()) for of_model in p}
+            assert same == (len(drawn) == 1)
+
+    def test_where_no_tokens_are_drawn_nothing_is_told_of_drawing(self, story):
+        lms = [random_model(story, seed) for seed in (1, 2)]
+        for options in (None, GenerationOptions(seed=4)):
+            reading = read(lms, TEXT, [[5]] * 2, [[6, 7]] * 2, options)
+            assert (reading.overlap, reading.same_choice) == (None, None)
+        with_other_vocabulary = gc.compare("Once", [lms[0], "nano-gpt2"], max_new_tokens=3, temperature=1.0, seed=1)
+        assert with_other_vocabulary.readings[0].overlap is None
+
+    def test_the_embedded_pair_draws_nearly_as_alike_as_its_distributions_allow(self):
+        """In the same contexts of a book; cumulated probabilities and one random number gave 31 %."""
+        lms = [gc.load(name) for name in ("nano-gpt2", "nano-gpt3")]
+        text = ALICE.read_text(encoding="utf-8")[3000:8000]
+        ids = lms[0].tokenizer.encode(text)[:511]
+        alike, possible = [], []
+        for seed in range(4):
+            options = GenerationOptions(temperature=1.0, seed=seed)
+            reading = read(lms, text, [lm.prompt_ids("") for lm in lms], [ids] * 2, options)
+            alike += reading.same_choice
+            possible += reading.overlap
+        assert np.mean(alike) > 0.85 * np.mean(possible)
+        assert np.mean(alike) < np.mean(possible)
 
     @pytest.mark.parametrize("contexts", [(32, 32), (32, 20), (7, 50)])
     def test_a_text_longer_than_the_contexts_is_read_as_one_model_alone_reads_it(self, story, contexts):

@@ -48,6 +48,15 @@ class TestPage:
             assert Outline(result.to_html()).text
 
 
+def test_the_summary_tells_how_often_the_same_token_is_drawn_and_could_be(compared):
+    drawn = gc.compare("Once upon a time", max_new_tokens=12, temperature=0.8, seed=1)
+    words = " ".join(drawn.summary().split())
+    for reading in drawn.readings:
+        expected = f"draw the same token at {sum(reading.same_choice)} of these positions; no dice could make that more"
+        assert f"{expected} than {sum(reading.overlap):.1f} on average" in words
+    assert "dice" not in compared.summary()
+
+
 def test_the_dict_is_what_json_holds(compared, read):
     for result in (compared, read):
         assert json.loads(json.dumps(result.to_dict())) == result.to_dict()

@@ -9,6 +9,7 @@ from support.places import DATA
 
 import gptcompare as gc
 from gptcompare.generation import Sampling
+from gptcompare.generation.noise import Noise
 
 RECORDS = json.loads((DATA / "story_reference.json").read_text(encoding="utf-8"))
 PROMPTS = [record["prompt"] for record in RECORDS]
@@ -44,6 +45,31 @@ def test_a_batch_of_different_lengths_gives_the_completions_of_one_by_one(story,
         assert (completion.prompt, completion.text, completion.ids) == (prompt, alone.text, alone.ids)
         assert completion.finish_reason == alone.finish_reason
         assert completion.logprobs == pytest.approx(alone.logprobs, abs=1e-4)
+
+
+def test_a_batch_draws_what_each_prompt_draws_alone_though_its_logits_are_rounded_otherwise():
+    """With cumulated probabilities, the third of these prompts was continued by another word in a batch."""
+    lm = gc.load("nano-gpt2")
+    prompts = [
+        " to the general conclusion, that whereve",
+        " a little timidly: 'but it's no use goin",
+        ", and the White Rabbit was still in sigh",
+    ]
+    options = {"temperature": 1.0, "seed": 126, "max_new_tokens": 24}
+    assert [one.text for one in lm.generate(prompts, **options)] == [
+        lm.generate(prompt, **options).text for prompt in prompts
+    ]
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.9, "top_p": 0.95}], ids=["greedy", "drawn"])
+def test_a_text_that_is_written_in_two_parts_is_the_one_written_at_once(story, options):
+    prompt = "Once upon a time"
+    whole = story.generate(prompt, max_new_tokens=30, seed=5, **options)
+    first = story.generate(prompt, max_new_tokens=11, seed=5, **options)
+    ids = story.prompt_ids(prompt + first.text)
+    assert ids == story.prompt_ids(prompt) + first.ids  # else the model would read other tokens
+    rest = story.generate(prompt + first.text, max_new_tokens=19, seed=5, **options)
+    assert first.ids + rest.ids == whole.ids
 
 
 def test_an_empty_batch_has_no_completions(story):
@@ -337,10 +363,10 @@ def test_the_penalty_is_for_the_prompt_and_what_was_written_since_in_a_batch_too
     batch = story.generate(prompts, max_new_tokens=25, seed=3, **options)
     for prompt, completion in zip(prompts, batch, strict=True):
         ids, sampling = story.prompt_ids(prompt), Sampling(**options)
-        rng = np.random.default_rng(3)
+        noise = Noise(3)
         for id_ in completion.ids:
             logits = story.model(ids, last_only=True)
-            assert sampling.choose(logits, rng, ids) == id_
+            assert sampling.choose(logits, noise, ids) == id_
             ids.append(id_)
 
 

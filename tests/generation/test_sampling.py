@@ -1,27 +1,16 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gptcompare.generation.sampling import RandomNumbers, Sampling, draw, nucleus
+from gptcompare.generation.noise import Noise
+from gptcompare.generation.sampling import Sampling, nucleus
 
 LOGITS = np.random.default_rng(0).standard_normal(50).astype(np.float32) * 3
 
 
-def test_temperature_zero_takes_the_likeliest_and_draws_no_number():
-    assert Sampling().choose(LOGITS, None) == LOGITS.argmax()
-
-
-def test_draws_follow_the_distribution():
-    sampling = Sampling(temperature=0.7, top_k=8)
-    probabilities = sampling.probabilities(LOGITS)
-    rng = np.random.default_rng(1)
-    n = 20_000
-    counts = np.bincount([sampling.choose(LOGITS, rng) for _ in range(n)], minlength=50)
-    possible = probabilities > 0
-    assert not counts[~possible].any()
-    chi_squared = ((counts - n * probabilities)[possible] ** 2 / (n * probabilities[possible])).sum()
-    assert chi_squared < 24.3  # the 99.9th percentile for 7 degrees of freedom
+def test_temperature_zero_takes_the_likeliest_and_needs_no_noise():
+    assert Sampling().choose(LOGITS) == LOGITS.argmax()
+    with pytest.raises(ValueError, match="temperature 0.5, noise must be given"):
+        Sampling(0.5).choose(LOGITS)
 
 
 def test_top_k_keeps_what_is_as_likely_as_the_kth():
@@ -51,12 +40,6 @@ def test_numpy_numbers_are_numbers():
     Sampling(np.float32(0.5), np.int64(3), np.float64(0.9))
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=30).filter(any), st.floats(0, 1, exclude_max=True))
-def test_no_token_of_probability_zero_is_drawn(weights, u):
-    probabilities = np.array(weights)
-    assert probabilities[draw(probabilities, u)] > 0
-
-
 @pytest.mark.parametrize(
     ("values", "error", "words"),
     [
@@ -84,7 +67,7 @@ def test_a_value_out_of_range_is_refused(values, error, words):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_logits_that_are_not_finite_are_refused(temperature, value):
     with pytest.raises(ValueError, match="not finite"):
-        Sampling(temperature).choose(np.array([0.0, value]), np.random.default_rng(0))
+        Sampling(temperature).choose(np.array([0.0, value]), Noise(0))
 
 
 def test_min_p_keeps_what_is_nearly_as_probable_as_the_likeliest():
@@ -108,10 +91,10 @@ def test_a_penalty_divides_positive_logits_and_multiplies_negative_ones_of_what_
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_penalty_of_any_size_gives_a_token_or_one_clear_error(temperature, dtype):
-    logits, rng = np.array([2.0, -2.0, 0.0, 1.0], dtype), np.random.default_rng(0)
-    assert Sampling(temperature, repetition_penalty=1e308).choose(logits, rng, [1, 2]) in (0, 2, 3)
+    logits, noise = np.array([2.0, -2.0, 0.0, 1.0], dtype), Noise(0)
+    assert Sampling(temperature, repetition_penalty=1e308).choose(logits, noise, [1, 2]) in (0, 2, 3)
     with pytest.raises(ValueError, match="repetition_penalty 1e-320 takes the logits beyond the largest number"):
-        Sampling(temperature, repetition_penalty=1e-320).choose(logits, rng, [0])
+        Sampling(temperature, repetition_penalty=1e-320).choose(logits, noise, [0])
     with pytest.raises(ValueError, match="repetition_penalty is larger than any floating-point number"):
         Sampling(temperature, repetition_penalty=10**400)
 
@@ -119,8 +102,8 @@ def test_a_penalty_of_any_size_gives_a_token_or_one_clear_error(temperature, dty
 def test_a_greedy_choice_heeds_the_penalty():
     likeliest, second = np.argsort(-LOGITS)[:2]
     sampling = Sampling(repetition_penalty=100)
-    assert sampling.choose(LOGITS, None) == likeliest
-    assert sampling.choose(LOGITS, None, [likeliest]) == second
+    assert sampling.choose(LOGITS) == likeliest
+    assert sampling.choose(LOGITS, previous=[likeliest]) == second
 
 
 @pytest.mark.reference
@@ -164,13 +147,3 @@ def test_the_order_of_the_processors_is_that_of_transformers(torch, transformers
         "RepetitionPenaltyLogitsProcessor", "TemperatureLogitsWarper", "TopKLogitsWarper", "TopPLogitsWarper",
         "MinPLogitsWarper",
     ]  # fmt: skip
-
-
-def test_numbers_looked_at_ahead_are_those_that_come():
-    numbers, plain = RandomNumbers(5), np.random.default_rng(5)
-    expected = [plain.random() for _ in range(9)]
-    assert numbers.random() == expected[0]
-    assert numbers.ahead(3) == expected[1:4]
-    assert numbers.ahead(2) == expected[1:3]
-    assert [numbers.random() for _ in range(5)] == expected[1:6]
-    assert numbers.ahead(3) == expected[6:]
