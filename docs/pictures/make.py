@@ -17,6 +17,8 @@ import numpy as np
 
 import gptcompare as gc
 from gptcompare.comparison.sides import describe
+from gptcompare.generation.noise import Noise
+from gptcompare.model.ops import softmax
 from gptcompare.patterns import Banded, Dense, Pattern
 
 FOLDER = Path(__file__).parent
@@ -31,10 +33,12 @@ STYLE = """\
 text { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 14px }
 text { fill: #1f2328 } .paper { fill: #ffffff; stroke: #d0d7de } .faint { fill: #59636e; font-size: 12px }
 .name { font-weight: bold } .prompt { fill: #59636e } .line { stroke: #d0d7de } .mark { fill: #3b8bd0 }
+.dash { stroke: #1f2328; stroke-dasharray: 4 3 }
 .seen { fill: #3b8bd0 } .hidden { fill: #59636e; fill-opacity: 0.15 } .arrow { fill: #59636e }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 } .paper { fill: #0d1117; stroke: #3d444d } .faint, .prompt, .arrow { fill: #9198a1 }
-.line { stroke: #3d444d } .mark, .seen { fill: #4493f8 } .hidden { fill: #9198a1; fill-opacity: 0.2 }
+.dash { stroke: #e6edf3 } .line { stroke: #3d444d } .mark, .seen { fill: #4493f8 }
+.hidden { fill: #9198a1; fill-opacity: 0.2 }
 }"""
 
 Piece = tuple[str, float]  # a character or more, and how deep the colour behind it is
@@ -207,7 +211,55 @@ def patterns(n: int = 16, band_width: int = 4) -> str:
     return svg(2 * side + 200, side + 66, "Dense and banded attention", parts)
 
 
-PICTURES = {"columns.svg": columns, "flow.svg": flow, "patterns.svg": patterns}
+def dice(seed: int = 25, u: float = 0.4, n_shown: int = 5) -> str:
+    """How one random number, and a random number for each token, choose the next token for two models."""
+    models = {name: gc.load(name) for name in ("nano-gpt2", "nano-gpt3")}
+    ids = models["nano-gpt2"].prompt_ids(PROMPT)
+    decode = models["nano-gpt2"].tokenizer.decode
+    p = {name: softmax(lm.model(ids, last_only=True).astype(np.float64)) for name, lm in models.items()}
+    parts = [text(20, 28, f"One random number for all, {u}: where do the cumulated probabilities pass it?", "name")]
+    left, length = 120, 660
+    for row, (name, of_model) in enumerate(p.items()):
+        y = 52 + 34 * row
+        sums = np.cumsum(of_model)
+        chosen = int(np.searchsorted(sums, u))
+        parts.append(text(20, y + 16, name, "faint"))
+        parts.append(f'<rect class="hidden" x="{left}" y="{y}" width="{length}" height="24"/>')
+        for id_ in sorted({*np.flatnonzero(of_model > 0.02).tolist(), chosen}):
+            begin, width = left + length * (sums[id_] - of_model[id_]), length * of_model[id_]
+            kind = "seen" if id_ == chosen else "mark"
+            opacity = "" if id_ == chosen else ' fill-opacity="0.35"'
+            parts.append(f'<rect class="{kind}"{opacity} x="{begin:.0f}" y="{y}" width="{width:.0f}" height="24"/>')
+            if width > CELL * len(repr(decode([id_]))):
+                parts.append(text(round(begin + width / 2), y + 16, repr(decode([id_])), "", "middle"))
+        parts.append(text(left + length + 10, y + 16, repr(decode([chosen])), "name"))
+    parts.append(f'<path class="dash" d="M{left + length * u:.0f} 44 V118"/>')
+    parts.append(
+        text(
+            20, 158, "A random number for each token: which token's, divided by its probability, is the least?", "name"
+        )
+    )
+    noise = Noise(seed).at(len(ids), len(p["nano-gpt2"]))
+    arrivals = {name: noise / of_model for name, of_model in p.items()}
+    first = np.argsort(np.minimum(*arrivals.values()))[:n_shown]
+    furthest = max(of_model[first].max() for of_model in arrivals.values())
+    for row, id_ in enumerate(first):
+        y = 176 + 38 * row
+        parts.append(text(20, y + 18, repr(decode([id_]))))
+        for number, (name, of_model) in enumerate(arrivals.items()):
+            wins = id_ == of_model.argmin()
+            opacity = "" if wins else ' fill-opacity="0.35"'
+            width = max(length * of_model[id_] / furthest, 2)
+            place = f'x="{left}" y="{y + 14 * number}" width="{width:.0f}" height="11"'
+            parts.append(f'<rect class="{"seen" if wins else "mark"}"{opacity} {place}/>')
+            words = f"{noise[id_]:.2f} / {p[name][id_]:.2f}" + (f"  {name} chooses it" if wins else "")
+            parts.append(text(left + round(width) + 8, y + 10 + 14 * number, words, "faint"))
+    return svg(
+        left + length + 110, 190 + 38 * n_shown, "The same random number, and the same noise, for two models", parts
+    )
+
+
+PICTURES = {"columns.svg": columns, "dice.svg": dice, "flow.svg": flow, "patterns.svg": patterns}
 
 
 if __name__ == "__main__":

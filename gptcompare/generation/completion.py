@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..tokenizer.bpe import StreamDecoder
-from .options import GenerationOptions
 from .noise import Noise
+from .options import GenerationOptions
 from .stop_strings import StopStrings
 
 

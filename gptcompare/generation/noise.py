@@ -6,9 +6,9 @@ two models that agree about most tokens choose different ones, and so does one m
 
 Here every token has a random number of its own, drawn from the exponential distribution, and the choice is the token
 whose number divided by its probability is the least. Think of runners: each has a random distance to go, and is as fast
-as it is probable; the first to arrive wins, and token i does with exactly probability p_i. A change of p_i now changes the
-arrival of runner i alone. With logarithms, this is the Gumbel-max trick: the largest of log p_i plus a Gumbel number
-(Maddison, Tarlow and Minka 2014, arXiv:1411.0030).
+as it is probable. The first to arrive wins, and token i does with exactly probability p_i. A change of p_i now changes
+the arrival of runner i alone. With logarithms, this is the Gumbel-max trick: the largest of log p_i plus a Gumbel
+number (Maddison, Tarlow and Minka 2014, arXiv:1411.0030).
 
 With the same numbers, two models choose the same token with a probability of at least (1 - d) / (1 + d), where d is the
 total variation distance of their distributions. Two samplers that do not know each other's distribution cannot promise

@@ -9,7 +9,7 @@ LOGITS = np.random.default_rng(0).standard_normal(50).astype(np.float32) * 3
 
 def test_temperature_zero_takes_the_likeliest_and_needs_no_noise():
     assert Sampling().choose(LOGITS) == LOGITS.argmax()
-    with pytest.raises(ValueError, match="temperature 0.5, noise must be given"):
+    with pytest.raises(ValueError, match=r"temperature 0\.5, noise must be given"):
         Sampling(0.5).choose(LOGITS)
 
 
