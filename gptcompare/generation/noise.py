@@ -35,27 +35,27 @@ class Noise:
 
     Examples
     --------
+    >>> import numpy as np
     >>> Noise(seed=5).at(17, 4)[:3].tolist() == Noise(seed=5).at(17, 3).tolist()
     True
+    >>> Noise(seed=5).draw(np.array([0.0, 1.0, 0.0]), position=17)
+    1
     """
 
     def __init__(self, seed: int | None) -> None:
         self._entropy = np.random.SeedSequence(seed).entropy
 
     def at(self, position: int, n_vocab: int) -> Float64:
-        """Return the numbers (V,) of the tokens at a position, which is the number of ids before it."""
+        """Return the numbers (V,) of the tokens at a position, which is the number of ids before it: all above 0."""
         # SeedSequence keeps (seed, position) apart from any other pair; SFC64 is NumPy's fastest generator.
         sequence = np.random.SeedSequence(self._entropy, spawn_key=(position,))
-        return np.random.Generator(np.random.SFC64(sequence)).standard_exponential(n_vocab)
+        numbers = np.random.Generator(np.random.SFC64(sequence)).standard_exponential(n_vocab)
+        numbers += np.finfo(np.float64).tiny
+        return numbers
 
-
-def first_to_arrive(probabilities: Float64, noise: Float64) -> int:
-    """Return the index with the least noise per probability, both (V,); never one of probability 0.
-
-    >>> first_to_arrive(np.array([0.5, 0.25, 0.25, 0.0]), np.array([0.6, 0.1, 1.0, 0.0]))
-    1
-    """
-    arrivals = np.full_like(probabilities, np.inf)
-    with np.errstate(over="ignore"):  # next to no probability: it arrives too late for a float
-        np.divide(noise, probabilities, out=arrivals, where=probabilities > 0)
-    return int(arrivals.argmin())
+    def draw(self, probabilities: Float64, position: int) -> int:
+        """Return the id with the least number per probability (V,): one whose probability is not 0."""
+        arrivals = self.at(position, len(probabilities))
+        with np.errstate(divide="ignore", over="ignore"):  # with next to no probability, a token never arrives
+            arrivals /= probabilities
+        return int(arrivals.argmin())

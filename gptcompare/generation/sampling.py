@@ -11,8 +11,7 @@ import numpy as np
 
 from ..arrays import Array, Float64
 from ..checks import integer, number
-from ..model.ops import softmax
-from .noise import Noise, first_to_arrive
+from .noise import Noise
 
 
 def option(default: Any, metavar: str, help: str) -> Any:
@@ -106,19 +105,20 @@ class Sampling:
             return int(self.penalised(logits, previous).argmax())
         if noise is None:
             raise ValueError(f"to choose at temperature {self.temperature}, noise must be given")
-        return first_to_arrive(self.probabilities(logits, previous), noise.at(len(previous), len(logits)))
+        return noise.draw(self.probabilities(logits, previous), len(previous))
 
     def probabilities(self, logits: Array, previous: Sequence[int] = ()) -> Float64:
         """Return the distribution (V,) that a token is drawn from; the temperature must not be 0."""
         # 1. Repetition penalty and temperature.
-        scaled = self.penalised(logits, previous).astype(np.float64)
+        scaled: Float64 = self.penalised(logits, previous).astype(np.float64)
         scaled -= scaled.max()
         with np.errstate(over="ignore"):  # a tiny temperature correctly takes all but the likeliest to -inf
             scaled /= self.temperature
         # 2. Top-k.
         if self.top_k is not None and self.top_k < len(scaled):
             scaled[scaled < np.partition(scaled, -self.top_k)[-self.top_k]] = -np.inf
-        probabilities: Float64 = softmax(scaled).astype(np.float64, copy=False)
+        probabilities = np.exp(scaled, out=scaled)  # in place: fresh memory for a vocabulary costs more than this
+        probabilities /= probabilities.sum()
         # 3. Top-p.
         if self.top_p is not None and self.top_p < 1:
             probabilities = nucleus(probabilities, self.top_p)
