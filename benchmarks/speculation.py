@@ -17,6 +17,8 @@ import numpy as np
 from run import TEXT, machine, take_turns
 
 import gptcompare as gc
+from gptcompare.generation import GenerationOptions
+from gptcompare.generation.noise import Noise
 
 NEW_TOKENS = 64
 REPETITIONS = 5
@@ -64,12 +66,16 @@ def with_quiet_layers(name: str, n_loud: int, loudness: float) -> tuple[gc.Langu
     return gc.LanguageModel(model, tokenizer), gc.LanguageModel(gc.GPT(small, kept), tokenizer)
 
 
-def hit_rate(lm: gc.LanguageModel, draft: gc.LanguageModel, prompt: str) -> float:
+def hit_rate(lm: gc.LanguageModel, draft: gc.LanguageModel, prompt: str, **options: object) -> float:
     """Return how often the draft would write the model's next token."""
-    completion = lm.generate(prompt, max_new_tokens=NEW_TOKENS)
-    prompt_ids = lm.prompt_ids(prompt)
-    guesses = draft.model([*prompt_ids, *completion.ids])[len(prompt_ids) - 1 : -1].argmax(-1)
-    return float(np.mean(guesses == completion.ids))
+    checked = GenerationOptions.of(**options)
+    noise = Noise(checked.seed)
+    ids = lm.prompt_ids(prompt)
+    n_prompt = len(ids)
+    ids += lm.generate(prompt, max_new_tokens=NEW_TOKENS, **options).ids
+    logits = draft.model(ids)
+    hits = [checked.choose(logits[n - 1], noise, ids[:n]) == ids[n] for n in range(n_prompt, len(ids))]
+    return float(np.mean(hits))
 
 
 def main() -> None:
@@ -86,8 +92,10 @@ def main() -> None:
     for loudness in (0.0, 1.0):
         lm, draft = with_quiet_layers("gpt2-medium", 2, loudness)
         share = draft.config.n_params / lm.config.n_params
-        rate = hit_rate(lm, draft, free)
-        compare(f"gpt2-medium, a model of {share:.0%} of its size, right {rate:.0%}", lm, free, draft)
+        for how, options in (("greedy", {}), ("sampled", sampled)):
+            rate = hit_rate(lm, draft, free, **options)
+            what = f"gpt2-medium, {how}, a model of {share:.0%} of its size, right {rate:.0%}"
+            compare(what, lm, free, draft, **options)
 
 
 if __name__ == "__main__":
