@@ -24,10 +24,8 @@ from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
 from ..config import GPTConfig
 from .files import bundled_gpt2, read_vocabulary, write_vocabulary
 from .learning import learn_merges
+from .pieces import pieces
 from .vocabulary import BYTE_TO_CHAR, Vocabulary, to_bytes, to_characters
-
-# openai/gpt-2, src/encoder.py: contractions, words, numbers, other marks, white space before a word, white space.
-PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
 
 CACHED_CHARACTERS = 4_000_000  # of the pieces whose ids are cached; beyond that, the cache is emptied
 SHORT_PIECE = 24  # bytes; measured: up to this length, scanning all pairs is faster than a heap
@@ -112,10 +110,10 @@ class Tokenizer:
             raise ValueError(f"n_vocab must be at least 257 (256 bytes and the end of text), got {n_vocab}")
         if isinstance(texts, str):
             raise TypeError("texts must be a list of texts: a single string would be read letter by letter")
-        pieces: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for text in texts:
-            pieces.update(PIECES.findall(_checked_text(text)))
-        merges = learn_merges({piece.encode(): count for piece, count in pieces.items()}, n_vocab - 257)
+            counts.update(pieces(_checked_text(text)))
+        merges = learn_merges({piece.encode(): count for piece, count in counts.items()}, n_vocab - 257)
         if len(merges) < n_vocab - 257:
             raise ValueError(
                 f"the texts have only {len(merges)} pairs to merge: n_vocab can be at most {len(merges) + 257}, "
@@ -198,14 +196,14 @@ class Tokenizer:
         ]  # fmt: skip
 
     def _encode_plain(self, text: str) -> list[int]:
-        pieces = PIECES.findall(text)
+        cut = pieces(text)
         cache = self._cache
-        for piece in set(pieces).difference(cache):
+        for piece in set(cut).difference(cache):
             cache[piece] = self._merge(piece.encode())
             self._n_cached += len(piece)
         if self._n_cached > CACHED_CHARACTERS:
             self._cache, self._n_cached = {}, 0
-        return list(chain.from_iterable(map(cache.__getitem__, pieces)))
+        return list(chain.from_iterable(map(cache.__getitem__, cut)))
 
     def _merge(self, piece: bytes) -> list[int]:
         """Return the ids of one piece: repeatedly merge the pair of lowest rank, the leftmost first.

@@ -1,6 +1,8 @@
 """Record in `tokenizer_gpt2.json` what tiktoken and Hugging Face tokenizers make of the texts below.
 
 - "ids": [text, ids] pairs, the ids by tiktoken with GPT-2's vocabulary;
+- "young": the same for characters that became letters, numbers or other marks in the last versions of Unicode, each in
+  `CONTEXTS`;
 - "alice_merges": the merges that tokenizers' BPE trainer learns from `alice.txt` for 1,000 tokens.
 
 `alice.txt` is Lewis Carroll's Alice's Adventures in Wonderland, Project Gutenberg ebook 11, without its header and
@@ -22,11 +24,13 @@ from unittest import mock
 
 from gptcompare import Tokenizer
 from gptcompare.tokenizer import bpe as tokenizer_module
+from gptcompare.tokenizer.pieces import unicode_16
 
 DATA = Path(__file__).parent
 ALICE = (DATA / "alice.txt").read_text(encoding="utf-8")
 SCRIPTS = json.loads((DATA / "scripts.json").read_text(encoding="utf-8"))
 
+UNICODE_16 = unicode_16()
 CODE = {
     "python": 'def f(x: int = 0x1F) -> str:\n    """Doc."""\n    if x != 3:\n\treturn f"{x:>8.2f}\\n"\n\n    pass  # é',
     "json": '{\n  "a": [1, 2.5e-3, null, true],\n  "b\\u00e9": {"c": "d\\\\e"}\n}\r\n',
@@ -55,9 +59,30 @@ ODD = {
 SAMPLES = {**SCRIPTS, **CODE, **EMOJI, **ODD}
 
 
+CONTEXTS = "{0}'s {0}1{0}{0} a{0}"  # what is cut depends on whether the character is a letter, a number or a mark
+
+
 def characters(first: int, last: int) -> list[str]:
     """Assigned characters: those that a newer Unicode may make letters of would depend on versions of packages."""
     return [char for char in map(chr, range(first, last + 1)) if unicodedata.category(char) not in ("Cs", "Cn")]
+
+
+def young_characters(step: int) -> list[str]:
+    """Every so many of the characters that Python's Unicode tables, those of `regex` and Unicode 16 classify differently."""
+    import regex
+
+    def kinds(char: str) -> set[str]:
+        by_python = unicodedata.category(char)[0]
+        by_regex = next((kind for kind in "LN" if regex.match(rf"\p{{{kind}}}", char)), "-")
+        fixed = next((kind for kind, members in UNICODE_16.items() if members[ord(char)]), "-")
+        return {by_python if by_python in "LN" else "-", by_regex, fixed}
+
+    return [char for char in every_character() if len(kinds(char)) > 1][::step]
+
+
+def every_character() -> list[str]:
+    """The planes of Unicode that have letters, without surrogates."""
+    return [chr(code) for code in range(0x40000) if not 0xD800 <= code < 0xE000]
 
 
 def alphabets() -> dict[str, list[str]]:
@@ -124,8 +149,11 @@ def main() -> None:
     for alphabet in alphabets().values():
         texts += random_texts(alphabet, n=17, longest=40)
     lines = [json.dumps([text, encoding.encode_ordinary(text)]) for text in texts]
+    texts = [CONTEXTS.format(char) for char in young_characters(step=97)]
+    young = [json.dumps([text, encoding.encode_ordinary(text)]) for text in texts]
     merges = json.dumps([" ".join(merge) for merge in merges_of(train_hugging_face([ALICE], 1000))])
-    body = '{\n"ids": [\n' + ",\n".join(lines) + f'\n],\n"alice_merges": {merges}\n}}\n'
+    body = '{\n"ids": [\n' + ",\n".join(lines) + '\n],\n"young": [\n' + ",\n".join(young)
+    body += f'\n],\n"alice_merges": {merges}\n}}\n'
     (DATA / "tokenizer_gpt2.json").write_text(body, encoding="utf-8")
 
 

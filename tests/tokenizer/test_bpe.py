@@ -57,9 +57,14 @@ def test_ids_are_those_that_tiktoken_gave(gpt2):
     assert [text for text, ids in RECORDED["ids"] if gpt2.encode(text) != ids] == []
 
 
+def test_ids_of_characters_that_are_young_in_unicode_are_those_that_tiktoken_gave(gpt2):
+    assert [text for text, ids in RECORDED["young"] if gpt2.encode(text) != ids] == []
+
+
 @pytest.mark.reference
-def test_the_recorded_ids_are_still_tiktoken_s(tiktoken_gpt2):
-    assert [text for text, ids in RECORDED["ids"] if tiktoken_gpt2.encode_ordinary(text) != ids] == []
+@pytest.mark.parametrize("kind", ["ids", "young"])
+def test_the_recorded_ids_are_still_tiktoken_s(tiktoken_gpt2, kind):
+    assert [text for text, ids in RECORDED[kind] if tiktoken_gpt2.encode_ordinary(text) != ids] == []
 
 
 @pytest.mark.reference
