@@ -1,7 +1,8 @@
 """Text to ids to text: GPT-2's byte-level BPE.
 
-Read `vocabulary` first (what a vocabulary is), then `bpe` (the algorithm: `Tokenizer.encode`, `decode`) and
-`pieces` (what it merges within). `learning` finds the merges of a new vocabulary, and `files` reads and writes the layouts in which vocabularies are published.
+Read `vocabulary` first (what a vocabulary is), then `bpe` (the algorithm: `Tokenizer.encode`, `decode`) and `pieces`
+(what it merges within). `learning` finds the merges of a new vocabulary, and `files` reads and writes the layouts in
+which vocabularies are published.
 """
 
 from .bpe import StreamDecoder, Tokenizer

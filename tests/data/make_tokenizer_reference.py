@@ -68,7 +68,7 @@ def characters(first: int, last: int) -> list[str]:
 
 
 def young_characters(step: int) -> list[str]:
-    """Every so many of the characters that Python's Unicode tables, those of `regex` and Unicode 16 classify differently."""
+    """Every so many of the characters that Python, `regex` and Unicode 16 classify differently."""
     import regex
 
     def kinds(char: str) -> set[str]:
