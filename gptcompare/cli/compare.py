@@ -29,7 +29,7 @@ from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer.vocabulary import END_OF_TEXT
 from .generation_options import add_generation_options, generation_options_of
-from .options import text_in, text_of
+from .options import DASH_HELP, hint_at_last_space, text_in, text_of
 
 GPT3_SAMPLES = "gpt3-samples"
 
@@ -39,7 +39,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         "Let two or more models continue a prompt, or read a text, side by side, and say how they differ."
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("prompt", nargs="?", metavar="PROMPT", help='the text to continue; "-" reads standard input')
+    what.add_argument("prompt", nargs="?", metavar="PROMPT", help=f"the text to continue; {DASH_HELP}")
     what.add_argument(
         "--text", metavar="FILE",
         help=f'read this text instead of writing; "-" reads standard input; "{GPT3_SAMPLES}" stands for the texts '
@@ -128,7 +128,9 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
 
 
 def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
-    stream = ComparisonStream(text_of(options.prompt), models, generation_options_of(options))
+    prompt = text_of(options.prompt)
+    hint_at_last_space(prompt)
+    stream = ComparisonStream(prompt, models, generation_options_of(options))
     if options.json:
         for _ in stream:
             pass

@@ -1,5 +1,6 @@
 import contextlib
 import fcntl
+import io
 import json
 import math
 import os
@@ -297,10 +298,13 @@ def test_a_device_is_written_to_and_not_replaced(capsys):
     assert not Path("/dev/null").is_file()
 
 
-def test_a_text_is_read_byte_for_byte(tmp_path, monkeypatch, capsys):
-    (tmp_path / "text").write_bytes(b"one\r\ntwo\r\n")
-    assert main(["compare", "--text", str(tmp_path / "text"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["n_bytes"] == [10, 10]
+def test_the_whole_of_a_text_is_read_and_its_last_line_end_is_a_part_of_it(tmp_path, monkeypatch, capsys):
+    (tmp_path / "text").write_bytes(b" one\ntwo \n\n")
+    read = gc.compare_text(" one\ntwo \n\n").to_dict()
+    for given in (str(tmp_path / "text"), "-"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "text").read_bytes())))
+        assert main(["compare", "--text", given, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == read
 
 
 @pytest.mark.parametrize(

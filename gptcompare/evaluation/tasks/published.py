@@ -8,8 +8,7 @@ writes two spaces before the last word; here it is one.)
 from __future__ import annotations
 
 from ...checks import did_you_mean
-from ...files.json_lines import BYTE_ORDER_MARK
-from ...files.texts import decode_utf8
+from ...files.texts import decode_text
 from ...presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
 from . import data_files, readers
 from .data_files import Content
@@ -66,7 +65,7 @@ def read_text(contents: list[Content]) -> list[Document]:
     """Read each file as one document; it is a ValueError if it is not UTF-8."""
     documents = []
     for content in contents:
-        text = decode_utf8(content.content.removeprefix(BYTE_ORDER_MARK), content.name)
+        text = decode_text(content.content, content.name)
         documents.append(Document(text, len(text.split()), len(text.encode())))
     return documents
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from ...files.json_lines import BYTE_ORDER_MARK, json_objects
-from ...files.texts import decode_utf8
+from ...files.json_lines import json_objects
+from ...files.texts import lines_of
 from .data_files import Content
 from .detokenizers import detokenized_pair, detokenized_wikitext
 from .items import Document, Item
@@ -166,7 +166,7 @@ def read_wikitext(contents: Sequence[Content]) -> list[Document]:
     counted before anything is changed.
     """
     pages: list[list[str]] = [[]]
-    for _, line in _lines(contents[0]):
+    for _, line in lines_of(contents[0].content, contents[0].name):
         if TITLE.fullmatch(line):
             pages.append([])
         pages[-1].append(line)
@@ -185,18 +185,10 @@ def _objects(content: Content) -> Iterator[tuple[str, dict[str, Any]]]:
     return json_objects(content.name, content.content, "item")
 
 
-def _lines(content: Content) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a text, each with its place."""
-    text = content.content.removeprefix(BYTE_ORDER_MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    for number, line in enumerate(text.split(b"\n"), 1):
-        place = f"{content.name}, line {number}"
-        yield place, decode_utf8(line, place)
-
-
 def _lines_with_text(content: Content) -> Iterator[tuple[str, str]]:
-    """Yield the same without blank lines; it is a ValueError if there are no others."""
+    """Yield each line of a file but the blank ones, with its place; it is a ValueError if there are no others."""
     found = False
-    for place, line in _lines(content):
+    for place, line in lines_of(content.content, content.name):
         if line.strip():
             found = True
             yield place, line
