@@ -119,7 +119,8 @@ class Tokenizer:
         if len(merges) < n_vocab - 257:
             raise ValueError(
                 f"the texts have only {len(merges)} pairs to merge: n_vocab can be at most {len(merges) + 257}, "
-                f"got {n_vocab}"
+                f"got {n_vocab}. Learn from more text, choose a smaller n_vocab, or take a tokenizer that there is, "
+                "such as that of nano-gpt2: Tokenizer.from_pretrained, and --tokenizer of `gptcompare train`"
             )
         return cls(Vocabulary.from_merges([(to_characters(left), to_characters(right)) for left, right in merges]))
 
