@@ -7,12 +7,13 @@ has ended leaves the batch, so no sequence is padded and each gets the same toke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
 
 from ..arrays import Array, Ids
+from ..checks import each_text
 from ..config import GPTConfig
 from ..model import GPT
 from ..model.gpt import CHUNK
@@ -58,11 +59,11 @@ class LanguageModel:
     @overload
     def generate(self, prompt: str, **options: Any) -> Completion: ...
     @overload
-    def generate(self, prompt: list[str] | tuple[str, ...], **options: Any) -> list[Completion]: ...
+    def generate(self, prompt: Iterable[str], **options: Any) -> list[Completion]: ...
     @takes_generation_options
     def generate(
         self,
-        prompt: str | list[str] | tuple[str, ...],
+        prompt: str | Iterable[str],
         *,
         draft: LanguageModel | str | None = None,
         **options: Any,
@@ -78,6 +79,7 @@ class LanguageModel:
         Parameters
         ----------
         prompt : str, or a list of them
+            Or a column of a table, or an array: `gptcompare.checks.each_text` says what counts as a list.
         draft : LanguageModel or "repetitions", optional
             Guesses the next tokens, so that several can be checked at once (`gptcompare.generation.speculation`): a
             smaller model with the same vocabulary, or the text's own repetitions. It makes writing faster where it
@@ -107,10 +109,8 @@ class LanguageModel:
         >>> gc.load("nano-gpt2").generate("Once upon a time", max_new_tokens=4).text
         ', a great man'
         """
-        if not isinstance(prompt, (str, list, tuple)):
-            raise TypeError(f"prompt must be a str or a list of them, got {type(prompt).__name__}")
         checked = GenerationOptions.of(**options)
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        prompts = [prompt] if isinstance(prompt, str) else list(each_text("prompt", prompt))
         continuations = [self._begin(text, checked) for text in prompts]
         for _ in self._run(continuations, checked, self._check_draft(draft)):
             pass

@@ -21,6 +21,7 @@ import regex
 
 from ..checkpoints import locate
 from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
+from ..checks import each_text
 from ..config import GPTConfig
 from .files import bundled_gpt2, read_vocabulary, write_vocabulary
 from .learning import learn_merges
@@ -99,7 +100,7 @@ class Tokenizer:
         Raises
         ------
         TypeError
-            If `texts` is a single string, or contains something that is not a string.
+            If `texts` is a single string or a table, or contains something that is not a string.
         ValueError
             If n_vocab is below 257, the texts have too few different pairs for it, or one has a lone surrogate.
 
@@ -110,10 +111,8 @@ class Tokenizer:
         """
         if n_vocab < 257:
             raise ValueError(f"n_vocab must be at least 257 (256 bytes and the end of text), got {n_vocab}")
-        if isinstance(texts, str):
-            raise TypeError("texts must be a list of texts: a single string would be read letter by letter")
         pieces: Counter[str] = Counter()
-        for text in texts:
+        for text in each_text("texts", texts):
             pieces.update(PIECES.findall(_checked_text(text)))
         merges = learn_merges({piece.encode(): count for piece, count in pieces.items()}, n_vocab - 257)
         if len(merges) < n_vocab - 257:

@@ -18,12 +18,13 @@ References: Brown et al. 2020 (arXiv:2005.14165), section 2.4, for the second an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import Float64
+from ..checks import each_text
 from ..generation import LanguageModel
 from ..model.ops import log_softmax, softmax
 from .likelihood import LogLikelihood, log_likelihoods
@@ -148,7 +149,7 @@ class Choice:
 def choose(
     lm: LanguageModel,
     question: Query,
-    choices: Sequence[str],
+    choices: Iterable[str],
     examples: Sequence[Example] = (),
     *,
     template: Template = QUESTION,
@@ -162,7 +163,7 @@ def choose(
     ----------
     lm : LanguageModel
     question : str, or dict of the template's fields
-    choices : sequence of str
+    choices : list of str
         At least two.
     examples : sequence of (question, answer)
         No example is zero-shot, one is one-shot, more are few-shot.
@@ -184,8 +185,7 @@ def choose(
     ----------
     Brown et al. 2020 (arXiv:2005.14165), section 2.4.
     """
-    if isinstance(choices, str):
-        raise TypeError(f"choices must be a list of str, got {choices!r}")
-    questionnaire = Questionnaire(lm, template, examples, tuple(choices))
+    answers = tuple(each_text("choices", choices))
+    questionnaire = Questionnaire(lm, template, examples, answers)
     (ratings,) = rate(questionnaire, [question], normalisation)
-    return Choice(template.prompt(question, examples), tuple(choices), probabilities(ratings))
+    return Choice(template.prompt(question, examples), answers, probabilities(ratings))

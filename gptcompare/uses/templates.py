@@ -8,12 +8,13 @@ are "few-shot". The templates below are data: print them (`print(SENTIMENT)`) or
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 from typing import Any, TypeAlias
 
+from ..checks import elements, one_text
 from ..files.json_lines import json_objects
 
 Query: TypeAlias = "str | Mapping[str, str]"  # what is put into a template: the text, or a text for each field
@@ -103,7 +104,9 @@ class Template:
                 )
             query = {self.fields[0]: query}
         if not isinstance(query, Mapping) or not all(isinstance(text, str) for text in query.values()):
-            raise TypeError(f"a query must be a str, or a dict of field -> str, got {query!r}")
+            raise TypeError(
+                f"a query must be a str, or a dict of field -> str, got {query!r}: several are a list of them"
+            )
         if {*query} != {*self.fields}:
             raise ValueError(f"the template has the fields {', '.join(self.fields)}, the query {', '.join(query)}")
         return self.query.format_map(query)
@@ -134,9 +137,14 @@ def _fields_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def several(queries: Query | Sequence[Query]) -> list[Query]:
-    """Return one query, or several, as a list."""
-    return [queries] if isinstance(queries, (str, Mapping)) else list(queries)
+def several(name: str, queries: Query | Iterable[Query]) -> list[Query]:
+    """Return one query, or several, as a list; raise TypeError if they are none, naming the argument."""
+    if isinstance(queries, (str, Mapping)):
+        return [queries]
+    return [
+        query if isinstance(query, Mapping) else one_text(f"{name}[{number}]", query)
+        for number, query in enumerate(elements(name, queries))
+    ]
 
 
 def checked_examples(examples: Sequence[Example]) -> Sequence[Example]:
