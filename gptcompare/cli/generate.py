@@ -32,11 +32,11 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
 
 def _generate(options: argparse.Namespace) -> None:
     prompt = text_of(options.prompt)
-    hint_at_last_space(prompt)
     lm = load(options.model, source=options.source)
     draft = options.draft if options.draft in (None, REPETITIONS) else load(options.draft, source=options.source)
     start = time.perf_counter()
     stream = lm.stream(prompt, draft=draft, **generation_options_of(options).to_dict())
+    hint_at_last_space(prompt)
     if options.json:
         for _ in stream:
             pass

@@ -32,7 +32,7 @@ def test_the_package_runs_as_the_command():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["generate", "x", "--model", "no-such-model"], "'no-such-model' is not a folder, and an unknown model"),
+        (["generate", "x", "--model", "no-such-model"], "'no-such-model' is neither a folder nor the name of a model"),
         (["generate", "x", "--model", "gpt3-175b"], "OpenAI never published the weights"),
         (
             ["generate", "x", "--model", "gpt2"],
