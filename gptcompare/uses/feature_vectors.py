@@ -58,7 +58,8 @@ def features(
     Raises
     ------
     TypeError, ValueError
-        If a text is empty or not a str, or there is no such layer or pool.
+        If a text is empty or not a str, there is no such layer or pool, or a damaged parameter makes a feature infinite
+        or NaN.
     """
     if pool is not None and pool not in POOLS:
         raise ValueError(f"pool must be {', '.join(map(repr, POOLS))} or None, got {pool!r}")
@@ -158,7 +159,7 @@ def _beginning(lm: LanguageModel) -> list[int]:
 
 
 def _in_windows(model: GPT, ids: Ids, layer: int) -> Array:
-    """Return the residual stream (B, T, D) of ids (B, T) that may be longer than the context."""
+    """Return the residual stream (B, T, D) of ids (B, T) that may be longer than the context; ValueError for NaN."""
     n_ctx, T = model.config.n_ctx, ids.shape[1]
     step = max(n_ctx // 2, 1)
     stream: Array = np.empty((*ids.shape, model.config.d_model), model.dtype)
@@ -168,6 +169,8 @@ def _in_windows(model: GPT, ids: Ids, layer: int) -> Array:
         if end > done:
             stream[:, done:end] = model.residual_stream(ids[:, start:end], n_blocks=layer)[:, done - start :]
             done = end
+    if not np.isfinite(stream).all():
+        raise ValueError("the features are not finite numbers: the model's parameters must be damaged")
     return stream
 
 

@@ -168,7 +168,7 @@ def test_another_template_from_a_file(tmp_path, capsys):
         (["classify", "--labels", "a=x,b=x", "y"], "all different"),
         (["sentiment", "x", "--examples", "no-such-file"], "no-such-file"),
         (["sentiment", "x", "--template", "no-such-file"], "no-such-file"),
-        (["sentiment", "x\udcff"], "lone surrogate"),
+        (["sentiment", "x\udcff"], "is not UTF-8"),
         (["entities", "--types", ",", "x"], "has an empty part"),
         (["choose", "x", "a"], "at least two answers"),
         (["answer", "x", "--max-new-tokens", "0"], "must be at least 1"),
