@@ -7,6 +7,8 @@ writes two spaces before the last word; here it is one.)
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...checks import did_you_mean
 from ...files.texts import decode_text
 from ...presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
@@ -57,7 +59,8 @@ def read_scrambled(contents: list[Content]) -> list[Item]:
     """Read scrambled words, each with " = " and its solution, whether or not each begins with the instruction."""
     items = readers.read_completions(contents)
     return [
-        Item(((item.context.strip().removeprefix(UNSCRAMBLE).strip(), f" {item.answer.strip()}"),)) for item in items
+        replace(item, pairs=((item.context.strip().removeprefix(UNSCRAMBLE).strip(), f" {item.answer.strip()}"),))
+        for item in items
     ]
 
 
