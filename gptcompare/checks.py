@@ -1,4 +1,4 @@
-"""Checks of arguments: numbers of the right kind, lists of texts, and names that are nearly right.
+"""Checks of arguments: values of the right kind, lists of texts, and names that are nearly right.
 
 NumPy's numbers count as Python's, and booleans never do. A list of texts may come from any library: pandas, polars,
 PyArrow and NumPy are told by what their objects can do, and never imported.
@@ -7,9 +7,12 @@ PyArrow and NumPy are told by what their objects can do, and never imported.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
+
+Kind = TypeVar("Kind")
 
 
 def integer(name: str, value: object, *, at_least: int | None = None) -> int:
@@ -51,6 +54,39 @@ def number(name: str, value: object) -> float:
         return float(value)
     except OverflowError:
         raise ValueError(f"{name} is larger than any floating-point number") from None
+
+
+def instance(name: str, value: object, kind: type[Kind]) -> Kind:
+    """Return the value, which must be of a class.
+
+    >>> instance("prompt", "Once", str)
+    'Once'
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def path(name: str, value: object) -> str:
+    """Return the name of a file or folder, given as a str or a path.
+
+    >>> path("folder", "./runs")
+    './runs'
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    given = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(given, str):
+        raise TypeError(f"{name} must be a str or a path, got {type(value).__name__}")
+    return given
 
 
 # The types of the values that stand for a missing text: None, those of pandas, and that of NumPy's masked arrays. A

@@ -100,6 +100,24 @@ def test_every_function_refuses_a_missing_text_by_its_position_and_a_table(lm, n
             function(lm, {"text": TEXTS})
 
 
+def test_examples_may_be_a_generator_and_are_shown_for_every_text(lm):
+    def examples(answers=("good", "bad")):
+        return ((f"Once {answer}", answer) for answer in answers)
+
+    names = (("Max sang.", {"person": ["Max"]}) for _ in range(2))
+    assert uses.classification_prompts(TEXTS, LABELS, examples()) == uses.classification_prompts(
+        TEXTS, LABELS, [*examples()]
+    )
+    for name, function, given in (
+        ("classify", lambda shown: uses.classify(lm, TEXTS, LABELS, shown).prompts, examples()),
+        ("choose", lambda shown: uses.choose(lm, "Who?", LABELS, shown).prompt, examples()),
+        ("answer", lambda shown: uses.answer(lm, TEXTS, shown, beams=1, max_new_tokens=8), examples()),
+        ("entities", lambda shown: uses.entities(lm, TEXTS, ["person"], shown, max_new_tokens=8), names),
+    ):
+        several = [("Max sang.", {"person": ["Max"]})] * 2 if name == "entities" else [*examples()]
+        assert function(given) == function(several), name
+
+
 @pytest.mark.reference
 @pytest.mark.parametrize("kind", PACKAGES)
 def test_every_function_takes_the_lists_of_other_packages(lm, expected, kind):

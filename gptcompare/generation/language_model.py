@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 
 from ..arrays import Array, Ids
-from ..checks import each_text
+from ..checks import each_text, instance
 from ..config import GPTConfig
 from ..model import GPT
 from ..model.gpt import CHUNK
@@ -38,11 +38,13 @@ class LanguageModel:
 
     Raises
     ------
-    ValueError
-        If the tokenizer has more ids than the model.
+    TypeError, ValueError
+        If they are of other classes, or the tokenizer has more ids than the model.
     """
 
     def __init__(self, model: GPT, tokenizer: Tokenizer) -> None:
+        instance("model", model, GPT)
+        instance("tokenizer", tokenizer, Tokenizer)
         if tokenizer.n_vocab > model.config.n_vocab:
             raise ValueError(
                 f"the tokenizer has {tokenizer.n_vocab} ids, the model only {model.config.n_vocab}: they do not belong "
@@ -210,6 +212,8 @@ class LanguageModel:
         ValueError
             If the stride is not between 1 and the context, or a damaged parameter makes the logits infinite or NaN.
         """
+        if isinstance(ids, (str, bytes)) or not isinstance(ids, (Sequence, np.ndarray)):
+            raise TypeError(f"ids must be a list of ids, got {type(ids).__name__}")
         for start, first, end in windows(len(ids), self.config.n_ctx, stride):
             yield from self._last_predictions(np.array(ids[start : end - 1]), end - first)
 
@@ -241,7 +245,7 @@ class LanguageModel:
         if isinstance(draft, LanguageModel):
             if draft.tokenizer.vocabulary != self.tokenizer.vocabulary:
                 raise ValueError("the draft has another vocabulary: its ids would mean other tokens")
-        elif draft is not None and draft != REPETITIONS:
+        elif draft is not None and not (isinstance(draft, str) and draft == REPETITIONS):
             raise ValueError(f"draft must be a LanguageModel or {REPETITIONS!r}, got {draft!r}")
         return draft
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Ids, Integers
+from ..checks import instance, integer, path
 from ..files import texts
 from ..files.atomic_files import written_together
 from ..tokenizer import END_OF_TEXT, Tokenizer
@@ -95,8 +96,13 @@ def tokenize_files(
     FileNotFoundError, ValueError
         If a text does not exist, is not UTF-8 or is empty, or the tokenizer has no end-of-text token.
     """
-    target = Path(target)
-    if tokenizer.eot_id is None:
+    target = Path(path("target", target))
+    if isinstance(paths, (str, os.PathLike)) or not isinstance(paths, Iterable):
+        raise TypeError(f"paths must be a list of files, got {paths!r}")
+    paths = [path(f"paths[{number}]", one) for number, one in enumerate(paths)]
+    if end_of_text is not None:
+        instance("end_of_text", end_of_text, str)
+    if instance("tokenizer", tokenizer, Tokenizer).eot_id is None:
         raise ValueError("the tokenizer has no end-of-text token, which must separate the texts")
     made_from = _made_from(paths, tokenizer, end_of_text)
     made = _read_tokens(target, made_from)
@@ -126,8 +132,8 @@ def _made_from(
 ) -> dict[str, Any]:
     """Return what determines the tokens; `end_of_text` does only if one of the files contains it."""
     made_from: dict[str, Any] = {"texts": [], "vocabulary": _digest_of_vocabulary(tokenizer)}
-    for path in paths:
-        text = read_text(path)
+    for file in paths:
+        text = read_text(file)
         made_from["texts"].append(_digest(text))
         if end_of_text and end_of_text in text:
             made_from["end_of_text"] = end_of_text
@@ -216,6 +222,8 @@ class Batches:
 
     def __init__(self, tokens: Integers, batch: int, context: int, seed: int) -> None:
         check_row("tokens", tokens)
+        for name, value in (("batch", batch), ("context", context)):
+            integer(name, value, at_least=1)
         if len(tokens) < 2 * context:
             raise ValueError(f"{len(tokens)} tokens are too few: sequences of {context} need at least {2 * context}")
         self.batch = batch

@@ -9,11 +9,11 @@ from typing import Any, overload
 
 import regex
 
-from ..checks import each_text, integer
+from ..checks import each_text, instance, integer, one_text
 from ..generation import LanguageModel
 from ..tokenizer.vocabulary import BYTE_TO_CHAR
 from .beam import WIDTH, beam_search
-from .templates import QUESTION, Example, Query, Template, several
+from .templates import QUESTION, Example, Query, Template, checked_examples, several
 
 NEWLINE = BYTE_TO_CHAR[ord("\n")]
 
@@ -62,7 +62,10 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
     ----------
     Brown et al. 2020 (arXiv:2005.14165), section 2.4.
     """
-    prompts = [template.prompt(one, examples) for one in several("question", question)]
+    instance("lm", lm, LanguageModel)
+    instance("template", template, Template)
+    shown = checked_examples(examples)
+    prompts = [template.prompt(one, shown) for one in several("question", question)]
     max_new_tokens, beams = integer("max_new_tokens", max_new_tokens, at_least=1), integer("beams", beams, at_least=1)
     if beams == 1:
         written = [one.text for one in lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n")]
@@ -102,6 +105,7 @@ def exact_match(answer: str, right: str | Iterable[str]) -> bool:
     >>> exact_match("The Danube.", ["Danube", "Donau"])
     True
     """
+    one_text("answer", answer)
     return any(normalised(answer) == normalised(one) for one in _all_right(right))
 
 
@@ -125,6 +129,7 @@ def f1(answer: str, right: str | Iterable[str]) -> float:
     >>> f1("old Mr. Brown", ["Mr. Brown", "Brown"])
     0.8
     """
+    one_text("answer", answer)
     return max(_f1(normalised(answer).split(), normalised(one).split()) for one in _all_right(right))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..arrays import Float64
-from ..checks import each_text, one_text
+from ..checks import each_text, instance, one_text
 from ..generation import LanguageModel
 from .multiple_choice import Questionnaire, probabilities, rate
 from .templates import CLASSIFICATION, SENTIMENT, SENTIMENT_WORDS, Example, Query, Template, checked_examples, several
@@ -151,6 +151,7 @@ def classification_prompts(
     Text: The hens slept.
     Label:
     """
+    instance("template", template, Template)
     shown = _shown(examples, _words(labels))
     return [template.prompt(text, shown) for text in several("texts", texts)]
 
@@ -168,6 +169,7 @@ def _words(labels: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
 
 def _shown(examples: Sequence[Example], words: Mapping[str, str]) -> list[Example]:
     """Return the examples with the words instead of their labels."""
-    if unknown := [label for _, label in checked_examples(examples) if label not in words]:
+    several = checked_examples(examples)
+    if unknown := [label for _, label in several if not isinstance(label, str) or label not in words]:
         raise ValueError(f"an example has the label {unknown[0]!r}: the labels are {', '.join(words)}")
-    return [(text, words[label]) for text, label in examples]
+    return [(text, words[label]) for text, label in several]

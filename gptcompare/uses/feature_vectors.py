@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from ..arrays import Array, Float32, Ids
-from ..checks import each_text, integer
+from ..checks import each_text, instance, integer
 from ..generation import LanguageModel, load
 from ..model import GPT
 
@@ -61,7 +61,8 @@ def features(
         If a text is empty or not a str, there is no such layer or pool, or a damaged parameter makes a feature infinite
         or NaN.
     """
-    if pool is not None and pool not in POOLS:
+    instance("lm", lm, LanguageModel)
+    if pool is not None and not (isinstance(pool, str) and pool in POOLS):
         raise ValueError(f"pool must be {', '.join(map(repr, POOLS))} or None, got {pool!r}")
     several = [texts] if isinstance(texts, str) else list(each_text("texts", texts))
     layer = _checked_layer(lm, layer)
@@ -109,6 +110,7 @@ def token_features(lm: LanguageModel, text: str, layer: int = -1) -> TokenFeatur
     TypeError, ValueError
         As `features`, except that an empty text is allowed: it has no tokens.
     """
+    instance("lm", lm, LanguageModel)
     ((_, vectors),) = _read(lm, [text], _checked_layer(lm, layer))
     return TokenFeatures(vectors, token_spans(lm, text))
 

@@ -6,15 +6,15 @@ commas. A name in the answer counts only if it occurs in the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
 import regex
 
-from ..checks import each_text
+from ..checks import each_text, instance, one_text
 from ..generation import LanguageModel
-from .templates import ENTITIES, ENTITY_EXAMPLES, NO_ENTITY, Example, NamedExample, Query, Template
+from .templates import ENTITIES, ENTITY_EXAMPLES, NO_ENTITY, Example, NamedExample, Query, Template, checked_examples
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,13 @@ def entities(
     TypeError, ValueError
         If a text is not a str, there is no type, or a prompt is longer than the model's context.
     """
+    instance("lm", lm, LanguageModel)
     wanted = list(each_text("types", types))
     if not wanted:
         raise ValueError("types is empty: give at least one, such as 'person'")
     several = [texts] if isinstance(texts, str) else list(each_text("texts", texts))
-    prompts = [entity_prompt(text, type_, examples, template) for text in several for type_ in wanted]
+    shown = checked_examples(examples)
+    prompts = [entity_prompt(text, type_, shown, template) for text in several for type_ in wanted]
     answers = iter(lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n"))
     found = []
     for text in several:
@@ -127,8 +129,17 @@ def entity_prompt(
     Text: Anna sang.
     person:
     """
-    shown: list[Example] = [(_query(example, type_), _listed(names.get(type_, ()))) for example, names in examples]
+    instance("template", template, Template)
+    one_text("type_", type_)
+    named = [_named(example) for example in checked_examples(examples)]
+    shown: list[Example] = [(_query(text, type_), _listed(names.get(type_, ()))) for text, names in named]
     return template.prompt(_query(text, type_), shown)
+
+
+def _named(example: NamedExample) -> NamedExample:
+    if not isinstance(example[1], Mapping):
+        raise TypeError(f"an example must be a pair of a text and a dict of type -> names, got {example!r}")
+    return example
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...checks import did_you_mean
+from ...checks import did_you_mean, one_text
 from ...files.texts import decode_text
 from ...presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
 from . import data_files, readers
@@ -133,6 +133,6 @@ TASKS = {task.name: task for task in _ALL}
 
 def task_named(name: str) -> Task:
     """Return the task of this name; an unknown name is a ValueError that gives the nearest names."""
-    if name not in TASKS:
+    if one_text("task", name) not in TASKS:
         raise ValueError(f"unknown task {name!r}: {did_you_mean(name, TASKS)}known are {', '.join(TASKS)}")
     return TASKS[name]
