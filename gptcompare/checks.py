@@ -1,13 +1,18 @@
-"""Checks of arguments: numbers of the right kind, and names that are nearly right.
+"""Checks of arguments: values of the right kind, lists of texts, and names that are nearly right.
 
-NumPy's numbers count as Python's, and booleans never do.
+NumPy's numbers count as Python's, and booleans never do. A list of texts may come from any library: pandas, polars,
+PyArrow and NumPy are told by what their objects can do, and never imported.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral, Real
+from typing import Any, TypeVar
+
+Kind = TypeVar("Kind")
 
 
 def integer(name: str, value: object, *, at_least: int | None = None) -> int:
@@ -49,6 +54,105 @@ def number(name: str, value: object) -> float:
         return float(value)
     except OverflowError:
         raise ValueError(f"{name} is larger than any floating-point number") from None
+
+
+def instance(name: str, value: object, kind: type[Kind]) -> Kind:
+    """Return the value, which must be of a class.
+
+    >>> instance("prompt", "Once", str)
+    'Once'
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def path(name: str, value: object) -> str:
+    """Return the name of a file or folder, given as a str or a path.
+
+    >>> path("folder", "./runs")
+    './runs'
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    given = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(given, str):
+        raise TypeError(f"{name} must be a str or a path, got {type(value).__name__}")
+    return given
+
+
+# The types of the values that stand for a missing text: None, those of pandas, and that of NumPy's masked arrays. A
+# missing text can also be NaN.
+MISSING = ("NoneType", "NAType", "NaTType", "MaskedConstant")
+
+
+def each_text(name: str, value: object) -> Iterator[str]:
+    """Return the texts of a list, tuple, generator, column of a table (pandas, polars), or array (NumPy, PyArrow).
+
+    >>> list(each_text("prompt", ("one", "two")))
+    ['one', 'two']
+
+    Raises
+    ------
+    TypeError
+        As `elements`, and if an element is not a str.
+    """
+    return (one_text(f"{name}[{number}]", element) for number, element in enumerate(elements(name, value)))
+
+
+def elements(name: str, value: object) -> Iterator[object]:
+    """Return the elements of such a list whatever they are, PyArrow's as Python's.
+
+    Raises
+    ------
+    TypeError
+        If it is a single text, has no order, or is a table, whose elements would be the names of its columns; while
+        iterating, if an element is missing.
+    """
+    kind = type(value)
+    if isinstance(value, (str, bytes, bytearray)):
+        raise TypeError(f"{name} must be a list of texts, got a single {kind.__name__}: put it into a list")
+    if isinstance(value, Mapping) or hasattr(kind, "columns") or hasattr(kind, "column_names"):
+        raise TypeError(f"{name} must be a list of texts, got a table ({kind.__name__}): choose its column of texts")
+    if isinstance(value, (set, frozenset)):
+        raise TypeError(f"{name} must be a list of texts, got a {kind.__name__}, which has no order")
+    if getattr(value, "ndim", 1) != 1 or not isinstance(value, Iterable):
+        shape = f" of shape {value.shape}" if hasattr(value, "shape") else ""
+        raise TypeError(f"{name} must be a str or a list of them, got {kind.__name__}{shape}")
+    return (_present(f"{name}[{number}]", element) for number, element in enumerate(value))
+
+
+def _present(place: str, element: Any) -> object:
+    if hasattr(element, "as_py"):  # of PyArrow
+        element = element.as_py()
+    if type(element).__name__ in MISSING or (isinstance(element, float) and element != element):
+        raise TypeError(f"{place} is missing ({element!r}): leave it out, or give a text")
+    return element
+
+
+def one_text(name: str, value: object) -> str:
+    """Return a text as Python's str, also NumPy's.
+
+    >>> one_text("question", "Who came?")
+    'Who came?'
+
+    Raises
+    ------
+    TypeError
+        If it is not a str.
+    """
+    if not isinstance(value, str):
+        hint = ": decode it" if isinstance(value, (bytes, bytearray)) else ""
+        raise TypeError(f"{name} must be a str, got {type(value).__name__}{hint}")
+    return str.__str__(value)  # `str` of a member of an Enum would be its name
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import AnyArray, Array
+from .checks import integer
 from .config import GPTConfig
 
 __all__ = [
@@ -66,7 +67,7 @@ def initial_parameters(config: GPTConfig, seed: int, dtype: npt.DTypeLike = np.f
     zero and gains one. The two projections into the residual stream of each block are scaled by 1/sqrt(N), N being the
     number of such projections (Radford et al. 2019, section 2.3).
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(integer("seed", seed, at_least=0))
     residual_scale = 1 / math.sqrt(2 * config.n_layer)
     parameters: dict[str, Array] = {}
     for name, shape in parameter_shapes(config).items():

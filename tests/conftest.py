@@ -4,7 +4,7 @@ import pytest
 import support.cores  # noqa: F401  before NumPy
 from hypothesis import settings
 from support.amounts import CI, QUICK
-from support.fixtures import hub, story_hub  # noqa: F401  fixtures for all tests
+from support.fixtures import hub, story_hub, typed  # noqa: F401  fixtures for all tests
 from support.places import REASON, STORY_FOLDER
 
 import gptcompare as gc

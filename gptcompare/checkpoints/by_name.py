@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..checks import path
 from .catalogue import listing, origin_of
 from .download import cache
 from .download.cache import Wanted
@@ -40,7 +41,7 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOUR
         If `source` is neither of the two.
     """
     check_source(source)
-    given = os.fspath(name_or_folder)
+    given = path("name_or_folder", name_or_folder)
     if folder := _in_package(given, source):
         return folder
     if os.path.isdir(given):  # unlike Path.is_dir, False for a name that is too long

@@ -56,7 +56,8 @@ def origin_of(name: str, source: str = DEFAULT_SOURCE) -> Origin:
     try:
         model = published(base)
     except ValueError as error:
-        raise DownloadError(f"{name!r} is not a folder, and an {error}") from None
+        known = str(error).removeprefix(f"unknown model {base!r}: ")
+        raise DownloadError(f"{name!r} is neither a folder nor the name of a model: {known}") from None
     if model.embedded:
         raise DownloadError(f"{canonical_name(base)} is part of gptcompare: it has no revisions and no other source")
     if model.repository is None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -70,7 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  open until the process ends
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
-    options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if refusal := _not_utf8(given):
+        print(f"gptcompare: {refusal}", file=sys.stderr)
+        return 2
+    options = _parser(given).parse_args(given)
     try:
         options.run(options)
         sys.stdout.flush()
@@ -84,6 +89,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gptcompare: {message}", file=sys.stderr)
         return 2
     return 0
+
+
+def _not_utf8(arguments: Sequence[str]) -> str | None:
+    """Return what to say of the first argument that is not UTF-8 and not the name of a file, if there is one.
+
+    Python hands over bytes that it cannot decode as lone surrogates (PEP 383), which no tokenizer can read.
+    """
+    for number, argument in enumerate(arguments, 1):
+        if not any("\ud800" <= character <= "\udfff" for character in argument):
+            continue
+        if os.path.exists(argument) or os.path.exists(argument.partition("=")[2]):
+            continue
+        content = argument.encode(errors="surrogatepass")
+        with contextlib.suppress(UnicodeEncodeError):  # of a surrogate that stands for no byte
+            content = os.fsencode(argument)
+        what = f"argument {number}, '{content.decode(errors='backslashreplace')}',"
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            return f"{what} is not UTF-8: set the terminal to UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+        return (
+            f"{what} cannot be read, since the encoding here is {sys.getfilesystemencoding()}: "
+            "set LC_ALL=C.UTF-8 or PYTHONUTF8=1"
+        )
+    return None
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -28,8 +28,8 @@ from ..files.atomic_files import written_together
 from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer.vocabulary import END_OF_TEXT
-from .generation_options import add_generation_options, generation_options_of
-from .options import text_in, text_of
+from .generation_options import add_generation_options, flag_of, generation_options_of, given_options
+from .options import DASH_HELP, hint_at_last_space, text_in, text_of
 
 GPT3_SAMPLES = "gpt3-samples"
 
@@ -39,7 +39,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         "Let two or more models continue a prompt, or read a text, side by side, and say how they differ."
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("prompt", nargs="?", metavar="PROMPT", help='the text to continue; "-" reads standard input')
+    what.add_argument("prompt", nargs="?", metavar="PROMPT", help=f"the text to continue; {DASH_HELP}")
     what.add_argument(
         "--text", metavar="FILE",
         help=f'read this text instead of writing; "-" reads standard input; "{GPT3_SAMPLES}" stands for the texts '
@@ -71,17 +71,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    if options.width is not None and options.width < 1:
-        raise ValueError(f"width must be at least 1, got {options.width}")
-    if options.first is not None and (options.text != GPT3_SAMPLES or options.first < 1):
-        raise ValueError(f"--first goes with --text {GPT3_SAMPLES} and must be at least 1, got {options.first}")
-    if options.html is not None:
-        _check_page(options.html)
-    names = [name.strip() for name in options.models.split(",")]
-    if not all(names):
-        raise ValueError(f"--models {options.models!r} has an empty name: give names or folders separated by commas")
-    if options.report and (options.json or options.width is not None):
-        raise ValueError("--report goes with --models and --html: --json and --width are for texts")
+    names = _checked_names(options)
     if options.report:
         _report(options, names)
         return
@@ -90,6 +80,25 @@ def _compare(options: argparse.Namespace) -> None:
         _read(options, models)
     else:
         _write(options, models)
+
+
+def _checked_names(options: argparse.Namespace) -> list[str]:
+    """Return the names of the models; raise ValueError for options that do not go together or make no sense."""
+    if options.width is not None and options.width < 1:
+        raise ValueError(f"width must be at least 1, got {options.width}")
+    if options.first is not None and (options.text != GPT3_SAMPLES or options.first < 1):
+        raise ValueError(f"--first goes with --text {GPT3_SAMPLES} and must be at least 1, got {options.first}")
+    if options.report and (options.json or options.width is not None):
+        raise ValueError("--report goes with --models and --html: --json and --width are for texts")
+    if options.prompt is None and (given := given_options(options)):
+        flags = ", ".join(map(flag_of, given))
+        raise ValueError(f"{flags}: only for a prompt that is continued; with --text and --report no model writes")
+    if options.html is not None:
+        _check_page(options.html)
+    names = [name.strip() for name in options.models.split(",")]
+    if not all(names):
+        raise ValueError(f"--models {options.models!r} has an empty name: give names or folders separated by commas")
+    return names
 
 
 def _report(options: argparse.Namespace, names: list[str]) -> None:
@@ -128,7 +137,9 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
 
 
 def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
-    stream = ComparisonStream(text_of(options.prompt), models, generation_options_of(options))
+    prompt = text_of(options.prompt)
+    stream = ComparisonStream(prompt, models, generation_options_of(options))
+    hint_at_last_space(prompt)
     if options.json:
         for _ in stream:
             pass

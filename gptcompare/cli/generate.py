@@ -11,12 +11,12 @@ from dataclasses import asdict
 from ..generation import load
 from ..generation.language_model import REPETITIONS
 from .generation_options import add_generation_options, generation_options_of
-from .options import add_model, text_of
+from .options import DASH_HELP, add_model, hint_at_last_space, text_of
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.description = "Continue a prompt with the text that a model writes."
-    parser.add_argument("prompt", metavar="PROMPT", help='the text to continue; "-" reads standard input')
+    parser.add_argument("prompt", metavar="PROMPT", help=f"the text to continue; {DASH_HELP}")
     add_model(parser, "which needs no network")
     add_generation_options(parser)
     parser.add_argument(
@@ -36,6 +36,7 @@ def _generate(options: argparse.Namespace) -> None:
     draft = options.draft if options.draft in (None, REPETITIONS) else load(options.draft, source=options.source)
     start = time.perf_counter()
     stream = lm.stream(prompt, draft=draft, **generation_options_of(options).to_dict())
+    hint_at_last_space(prompt)
     if options.json:
         for _ in stream:
             pass

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
-from ..files.texts import decode_utf8
+from ..files.texts import decode_text, lines_of, read_text
 
 MODEL_HELP = (
     "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout), or hparams.json "
@@ -15,20 +14,42 @@ MODEL_HELP = (
     "repository, owner/name[@revision], which is downloaded once"
 )
 DEFAULT_MODEL = "nano-gpt2"
+STANDARD_INPUT = "standard input"
+DASH_HELP = '"-" reads standard input, where one line end at the very end does not count'
 
 
 def text_of(argument: str) -> str:
-    """Return the argument itself or, for "-", the text on standard input, which must be UTF-8."""
-    if argument != "-":
-        return argument
-    if sys.stdin is None:
-        raise ValueError("standard input is closed: give the text as an argument")
-    return decode_utf8(sys.stdin.buffer.read(), "standard input")
+    """Return the argument itself or, for "-", the text on standard input, as if it had been given as an argument.
+
+    So a line end at its very end, which `echo` and editors write, does not count.
+    """
+    return argument if argument != "-" else text_in("-").removesuffix("\n")
 
 
 def text_in(file: str) -> str:
-    """Read the text in a file, byte for byte, or, for "-", on standard input; it must be UTF-8."""
-    return text_of("-") if file == "-" else decode_utf8(Path(file).read_bytes(), file)
+    """Read the whole text in a file or, for "-", on standard input: see `gptcompare.files.texts`."""
+    return decode_text(_standard_input(), STANDARD_INPUT) if file == "-" else read_text(file)
+
+
+def lines_in_standard_input() -> list[str]:
+    """Return the lines of standard input that are not blank; it is a ValueError if there are none."""
+    lines = [line for _, line in lines_of(_standard_input(), STANDARD_INPUT) if line.strip()]
+    if not lines:
+        raise ValueError("standard input is empty: there is no text")
+    return lines
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise ValueError("standard input is closed: give the text as an argument")
+    return sys.stdin.buffer.read()
+
+
+def hint_at_last_space(prompt: str) -> None:
+    """Say on standard error that a space at the end of a prompt leads astray; the prompt stays as it is."""
+    if prompt.endswith(" "):
+        print("hint: the prompt ends with a space; a word continues it better without, since a token is a word with "
+              "the space before it", file=sys.stderr)  # fmt: skip
 
 
 def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:

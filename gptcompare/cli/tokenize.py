@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 
 from ..tokenizer import Tokenizer
-from .options import text_of
+from .options import DASH_HELP, text_of
 
 
 def add_tokenize(parser: argparse.ArgumentParser) -> None:
     parser.description = "Show the tokens of a text."
-    parser.add_argument("text", metavar="TEXT", help='the text; "-" reads standard input')
+    parser.add_argument("text", metavar="TEXT", help=f"the text; {DASH_HELP}")
     parser.add_argument(
         "--model", default="gpt2", metavar="FOLDER_OR_NAME",
         help="a folder with a tokenizer, or the name of a model (default: gpt2, whose vocabulary needs no network)",

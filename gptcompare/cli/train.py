@@ -8,15 +8,16 @@ import os
 import sys
 from pathlib import Path
 
+from ..arrays import Integers
 from ..checkpoints.folder import read_config
 from ..checkpoints.layouts import GPT2_SIZE, has_tokenizer
 from ..config import GPTConfig
 from ..files.texts import parse_object
 from ..generation import LanguageModel, load
 from ..model import GPT
-from ..tokenizer import Tokenizer
+from ..tokenizer import END_OF_TEXT, Tokenizer
 from ..training import DivergedError, Metrics, Recipe, tokenize_files, train
-from ..training.data import read_text
+from ..training.data import count_texts, texts_in
 from ..training.run_folder import DESCRIPTION, refuse_foreign
 from .options import MODEL_HELP
 
@@ -45,6 +46,10 @@ NUMBERS = {
 def add_train(parser: argparse.ArgumentParser) -> None:
     parser.description = HELP
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="text files, UTF-8")
+    parser.add_argument(
+        "--end-of-text", default=END_OF_TEXT, metavar="TEXT",
+        help=f'what separates the texts in a file (default: "{END_OF_TEXT}"); "": each file is one text',
+    )  # fmt: skip
     begin = parser.add_mutually_exclusive_group(required=True)
     begin.add_argument(
         "--config",
@@ -78,10 +83,10 @@ def _train(options: argparse.Namespace) -> None:
     recipe = _recipe(options)
     lm = _model(options, recipe, out)
     recipe = dataclasses.replace(recipe, context=options.context or min(lm.config.n_ctx, DEFAULT_CONTEXT))
-    tokens = tokenize_files(options.texts, lm.tokenizer, out / "tokens.npy")
+    tokens = _tokens(options, options.texts, lm.tokenizer, out / "tokens.npy")
     validation = None
     if options.validation:
-        validation = tokenize_files(options.validation, lm.tokenizer, out / "validation.npy")
+        validation = _tokens(options, options.validation, lm.tokenizer, out / "validation.npy")
     try:
         metrics = train(
             lm.model, tokens, recipe, validation=validation, out=out, tokenizer=lm.tokenizer,
@@ -93,6 +98,20 @@ def _train(options: argparse.Namespace) -> None:
     except DivergedError as error:
         raise ValueError(str(error)) from None
     print(f"{recipe.n_steps} steps, {recipe.n_steps * recipe.tokens_per_step} tokens{_measured(metrics)}: see {out}")
+
+
+def _tokens(options: argparse.Namespace, paths: list[str], tokenizer: Tokenizer, target: Path) -> Integers:
+    """Return the tokens of the texts in the files, and say on standard error how many texts there are."""
+    tokens = tokenize_files(paths, tokenizer, target, options.end_of_text)
+    n_texts = count_texts(tokens, tokenizer)
+    name = "validation" if paths is options.validation else "training"
+    counted = f"{_counted(n_texts, 'text')} in {_counted(len(paths), 'file')}, {_counted(len(tokens), 'token')}"
+    print(f"[{name}: {counted}]", file=sys.stderr)
+    return tokens
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def _measured(metrics: list[Metrics]) -> str:
@@ -151,4 +170,5 @@ def _tokenizer(options: argparse.Namespace, config: GPTConfig, out: Path) -> Tok
         return Tokenizer.from_pretrained(out)
     if config.n_vocab == GPT2_SIZE:
         return Tokenizer.from_pretrained("gpt2")
-    return Tokenizer.train([read_text(path) for path in options.texts], config.n_vocab)
+    several = (text for path in options.texts for text in texts_in(path, options.end_of_text))
+    return Tokenizer.train(several, config.n_vocab)

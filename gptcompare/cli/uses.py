@@ -11,7 +11,7 @@ from .. import uses
 from ..files.texts import parse_object
 from ..generation import LanguageModel, load
 from ..uses import Classification, Template
-from .options import add_model, text_in, text_of
+from .options import DASH_HELP, add_model, lines_in_standard_input, text_in, text_of
 
 EXAMPLES_HELP = "examples with their answers, for a few-shot prompt: one JSON object per line, such as "
 QUESTIONS_HELP = EXAMPLES_HELP + '{"question": "...", "answer": "..."}'
@@ -52,7 +52,7 @@ def add_entities(parser: argparse.ArgumentParser) -> None:
 
 def add_choose(parser: argparse.ArgumentParser) -> None:
     parser.description = "Answer a question with the choice that the model finds most probable; it is printed first."
-    parser.add_argument("question", metavar="QUESTION", help='"-" reads standard input')
+    parser.add_argument("question", metavar="QUESTION", help=DASH_HELP)
     parser.add_argument("choices", nargs="+", metavar="CHOICE", help="two or more")
     parser.add_argument("--complete", action="store_true", help="the text is not a question: the choices continue it")
     _add_common(parser, f'{QUESTIONS_HELP}, with --complete {{"text": "...", "answer": "..."}}')
@@ -62,7 +62,7 @@ def add_choose(parser: argparse.ArgumentParser) -> None:
 
 def add_answer(parser: argparse.ArgumentParser) -> None:
     parser.description = "Answer a question with what the model writes after it."
-    parser.add_argument("question", metavar="QUESTION", help='"-" reads standard input')
+    parser.add_argument("question", metavar="QUESTION", help=DASH_HELP)
     parser.add_argument("--max-new-tokens", type=int, default=40, metavar="N", help="stop after N tokens (default: 40)")
     parser.add_argument(
         "--beams", type=int, default=uses.WIDTH, metavar="N",
@@ -181,12 +181,7 @@ def _model(options: argparse.Namespace) -> LanguageModel:
 
 
 def _texts(options: argparse.Namespace) -> list[str]:
-    if options.texts != ["-"]:
-        return list(options.texts)
-    texts = [line for line in text_of("-").splitlines() if line.strip()]
-    if not texts:
-        raise ValueError("standard input is empty: there is no text")
-    return texts
+    return lines_in_standard_input() if options.texts == ["-"] else list(options.texts)
 
 
 def _template(options: argparse.Namespace) -> Template:

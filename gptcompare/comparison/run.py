@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, overload
 
+from ..checks import each_text
 from ..generation.options import GenerationOptions, takes_generation_options
 from ..presets import EMBEDDED_PAIR
 from .reading import read
@@ -15,10 +17,10 @@ from .stream import ComparisonStream
 @overload
 def compare(prompt: str, models: Models = ..., **options: Any) -> Comparison: ...
 @overload
-def compare(prompt: list[str] | tuple[str, ...], models: Models = ..., **options: Any) -> list[Comparison]: ...
+def compare(prompt: Iterable[str], models: Models = ..., **options: Any) -> list[Comparison]: ...
 @takes_generation_options
 def compare(
-    prompt: str | list[str] | tuple[str, ...], models: Models = EMBEDDED_PAIR, **options: Any
+    prompt: str | Iterable[str], models: Models = EMBEDDED_PAIR, **options: Any
 ) -> Comparison | list[Comparison]:
     """Let several models continue a prompt, or each of several prompts, and compare what they write.
 
@@ -52,29 +54,35 @@ def compare(
     """
     checked = GenerationOptions.of(**options)
     lms = load_models(models)
-    if isinstance(prompt, (list, tuple)):
-        return [compare(one, lms, **options) for one in prompt]
+    if not isinstance(prompt, str):
+        return [compare(one, lms, **options) for one in each_text("prompt", prompt)]
     stream = ComparisonStream(prompt, lms, checked)
     for _ in stream:
         pass
     return stream.comparison()
 
 
-def compare_text(text: str, models: Models = EMBEDDED_PAIR) -> TextComparison:
-    """Let several models read a text, and compare how probable they find it.
+@overload
+def compare_text(  # type: ignore[overload-overlap]  # a str is one text, though it can be iterated
+    text: str, models: Models = ...
+) -> TextComparison: ...
+@overload
+def compare_text(text: Iterable[str], models: Models = ...) -> list[TextComparison]: ...
+def compare_text(text: str | Iterable[str], models: Models = EMBEDDED_PAIR) -> TextComparison | list[TextComparison]:
+    """Let several models read a text, or each of several, and compare how probable they find it.
 
     Before the text, each model reads the token that begins or separates its texts, so that the whole text counts
     whatever the vocabulary. A text longer than a model's context is read as described in `LanguageModel.predictions`.
 
     Parameters
     ----------
-    text : str
+    text : str, or a list of them
     models
         As for `compare`.
 
     Returns
     -------
-    TextComparison
+    TextComparison, or a list of them for a list of texts
 
     Raises
     ------
@@ -89,7 +97,7 @@ def compare_text(text: str, models: Models = EMBEDDED_PAIR) -> TextComparison:
     """
     several = load_models(models)
     if not isinstance(text, str):
-        raise TypeError(f"text must be a str, got {text!r}")
+        return [compare_text(one, several) for one in each_text("text", text)]
     if not text:
         raise ValueError("the text is empty: there is nothing to compare")
     lms = list(several.values())

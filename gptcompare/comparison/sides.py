@@ -31,6 +31,8 @@ def load_models(models: Models) -> dict[str, LanguageModel]:
             if isinstance(model, LanguageModel):
                 given[_free_name(f"model {number}", given)] = model
                 continue
+            if not isinstance(model, (str, os.PathLike)):
+                raise TypeError(f"models[{number - 1}] must be a name, folder or LanguageModel, got {model!r}")
             name = os.fspath(model)
             loaded[name] = loaded.get(name) or load(name)
             given[_free_name(name, given)] = loaded[name]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
-from ..checks import integer
+from ..checks import integer, path
 from ..display.progress import progress_bar
 from ..generation import LanguageModel, load
 from . import provenance
@@ -74,9 +74,10 @@ def evaluate(
     chosen = task if isinstance(task, Task) else task_named(task)
     wanted = Settings(limit, seed, shots, stride, beams)
     chosen.check(wanted)
+    folder = None if folder is None else path("folder", folder)
     _check(dask, model)
     contents = _contents(chosen, data)
-    name = None if isinstance(model, LanguageModel) else os.fspath(model)
+    name = None if isinstance(model, LanguageModel) else path("model", model)
     lm = model if isinstance(model, LanguageModel) else load(model, source=source)
     settings = chosen.decided(wanted, lm)
     about_model = provenance.of_model(lm, name, source)
@@ -114,7 +115,7 @@ def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
         return task.data.contents(data)
     if data is None:
         raise ValueError(f"the task {task.name!r} has no published file: give one of your own as data")
-    return [Content(os.fspath(data), Path(data).read_bytes())]
+    return [Content(path("data", data), Path(data).read_bytes())]
 
 
 def _check(dask: str | int | None, model: object) -> None:

@@ -21,7 +21,7 @@ from ..generation import LanguageModel, load
 from ..model.threads import in_parallel, single_threaded
 from . import provenance
 from .tasks.items import Item
-from .tasks.protocols import Protocol, Row, Window
+from .tasks.protocols import Protocol, Row, Window, scored
 
 ITEMS = 8  # that are scored together: the most that is lost when a process or a worker is killed
 
@@ -160,7 +160,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 def _rows(lm: LanguageModel, protocol: Protocol, items: Sequence[Any]) -> list[Row]:
     with single_threaded():
-        return protocol.rows(lm, items)
+        return scored(protocol, lm, items)
 
 
 def _score(model: tuple[str, str, str], protocol: Protocol, items: Sequence[Any]) -> list[Row] | Exception:

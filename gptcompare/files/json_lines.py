@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .texts import parse_object
-
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # with which some editors begin a UTF-8 file
+from .texts import BYTE_ORDER_MARK, parse_object
 
 
 def json_objects(name: str, content: bytes, what: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,13 +1,19 @@
-"""Reading UTF-8 text and JSON from untrusted files, with one error that names the file and the place."""
+"""Reading UTF-8 text and JSON from untrusted files, with one error that names the file and the place.
+
+A text means the same whichever system wrote it: a byte-order mark at its beginning is dropped, and its lines end with
+LF, CRLF or a lone CR, and with nothing else. `str.splitlines` would also break a line at U+2028, U+0085, a form feed
+and other characters, which are characters of the text here.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # with which some editors begin a UTF-8 file
 Refusal = Callable[[str, str], Exception]  # the name of a file and what is wrong with it -> the error to raise
 
 
@@ -32,10 +38,36 @@ def decode_utf8(content: bytes, name: str, refusal: Refusal = _value_error) -> s
         raise refusal(name, f"not UTF-8 text ({error.reason} at byte {error.start})") from None
 
 
-def read_text(path: str | os.PathLike[str], refusal: Refusal = _value_error) -> str:
-    r"""Read the text of a file, with "\n" at the end of each line. Raises as `decode_utf8` does, and OSError."""
-    text = decode_utf8(Path(path).read_bytes(), os.fspath(path), refusal)
+def decode_text(content: bytes, name: str, refusal: Refusal = _value_error) -> str:
+    r"""Decode a text, without a byte-order mark, and with "\n" at the end of each line. Raises as `decode_utf8` does.
+
+    >>> decode_text(b"\xef\xbb\xbfone\r\ntwo\r\n", "a.txt")
+    'one\ntwo\n'
+    """
+    text = decode_utf8(content, name, refusal).removeprefix(BYTE_ORDER_MARK.decode())
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_text(path: str | os.PathLike[str], refusal: Refusal = _value_error) -> str:
+    """Read the text of a file as `decode_text` does. Raises as that does, and OSError."""
+    return decode_text(Path(path).read_bytes(), os.fspath(path), refusal)
+
+
+def lines_of(content: bytes, name: str, refusal: Refusal = _value_error) -> Iterator[tuple[str, str]]:
+    r"""Yield each line of a text with its place, for messages; what follows the last line end is a line, even if empty.
+
+    >>> [*lines_of(b"one\r\ntwo", "a.txt")]
+    [('a.txt, line 1', 'one'), ('a.txt, line 2', 'two')]
+
+    Raises
+    ------
+    ValueError, or what `refusal` makes
+        If a line is not UTF-8.
+    """
+    content = content.removeprefix(BYTE_ORDER_MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for number, line in enumerate(content.split(b"\n"), 1):
+        place = f"{name}, line {number}"
+        yield place, decode_utf8(line, place, refusal)
 
 
 def parse_json(content: str | bytes, name: str, refusal: Refusal = _value_error) -> Any:

@@ -7,12 +7,13 @@ has ended leaves the batch, so no sequence is padded and each gets the same toke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
 
 from ..arrays import Array, Ids
+from ..checks import each_text, instance
 from ..config import GPTConfig
 from ..model import GPT
 from ..model.gpt import CHUNK
@@ -37,11 +38,13 @@ class LanguageModel:
 
     Raises
     ------
-    ValueError
-        If the tokenizer has more ids than the model.
+    TypeError, ValueError
+        If they are of other classes, or the tokenizer has more ids than the model.
     """
 
     def __init__(self, model: GPT, tokenizer: Tokenizer) -> None:
+        instance("model", model, GPT)
+        instance("tokenizer", tokenizer, Tokenizer)
         if tokenizer.n_vocab > model.config.n_vocab:
             raise ValueError(
                 f"the tokenizer has {tokenizer.n_vocab} ids, the model only {model.config.n_vocab}: they do not belong "
@@ -58,11 +61,11 @@ class LanguageModel:
     @overload
     def generate(self, prompt: str, **options: Any) -> Completion: ...
     @overload
-    def generate(self, prompt: list[str] | tuple[str, ...], **options: Any) -> list[Completion]: ...
+    def generate(self, prompt: Iterable[str], **options: Any) -> list[Completion]: ...
     @takes_generation_options
     def generate(
         self,
-        prompt: str | list[str] | tuple[str, ...],
+        prompt: str | Iterable[str],
         *,
         draft: LanguageModel | str | None = None,
         **options: Any,
@@ -78,6 +81,7 @@ class LanguageModel:
         Parameters
         ----------
         prompt : str, or a list of them
+            Or a column of a table, or an array: `gptcompare.checks.each_text` says what counts as a list.
         draft : LanguageModel or "repetitions", optional
             Guesses the next tokens, so that several can be checked at once (`gptcompare.generation.speculation`): a
             smaller model with the same vocabulary, or the text's own repetitions. It makes writing faster where it
@@ -108,10 +112,8 @@ class LanguageModel:
         >>> gc.load("nano-gpt2").generate("Once upon a time", max_new_tokens=4).text
         ', a great man'
         """
-        if not isinstance(prompt, (str, list, tuple)):
-            raise TypeError(f"prompt must be a str or a list of them, got {type(prompt).__name__}")
         checked = GenerationOptions.of(**options)
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        prompts = [prompt] if isinstance(prompt, str) else list(each_text("prompt", prompt))
         continuations = [self._begin(text, checked) for text in prompts]
         for _ in self._run(continuations, checked, self._check_draft(draft)):
             pass
@@ -211,6 +213,8 @@ class LanguageModel:
         ValueError
             If the stride is not between 1 and the context, or a damaged parameter makes the logits infinite or NaN.
         """
+        if isinstance(ids, (str, bytes)) or not isinstance(ids, (Sequence, np.ndarray)):
+            raise TypeError(f"ids must be a list of ids, got {type(ids).__name__}")
         for start, first, end in windows(len(ids), self.config.n_ctx, stride):
             yield from self._last_predictions(np.array(ids[start : end - 1]), end - first)
 
@@ -242,7 +246,7 @@ class LanguageModel:
         if isinstance(draft, LanguageModel):
             if draft.tokenizer.vocabulary != self.tokenizer.vocabulary:
                 raise ValueError("the draft has another vocabulary: its ids would mean other tokens")
-        elif draft is not None and draft != REPETITIONS:
+        elif draft is not None and not (isinstance(draft, str) and draft == REPETITIONS):
             raise ValueError(f"draft must be a LanguageModel or {REPETITIONS!r}, got {draft!r}")
         return draft
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..checks import did_you_mean, integer
+from ..checks import did_you_mean, each_text, integer
 from .sampling import Sampling, option
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,7 +28,7 @@ class GenerationOptions(Sampling):
         The most tokens to write.
     seed : int, optional
         Seed of the noise with which tokens are drawn; without one, every call draws different tokens.
-    stop : str, or a sequence of them
+    stop : str, or a list of them
         The text ends where it would contain one of these strings. None means no such string.
 
     Raises
@@ -62,14 +62,11 @@ class GenerationOptions(Sampling):
         return {**dataclasses.asdict(self), "stop": list(self.stop)}
 
 
-def _stop_strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
-    several = () if stop is None else (stop,) if isinstance(stop, str) else stop
-    stops = tuple(several) if isinstance(several, Iterable) else (several,)
-    if not all(isinstance(text, str) for text in stops):
-        raise TypeError(f"stop must be a string or several, got {stop!r}")
+def _stop_strings(stop: str | Iterable[str] | None) -> tuple[str, ...]:
+    stops = tuple(each_text("stop", () if stop is None else (stop,) if isinstance(stop, str) else stop))
     if "" in stops:
         raise ValueError("a stop string must not be empty: it would stop everything")
-    return tuple(map(str, stops))  # also of NumPy's strings
+    return stops
 
 
 def takes_generation_options(function: Function) -> Function:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..checks import integer
+
 
 def exponential(value: float) -> float:
     """Return exp(value), or infinity if a float cannot hold it."""
@@ -79,8 +81,8 @@ def windows(n_ids: int, n_ctx: int, stride: int | None = None) -> Iterator[Windo
 
     Raises
     ------
-    ValueError
-        If the stride is not between 1 and n_ctx.
+    TypeError, ValueError
+        If the stride is not an integer between 1 and n_ctx.
 
     References
     ----------
@@ -91,7 +93,7 @@ def windows(n_ids: int, n_ctx: int, stride: int | None = None) -> Iterator[Windo
     >>> [(window.start, window.first, window.end) for window in windows(10, n_ctx=4)]
     [(0, 1, 5), (2, 5, 7), (4, 7, 9), (5, 9, 10)]
     """
-    stride = max(n_ctx // 2, 1) if stride is None else stride
+    stride = max(n_ctx // 2, 1) if stride is None else integer("stride", stride)
     if not 1 <= stride <= n_ctx:
         raise ValueError(f"stride must be between 1 and the model's context of {n_ctx} tokens, got {stride}")
     end = 1

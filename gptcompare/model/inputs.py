@@ -41,6 +41,10 @@ def check_room(n_past: int, n_new: int, room: int, config: GPTConfig) -> None:
 
 
 def check_dtype(dtype: npt.DTypeLike) -> None:
-    """Raise ValueError if the dtype is neither float32 nor float64."""
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype).name}")
+    """Raise TypeError if it is no dtype, and ValueError if the dtype is neither float32 nor float64."""
+    try:
+        given = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
+    if given not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {given.name}")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array
+from ..checks import integer
 from ..config import GPTConfig
 from ..patterns import DENSE, Pattern
 
@@ -129,7 +130,7 @@ class KVCache:
     @classmethod
     def empty(cls, config: GPTConfig, batch: int, capacity: int, dtype: npt.DTypeLike = np.float32) -> KVCache:
         """Return a cache of `batch` empty sequences, each with room for `capacity` tokens."""
-        return cls([SequenceCache(config, capacity, dtype) for _ in range(batch)])
+        return cls([SequenceCache(config, capacity, dtype) for _ in range(integer("batch", batch, at_least=0))])
 
     def __len__(self) -> int:
         """Return the number of sequences."""

@@ -169,7 +169,7 @@ def table(names: Iterable[str] | None = None) -> Table:
     if names is None:
         both = [name for name in presets() if published(name).family in ("GPT-2", "GPT-3")]
         return Table(tuple(sorted(both, key=lambda name: GPTConfig.preset(name).n_params)))
-    if isinstance(names, str):
+    if isinstance(names, str) or not isinstance(names, Iterable):
         raise TypeError(f"names must be a list of names, got {names!r}")
     chosen = tuple(dict.fromkeys(canonical_name(name) for name in names))
     if not chosen:

@@ -21,6 +21,7 @@ import regex
 
 from ..checkpoints import locate
 from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
+from ..checks import each_text, integer, path
 from ..config import GPTConfig
 from .files import bundled_gpt2, read_vocabulary, write_vocabulary
 from .learning import learn_merges
@@ -79,7 +80,7 @@ class Tokenizer:
         ValueError
             If a file is damaged or belongs to another kind of tokenizer.
         """
-        given = os.fspath(name_or_folder)
+        given = path("name_or_folder", name_or_folder)
         if any(os.path.exists(os.path.join(given, name)) for name in TOKENIZER_FILES):
             return cls(read_vocabulary(given))
         with contextlib.suppress(ValueError):  # an unknown name, which `locate` reports
@@ -97,7 +98,7 @@ class Tokenizer:
         Raises
         ------
         TypeError
-            If `texts` is a single string, or contains something that is not a string.
+            If `texts` is a single string or a table, or contains something that is not a string.
         ValueError
             If n_vocab is below 257, the texts have too few different pairs for it, or one has a lone surrogate.
 
@@ -106,18 +107,17 @@ class Tokenizer:
         >>> Tokenizer.train(["low lower lowest"], n_vocab=259).vocabulary.merges
         [('l', 'o'), ('lo', 'w')]
         """
-        if n_vocab < 257:
+        if integer("n_vocab", n_vocab) < 257:
             raise ValueError(f"n_vocab must be at least 257 (256 bytes and the end of text), got {n_vocab}")
-        if isinstance(texts, str):
-            raise TypeError("texts must be a list of texts: a single string would be read letter by letter")
         counts: Counter[str] = Counter()
-        for text in texts:
+        for text in each_text("texts", texts):
             counts.update(pieces(_checked_text(text)))
         merges = learn_merges({piece.encode(): count for piece, count in counts.items()}, n_vocab - 257)
         if len(merges) < n_vocab - 257:
             raise ValueError(
                 f"the texts have only {len(merges)} pairs to merge: n_vocab can be at most {len(merges) + 257}, "
-                f"got {n_vocab}"
+                f"got {n_vocab}. Learn from more text, choose a smaller n_vocab, or take a tokenizer that there is, "
+                "such as that of nano-gpt2: Tokenizer.from_pretrained, and --tokenizer of `gptcompare train`"
             )
         return cls(Vocabulary.from_merges([(to_characters(left), to_characters(right)) for left, right in merges]))
 
@@ -127,7 +127,7 @@ class Tokenizer:
         They replace any tokenizer in the folder: its `tokenizer.json`, `special_tokens_map.json` and
         `added_tokens.json`, which would otherwise still be read, are removed.
         """
-        write_vocabulary(folder, self._vocabulary)
+        write_vocabulary(path("folder", folder), self._vocabulary)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -178,11 +178,11 @@ class Tokenizer:
         """
         text = _checked_text(text)
         special = self._vocabulary.special_tokens
-        if allowed_special == "all":
+        if isinstance(allowed_special, str) and allowed_special == "all":
             allowed_special = special.keys()
-        elif isinstance(allowed_special, str):
+        elif isinstance(allowed_special, str) or not isinstance(allowed_special, Iterable):
             raise TypeError(f'allowed_special must be a collection of tokens or "all", got {allowed_special!r}')
-        if unknown := [token for token in allowed_special if token not in special]:
+        if unknown := [token for token in allowed_special if not isinstance(token, str) or token not in special]:
             raise ValueError(f"{unknown} are not special tokens of this vocabulary: it has {[*special]}")
         if not allowed_special:
             return self._encode_plain(text)
@@ -259,6 +259,8 @@ class Tokenizer:
         """
         try:
             return b"".join([self._bytes_of[id_] for id_ in ids])
+        except TypeError:  # it cannot be iterated, or has elements that are no numbers
+            raise TypeError(f"ids must be one row of ids, got {type(ids).__name__}") from None
         except KeyError as error:
             raise ValueError(f"id {error.args[0]} is not in the vocabulary: ids are 0 ... {self.n_vocab - 1}") from None
 

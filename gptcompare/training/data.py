@@ -6,16 +6,17 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Ids, Integers
+from ..checks import instance, integer, path
 from ..files import texts
 from ..files.atomic_files import written_together
-from ..tokenizer import Tokenizer
+from ..tokenizer import END_OF_TEXT, Tokenizer
 
 PORTION = 1 << 20  # characters that are tokenized, or tokens that are hashed, at a time
 PORTION_END = re.compile(r"(?<=\S)\s")
@@ -29,8 +30,46 @@ def read_text(path: str | os.PathLike[str]) -> str:
     return text
 
 
+def texts_in(path: str | os.PathLike[str], end_of_text: str | None = END_OF_TEXT) -> list[str]:
+    """Read the texts in a file, which `end_of_text` separates, as in many published collections of short texts.
+
+    The line end right after it belongs to it, so that texts with "<|endoftext|>" on a line of its own between them are
+    the same in one file and in a file each. What has nothing but white space is not a text.
+
+    Parameters
+    ----------
+    path : path
+    end_of_text : str, optional
+        None or "": the file is one text, whatever it contains.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file cannot be read, is not UTF-8, or has no text.
+    """
+    text = read_text(path)
+    if not end_of_text:
+        return [text]
+    separated = [part for part in _parts(text, end_of_text) if part.strip()]
+    if not separated:
+        raise ValueError(f"{os.fspath(path)}: there is no text in it, only {end_of_text!r}")
+    return separated
+
+
+def _parts(text: str, end_of_text: str) -> Iterator[str]:
+    start = 0
+    while (end := text.find(end_of_text, start)) >= 0:
+        yield text[start:end]
+        start = end + len(end_of_text)
+        start += text.startswith("\n", start)
+    yield text[start:]
+
+
 def tokenize_files(
-    paths: Sequence[str | os.PathLike[str]], tokenizer: Tokenizer, target: str | os.PathLike[str]
+    paths: Sequence[str | os.PathLike[str]],
+    tokenizer: Tokenizer,
+    target: str | os.PathLike[str],
+    end_of_text: str | None = END_OF_TEXT,
 ) -> Integers:
     """Return the tokens of all texts, each followed by an end-of-text token, memory-mapped from a file made once.
 
@@ -44,6 +83,9 @@ def tokenize_files(
     tokenizer : Tokenizer
     target : path
         The `.npy` file for the tokens.
+    end_of_text : str, optional
+        What separates the texts in a file: "<|endoftext|>" (with the line end after it, if there is one), whatever the
+        tokenizer's own end-of-text token is called. With None or "" each file is one text.
 
     Returns
     -------
@@ -54,13 +96,20 @@ def tokenize_files(
     FileNotFoundError, ValueError
         If a text does not exist, is not UTF-8 or is empty, or the tokenizer has no end-of-text token.
     """
-    target = Path(target)
-    if tokenizer.eot_id is None:
+    target = Path(path("target", target))
+    if isinstance(paths, (str, os.PathLike)) or not isinstance(paths, Iterable):
+        raise TypeError(f"paths must be a list of files, got {paths!r}")
+    paths = [path(f"paths[{number}]", one) for number, one in enumerate(paths)]
+    if end_of_text is not None:
+        instance("end_of_text", end_of_text, str)
+    if instance("tokenizer", tokenizer, Tokenizer).eot_id is None:
         raise ValueError("the tokenizer has no end-of-text token, which must separate the texts")
-    made_from = {"texts": [_digest(read_text(path)) for path in paths], "vocabulary": _digest_of_vocabulary(tokenizer)}
+    made_from = _made_from(paths, tokenizer, end_of_text)
     made = _read_tokens(target, made_from)
     if made is None:
-        tokens = np.concatenate([portion for path in paths for portion in _tokens_of(read_text(path), tokenizer)])
+        tokens = np.concatenate(
+            [*_tokens_of((text for path in paths for text in texts_in(path, end_of_text)), tokenizer)]
+        )
         note = {**made_from, "tokens": digest_of_tokens(tokens)}
         with written_together(target.parent, [target.name, target.with_suffix(".json").name]) as (
             tokens_file,
@@ -70,6 +119,25 @@ def tokenize_files(
             note_file.write(json.dumps(note, indent=2).encode() + b"\n")
         made = np.load(target, mmap_mode="r")
     return made
+
+
+def count_texts(tokens: Integers, tokenizer: Tokenizer) -> int:
+    """Count the texts in a row of tokens, each of which ends with an end-of-text token."""
+    portions = range(0, len(tokens), PORTION)
+    return sum(int(np.count_nonzero(tokens[start : start + PORTION] == tokenizer.eot_id)) for start in portions)
+
+
+def _made_from(
+    paths: Sequence[str | os.PathLike[str]], tokenizer: Tokenizer, end_of_text: str | None
+) -> dict[str, Any]:
+    """Return what determines the tokens; `end_of_text` does only if one of the files contains it."""
+    made_from: dict[str, Any] = {"texts": [], "vocabulary": _digest_of_vocabulary(tokenizer)}
+    for file in paths:
+        text = read_text(file)
+        made_from["texts"].append(_digest(text))
+        if end_of_text and end_of_text in text:
+            made_from["end_of_text"] = end_of_text
+    return made_from
 
 
 def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:
@@ -82,19 +150,25 @@ def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:
         return None
 
 
-def _tokens_of(text: str, tokenizer: Tokenizer) -> Iterator[Integers]:
-    """Yield the tokens of a text in portions, since a list of ids takes twenty times the memory of an array.
+def _tokens_of(several: Iterable[str], tokenizer: Tokenizer) -> Iterator[Integers]:
+    """Yield the tokens of texts in portions, since a list of ids takes twenty times the memory of an array.
 
-    A portion ends between a character and white space, where one of the tokenizer's pieces also ends.
+    Inside a text, a portion ends between a character and white space, where one of the tokenizer's pieces also ends.
     """
     dtype = np.uint16 if tokenizer.n_vocab <= 1 << 16 else np.uint32
-    start = 0
-    while start < len(text):
-        cut = PORTION_END.search(text, start + PORTION)
-        stop = cut.start() if cut else len(text)
-        yield np.array(tokenizer.encode(text[start:stop]), dtype)
-        start = stop
-    yield np.array([tokenizer.eot_id], dtype)
+    ids: list[int | None] = []
+    for text in several:
+        start = 0
+        while start < len(text):
+            cut = PORTION_END.search(text, start + PORTION)
+            stop = cut.start() if cut else len(text)
+            ids += tokenizer.encode(text[start:stop])
+            start = stop
+            if start < len(text) or len(ids) >= PORTION:
+                yield np.array(ids, dtype)
+                ids = []
+        ids.append(tokenizer.eot_id)
+    yield np.array(ids, dtype)
 
 
 def digest_of_tokens(tokens: Integers) -> str:
@@ -148,6 +222,8 @@ class Batches:
 
     def __init__(self, tokens: Integers, batch: int, context: int, seed: int) -> None:
         check_row("tokens", tokens)
+        for name, value in (("batch", batch), ("context", context)):
+            integer(name, value, at_least=1)
         if len(tokens) < 2 * context:
             raise ValueError(f"{len(tokens)} tokens are too few: sequences of {context} need at least {2 * context}")
         self.batch = batch

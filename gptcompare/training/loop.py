@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Ids, Integers
-from ..checks import integer
+from ..checks import instance, integer, path
 from ..display.progress import Bar, progress_bar
 from ..generation import LanguageModel
 from ..model import GPT
@@ -92,7 +92,7 @@ def train(
         LanguageModel(model, tokenizer)  # raises an error if they do not fit
     batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed)
     optimizer = AdamW(model.parameters(), recipe)
-    folder = RunFolder(out, model, recipe, tokens, validation) if out is not None else None
+    folder = RunFolder(path("out", out), model, recipe, tokens, validation) if out is not None else None
     metrics: list[Metrics] = []
     validated: float | None = None
     with contextlib.ExitStack() as stack:
@@ -193,7 +193,8 @@ def validation_loss(model: GPT, tokens: Integers, recipe: Recipe) -> float:
 
 
 def _check(model: GPT, tokens: Integers, validation: Integers | None, recipe: Recipe) -> None:
-    if recipe.context > model.config.n_ctx:
+    instance("model", model, GPT)
+    if instance("recipe", recipe, Recipe).context > model.config.n_ctx:
         raise ValueError(f"sequences of {recipe.context} tokens are longer than the model's {model.config.n_ctx}")
     for name, row in (("tokens", tokens), ("validation", validation)):
         if row is None:

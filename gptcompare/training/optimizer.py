@@ -50,6 +50,8 @@ class AdamW:
     """
 
     def __init__(self, parameters: Mapping[str, Array], recipe: Recipe) -> None:
+        if not isinstance(parameters, Mapping):
+            raise TypeError(f"parameters must be a dict of name -> array, got {type(parameters).__name__}")
         self.step = 0
         self.first = {name: np.zeros_like(value) for name, value in parameters.items()}
         self.second = {name: np.zeros_like(value) for name, value in parameters.items()}

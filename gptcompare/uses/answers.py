@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
 import regex
 
-from ..checks import integer
+from ..checks import each_text, instance, integer, one_text
 from ..generation import LanguageModel
 from ..tokenizer.vocabulary import BYTE_TO_CHAR
 from .beam import WIDTH, beam_search
-from .templates import QUESTION, Example, Query, Template, several
+from .templates import QUESTION, Example, Query, Template, checked_examples, several
 
 NEWLINE = BYTE_TO_CHAR[ord("\n")]
 
@@ -22,11 +22,11 @@ NEWLINE = BYTE_TO_CHAR[ord("\n")]
 def answer(lm: LanguageModel, question: Query, examples: Sequence[Example] = ..., **options: Any) -> str: ...
 @overload
 def answer(
-    lm: LanguageModel, question: Sequence[Query], examples: Sequence[Example] = ..., **options: Any
+    lm: LanguageModel, question: Iterable[Query], examples: Sequence[Example] = ..., **options: Any
 ) -> list[str]: ...
 def answer(  # type: ignore[misc]  # the overloads leave the names of the options to this signature
     lm: LanguageModel,
-    question: Query | Sequence[Query],
+    question: Query | Iterable[Query],
     examples: Sequence[Example] = (),
     *,
     template: Template = QUESTION,
@@ -38,7 +38,7 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
     Parameters
     ----------
     lm : LanguageModel
-    question : str, or dict of the template's fields, or a sequence of them
+    question : str, or dict of the template's fields, or a list of them
     examples : sequence of (question, answer)
         No example is zero-shot, one is one-shot, more are few-shot.
     template : Template
@@ -50,7 +50,7 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
 
     Returns
     -------
-    str, or a list of them for a sequence of questions
+    str, or a list of them for a list of questions
         Without white space at its ends; it may be empty.
 
     Raises
@@ -62,7 +62,10 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
     ----------
     Brown et al. 2020 (arXiv:2005.14165), section 2.4.
     """
-    prompts = [template.prompt(one, examples) for one in several(question)]
+    instance("lm", lm, LanguageModel)
+    instance("template", template, Template)
+    shown = checked_examples(examples)
+    prompts = [template.prompt(one, shown) for one in several("question", question)]
     max_new_tokens, beams = integer("max_new_tokens", max_new_tokens, at_least=1), integer("beams", beams, at_least=1)
     if beams == 1:
         written = [one.text for one in lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n")]
@@ -85,13 +88,13 @@ def _ends(lm: LanguageModel) -> list[int]:
     return ends if lm.tokenizer.eot_id is None else [*ends, lm.tokenizer.eot_id]
 
 
-def exact_match(answer: str, right: str | Sequence[str]) -> bool:
+def exact_match(answer: str, right: str | Iterable[str]) -> bool:
     """Tell whether an answer is one of the right ones after both are normalised.
 
     Parameters
     ----------
     answer : str
-    right : str, or a sequence of them
+    right : str, or a list of them
 
     References
     ----------
@@ -102,10 +105,11 @@ def exact_match(answer: str, right: str | Sequence[str]) -> bool:
     >>> exact_match("The Danube.", ["Danube", "Donau"])
     True
     """
+    one_text("answer", answer)
     return any(normalised(answer) == normalised(one) for one in _all_right(right))
 
 
-def f1(answer: str, right: str | Sequence[str]) -> float:
+def f1(answer: str, right: str | Iterable[str]) -> float:
     """Compare the words of an answer with those of each right one, and return the best F1, from 0 to 1.
 
     F1 is the harmonic mean of precision (the fraction of the answer's words that are right) and recall (the fraction of
@@ -114,7 +118,7 @@ def f1(answer: str, right: str | Sequence[str]) -> float:
     Parameters
     ----------
     answer : str
-    right : str, or a sequence of them
+    right : str, or a list of them
 
     References
     ----------
@@ -125,6 +129,7 @@ def f1(answer: str, right: str | Sequence[str]) -> float:
     >>> f1("old Mr. Brown", ["Mr. Brown", "Brown"])
     0.8
     """
+    one_text("answer", answer)
     return max(_f1(normalised(answer).split(), normalised(one).split()) for one in _all_right(right))
 
 
@@ -147,8 +152,8 @@ def _f1(given: list[str], right: list[str]) -> float:
     return 2 * n_common / (len(given) + len(right))
 
 
-def _all_right(right: str | Sequence[str]) -> Sequence[str]:
-    answers = [right] if isinstance(right, str) else right
+def _all_right(right: str | Iterable[str]) -> list[str]:
+    answers = [right] if isinstance(right, str) else [*each_text("right", right)]
     if not answers:
         raise ValueError("there is no right answer to compare with")
     return answers

@@ -10,12 +10,13 @@ for free answers (section 2.4).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import Float64
+from ..checks import instance, integer, number
 from ..generation import LanguageModel
 from ..generation.sampling import finite
 from ..model.ops import log_softmax
@@ -74,8 +75,12 @@ def beam_search(
     ValueError
         If width or max_new_tokens is below 1, or the prompt leaves no room in the model's context.
     """
-    if width < 1 or max_new_tokens < 1:
-        raise ValueError(f"width and max_new_tokens must be at least 1, got {width} and {max_new_tokens}")
+    instance("lm", lm, LanguageModel)
+    width, max_new_tokens = integer("width", width, at_least=1), integer("max_new_tokens", max_new_tokens, at_least=1)
+    alpha = number("alpha", alpha)
+    if not isinstance(ends, Iterable):
+        raise TypeError(f"ends must be a list of ids, got {ends!r}")
+    ends = [integer("an id of ends", id_) for id_ in ends]
     prompt_ids, n_ctx = lm.prompt_ids(prompt), lm.config.n_ctx
     n_most = min(max_new_tokens, n_ctx - len(prompt_ids))
     if n_most < 1:

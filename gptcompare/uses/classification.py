@@ -9,10 +9,11 @@ removes the influence of the examples, too, and for labels of any length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..arrays import Float64
+from ..checks import each_text, instance, one_text
 from ..generation import LanguageModel
 from .multiple_choice import Questionnaire, probabilities, rate
 from .templates import CLASSIFICATION, SENTIMENT, SENTIMENT_WORDS, Example, Query, Template, checked_examples, several
@@ -42,8 +43,8 @@ class Classification:
 
 def classify(
     lm: LanguageModel,
-    texts: Query | Sequence[Query],
-    labels: Sequence[str] | Mapping[str, str],
+    texts: Query | Iterable[Query],
+    labels: Iterable[str] | Mapping[str, str],
     examples: Sequence[Example] = (),
     *,
     template: Template = CLASSIFICATION,
@@ -56,9 +57,9 @@ def classify(
     Parameters
     ----------
     lm : LanguageModel
-    texts : str, or a sequence of them
-        Or, for a template of several fields, a dict of field -> str, or a sequence of those.
-    labels : sequence of str, or dict of label -> words
+    texts : str, or a list of them
+        Or, for a template of several fields, a dict of field -> str, or a list of those.
+    labels : list of str, or dict of label -> words
         At least two. The words stand for the label in the prompt; without them the label itself does.
     examples : sequence of (text, label)
         No example is zero-shot, one is one-shot, more are few-shot.
@@ -76,7 +77,7 @@ def classify(
         If a text is not a str, an example has a label that is not in `labels`, or there are fewer than two different
         labels.
     """
-    queries, words = several(texts), _words(labels)
+    queries, words = several("texts", texts), _words(labels)
     questionnaire = Questionnaire(lm, template, _shown(examples, words), tuple(words.values()))
     each = probabilities(rate(questionnaire, queries, normalisation))
     classes = tuple(words)
@@ -86,10 +87,10 @@ def classify(
 
 def sentiment(
     lm: LanguageModel,
-    texts: str | Sequence[str],
+    texts: str | Iterable[str],
     examples: Sequence[Example] = (),
     *,
-    labels: Sequence[str] | Mapping[str, str] = SENTIMENT_WORDS,
+    labels: Iterable[str] | Mapping[str, str] = SENTIMENT_WORDS,
     template: Template = SENTIMENT,
     normalisation: str = "content_free",
 ) -> Classification:
@@ -98,10 +99,10 @@ def sentiment(
     Parameters
     ----------
     lm : LanguageModel
-    texts : str, or a sequence of them
+    texts : str, or a list of them
     examples : sequence of (text, label), optional
         `SENTIMENT_EXAMPLES` holds four.
-    labels : dict of label -> words, or sequence of str
+    labels : dict of label -> words, or list of str
         Other words, or other labels.
     template, normalisation
         As `classify` takes them.
@@ -119,8 +120,8 @@ def sentiment(
 
 
 def classification_prompts(
-    texts: Query | Sequence[Query],
-    labels: Sequence[str] | Mapping[str, str],
+    texts: Query | Iterable[Query],
+    labels: Iterable[str] | Mapping[str, str],
     examples: Sequence[Example] = (),
     template: Template = CLASSIFICATION,
 ) -> list[str]:
@@ -150,22 +151,25 @@ def classification_prompts(
     Text: The hens slept.
     Label:
     """
+    instance("template", template, Template)
     shown = _shown(examples, _words(labels))
-    return [template.prompt(text, shown) for text in several(texts)]
+    return [template.prompt(text, shown) for text in several("texts", texts)]
 
 
-def _words(labels: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+def _words(labels: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
     """Return label -> the words that stand for it in the prompt."""
-    if isinstance(labels, str) or not isinstance(labels, (Sequence, Mapping)):
-        raise TypeError(f"labels must be a list, or a dict of label -> words, got {labels!r}")
-    words = dict(labels) if isinstance(labels, Mapping) else {label: label for label in labels}
-    if len(words) < len(labels):
-        raise ValueError(f"labels must be different, got {list(labels)}")
+    if isinstance(labels, Mapping):
+        return {one_text("a label", label): one_text(f"labels[{label!r}]", words) for label, words in labels.items()}
+    several = list(each_text("labels", labels))
+    words = {label: label for label in several}
+    if len(words) < len(several):
+        raise ValueError(f"labels must be different, got {several}")
     return words
 
 
 def _shown(examples: Sequence[Example], words: Mapping[str, str]) -> list[Example]:
     """Return the examples with the words instead of their labels."""
-    if unknown := [label for _, label in checked_examples(examples) if label not in words]:
+    several = checked_examples(examples)
+    if unknown := [label for _, label in several if not isinstance(label, str) or label not in words]:
         raise ValueError(f"an example has the label {unknown[0]!r}: the labels are {', '.join(words)}")
-    return [(text, words[label]) for text, label in examples]
+    return [(text, words[label]) for text, label in several]

@@ -7,7 +7,7 @@ context after the one before; a token's vector comes from the first window that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, overload
@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from ..arrays import Array, Float32, Ids
-from ..checks import integer
+from ..checks import each_text, instance, integer
 from ..generation import LanguageModel, load
 from ..model import GPT
 
@@ -28,23 +28,23 @@ POOLS: dict[str, Callable[[Float32], Float32]] = {
 
 @overload
 def features(
-    lm: LanguageModel, texts: str | Sequence[str], layer: int = ..., pool: Literal["mean", "last"] = ...
+    lm: LanguageModel, texts: str | Iterable[str], layer: int = ..., pool: Literal["mean", "last"] = ...
 ) -> Float32: ...
 @overload
-def features(lm: LanguageModel, texts: str | Sequence[str], layer: int, pool: None) -> list[Float32]: ...
+def features(lm: LanguageModel, texts: str | Iterable[str], layer: int, pool: None) -> list[Float32]: ...
 @overload
-def features(lm: LanguageModel, texts: str | Sequence[str], *, pool: None) -> list[Float32]: ...
+def features(lm: LanguageModel, texts: str | Iterable[str], *, pool: None) -> list[Float32]: ...
 @overload
-def features(lm: LanguageModel, texts: str | Sequence[str], layer: int = ..., pool: str | None = ...) -> Any: ...
+def features(lm: LanguageModel, texts: str | Iterable[str], layer: int = ..., pool: str | None = ...) -> Any: ...
 def features(
-    lm: LanguageModel, texts: str | Sequence[str], layer: int = -1, pool: str | None = "mean"
+    lm: LanguageModel, texts: str | Iterable[str], layer: int = -1, pool: str | None = "mean"
 ) -> Float32 | list[Float32]:
     """Turn each text into a vector.
 
     Parameters
     ----------
     lm : LanguageModel
-    texts : str, or a sequence of them
+    texts : str, or a list of them
         None of them may be empty.
     layer : int
         Which residual stream to take: 0 is the embeddings, n_layer or -1 is the output of the last block.
@@ -58,11 +58,13 @@ def features(
     Raises
     ------
     TypeError, ValueError
-        If a text is empty or not a str, or there is no such layer or pool.
+        If a text is empty or not a str, there is no such layer or pool, or a damaged parameter makes a feature infinite
+        or NaN.
     """
-    if pool is not None and pool not in POOLS:
+    instance("lm", lm, LanguageModel)
+    if pool is not None and not (isinstance(pool, str) and pool in POOLS):
         raise ValueError(f"pool must be {', '.join(map(repr, POOLS))} or None, got {pool!r}")
-    several = [texts] if isinstance(texts, str) else list(texts)
+    several = [texts] if isinstance(texts, str) else list(each_text("texts", texts))
     layer = _checked_layer(lm, layer)
     vectors: list[Float32] = [np.empty(0, np.float32)] * len(several)
     for number, of_text in _read(lm, several, layer):
@@ -108,6 +110,7 @@ def token_features(lm: LanguageModel, text: str, layer: int = -1) -> TokenFeatur
     TypeError, ValueError
         As `features`, except that an empty text is allowed: it has no tokens.
     """
+    instance("lm", lm, LanguageModel)
     ((_, vectors),) = _read(lm, [text], _checked_layer(lm, layer))
     return TokenFeatures(vectors, token_spans(lm, text))
 
@@ -158,7 +161,7 @@ def _beginning(lm: LanguageModel) -> list[int]:
 
 
 def _in_windows(model: GPT, ids: Ids, layer: int) -> Array:
-    """Return the residual stream (B, T, D) of ids (B, T) that may be longer than the context."""
+    """Return the residual stream (B, T, D) of ids (B, T) that may be longer than the context; ValueError for NaN."""
     n_ctx, T = model.config.n_ctx, ids.shape[1]
     step = max(n_ctx // 2, 1)
     stream: Array = np.empty((*ids.shape, model.config.d_model), model.dtype)
@@ -168,6 +171,8 @@ def _in_windows(model: GPT, ids: Ids, layer: int) -> Array:
         if end > done:
             stream[:, done:end] = model.residual_stream(ids[:, start:end], n_blocks=layer)[:, done - start :]
             done = end
+    if not np.isfinite(stream).all():
+        raise ValueError("the features are not finite numbers: the model's parameters must be damaged")
     return stream
 
 
@@ -190,21 +195,20 @@ class Features:
         self.layer = layer
         self.pool = pool
 
-    def fit(self, X: Sequence[str], y: Any = None) -> Features:
+    def fit(self, X: Iterable[str], y: Any = None) -> Features:
         """Return self: there is nothing to learn."""
         return self
 
-    def transform(self, X: Sequence[str]) -> Float32:
+    def transform(self, X: Iterable[str]) -> Float32:
         """Return the texts as (n_texts, D) float32; it raises what `features` and `gptcompare.load` raise."""
         if self.pool is None:
             raise ValueError('pool must be "mean" or "last": a classifier needs one vector for each text')
-        if isinstance(X, str):
-            raise TypeError(f"X must be a sequence of texts, got {X[:20]!r}")
+        several = list(each_text("X", X))
         lm = self.model if isinstance(self.model, LanguageModel) else _loaded(self.model)
-        vectors: Float32 = features(lm, [_text(text) for text in X], self.layer, self.pool)
+        vectors: Float32 = features(lm, several, self.layer, self.pool)
         return vectors
 
-    def fit_transform(self, X: Sequence[str], y: Any = None) -> Float32:
+    def fit_transform(self, X: Iterable[str], y: Any = None) -> Float32:
         """Return the texts as `transform` does."""
         return self.fit(X, y).transform(X)
 
@@ -246,9 +250,3 @@ class Features:
 @lru_cache(maxsize=2)
 def _loaded(name: str) -> LanguageModel:
     return load(name)
-
-
-def _text(text: object) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"a text must be a str, got {type(text).__name__}")
-    return str(text)

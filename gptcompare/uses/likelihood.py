@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, Mask
+from ..checks import elements, instance, one_text
 from ..generation import LanguageModel
 from ..generation.sampling import finite
 from ..model import GPT, KVCache
@@ -104,8 +106,9 @@ def encode_pair(lm: LanguageModel, context: str, continuation: str) -> tuple[lis
     >>> [lm.tokenizer.decode(ids) for ids in encode_pair(lm, "Once upon a ", "time")]
     ['Once upon a', ' time']
     """
-    kept = context.rstrip()
-    whole = lm.tokenizer.encode(context + continuation)
+    instance("lm", lm, LanguageModel)
+    kept = one_text("context", context).rstrip()
+    whole = lm.tokenizer.encode(context + one_text("continuation", continuation))
     ids = whole[len(lm.tokenizer.encode(kept)) :]
     if not continuation or not ids:
         raise ValueError(
@@ -139,7 +142,15 @@ def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list
         If a text is not a str, or a continuation has no token of its own (`encode_pair`) or more tokens than the
         model's context.
     """
-    return _found(lm, [_request(lm, *pair) for pair in pairs])
+    instance("lm", lm, LanguageModel)
+    return _found(lm, [_request(lm, *_checked_pair(n, pair)) for n, pair in enumerate(elements("pairs", pairs))])
+
+
+def _checked_pair(number: int, pair: Any) -> tuple[str, str]:
+    if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+        raise TypeError(f"pairs[{number}] must be a pair of a context and its continuation, got {pair!r}")
+    context, continuation = (one_text(f"pairs[{number}]", text) for text in pair)
+    return context, continuation
 
 
 def log_likelihoods_of_ids(
@@ -161,8 +172,6 @@ def _found(lm: LanguageModel, requests: Sequence[_Request]) -> list[LogLikelihoo
 
 def _request(lm: LanguageModel, context: str, continuation: str) -> _Request:
     """Encode both texts, and cut the context from the left until they fit; the last token is predicted, not read."""
-    if not isinstance(context, str) or not isinstance(continuation, str):
-        raise TypeError(f"a pair must be two texts, got {type(context).__name__} and {type(continuation).__name__}")
     return _request_of_ids(lm, *encode_pair(lm, context, continuation), len(continuation.encode()))
 
 

@@ -18,16 +18,17 @@ References: Brown et al. 2020 (arXiv:2005.14165), section 2.4, for the second an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import Float64
+from ..checks import each_text, instance
 from ..generation import LanguageModel
 from ..model.ops import log_softmax, softmax
 from .likelihood import LogLikelihood, log_likelihoods
-from .templates import QUESTION, Example, Query, Template
+from .templates import QUESTION, Example, Query, Template, checked_examples
 
 CONTENT_FREE = ("N/A", "[MASK]", "")
 
@@ -49,6 +50,10 @@ class Questionnaire:
     template: Template
     examples: Sequence[Example]
     answers: Sequence[str]
+
+    def __post_init__(self) -> None:
+        instance("lm", self.lm, LanguageModel)
+        instance("template", self.template, Template)
 
     def prompts(self, queries: Sequence[Query]) -> list[str]:
         return [self.template.prompt(query, self.examples) for query in queries]
@@ -105,7 +110,7 @@ def rate(questionnaire: Questionnaire, queries: Sequence[Query], normalisation: 
     ValueError
         If there is no normalisation of this name, or fewer than two different answers.
     """
-    if normalisation not in NORMALISATIONS:
+    if not isinstance(normalisation, str) or normalisation not in NORMALISATIONS:
         raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {normalisation!r}")
     if len(questionnaire.answers) < 2 or len({*questionnaire.answers}) < len(questionnaire.answers):
         raise ValueError(f"there must be at least two answers, all different, got {list(questionnaire.answers)}")
@@ -148,7 +153,7 @@ class Choice:
 def choose(
     lm: LanguageModel,
     question: Query,
-    choices: Sequence[str],
+    choices: Iterable[str],
     examples: Sequence[Example] = (),
     *,
     template: Template = QUESTION,
@@ -162,7 +167,7 @@ def choose(
     ----------
     lm : LanguageModel
     question : str, or dict of the template's fields
-    choices : sequence of str
+    choices : list of str
         At least two.
     examples : sequence of (question, answer)
         No example is zero-shot, one is one-shot, more are few-shot.
@@ -184,8 +189,8 @@ def choose(
     ----------
     Brown et al. 2020 (arXiv:2005.14165), section 2.4.
     """
-    if isinstance(choices, str):
-        raise TypeError(f"choices must be a list of str, got {choices!r}")
-    questionnaire = Questionnaire(lm, template, examples, tuple(choices))
+    answers = tuple(each_text("choices", choices))
+    shown = checked_examples(examples)
+    questionnaire = Questionnaire(lm, template, shown, answers)
     (ratings,) = rate(questionnaire, [question], normalisation)
-    return Choice(template.prompt(question, examples), tuple(choices), probabilities(ratings))
+    return Choice(template.prompt(question, shown), answers, probabilities(ratings))

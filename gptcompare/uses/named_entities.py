@@ -6,14 +6,15 @@ commas. A name in the answer counts only if it occurs in the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
 import regex
 
+from ..checks import each_text, instance, one_text
 from ..generation import LanguageModel
-from .templates import ENTITIES, ENTITY_EXAMPLES, NO_ENTITY, Example, NamedExample, Query, Template
+from .templates import ENTITIES, ENTITY_EXAMPLES, NO_ENTITY, Example, NamedExample, Query, Template, checked_examples
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Entity:
 
 
 @overload
-def entities(
+def entities(  # type: ignore[overload-overlap]  # a str is one text, though it can be iterated
     lm: LanguageModel,
     texts: str,
-    types: Sequence[str] = ...,
+    types: Iterable[str] = ...,
     examples: Sequence[NamedExample] = ...,
     *,
     template: Template = ...,
@@ -46,13 +47,13 @@ def entities(
 ) -> list[Entity]: ...
 @overload
 def entities(
-    lm: LanguageModel, texts: list[str] | tuple[str, ...], types: Sequence[str] = ...,
+    lm: LanguageModel, texts: Iterable[str], types: Iterable[str] = ...,
     examples: Sequence[NamedExample] = ..., *, template: Template = ..., max_new_tokens: int = ...,
 ) -> list[list[Entity]]: ...  # fmt: skip
 def entities(
     lm: LanguageModel,
-    texts: str | list[str] | tuple[str, ...],
-    types: Sequence[str] = ("person", "place"),
+    texts: str | Iterable[str],
+    types: Iterable[str] = ("person", "place"),
     examples: Sequence[NamedExample] = ENTITY_EXAMPLES,
     *,
     template: Template = ENTITIES,
@@ -64,7 +65,7 @@ def entities(
     ----------
     lm : LanguageModel
     texts : str, or a list of them
-    types : sequence of str
+    types : list of str
         As the prompt calls them.
     examples : sequence of (text, dict of type -> names in it)
         Without examples, a model cannot know the form of the answer. A type that is missing from an example has no
@@ -84,14 +85,17 @@ def entities(
     TypeError, ValueError
         If a text is not a str, there is no type, or a prompt is longer than the model's context.
     """
-    if isinstance(types, str) or not types:
-        raise TypeError(f"types must be a list or tuple such as ('person', 'place'), got {types!r}")
-    several = [texts] if isinstance(texts, str) else list(texts)
-    prompts = [entity_prompt(text, type_, examples, template) for text in several for type_ in types]
+    instance("lm", lm, LanguageModel)
+    wanted = list(each_text("types", types))
+    if not wanted:
+        raise ValueError("types is empty: give at least one, such as 'person'")
+    several = [texts] if isinstance(texts, str) else list(each_text("texts", texts))
+    shown = checked_examples(examples)
+    prompts = [entity_prompt(text, type_, shown, template) for text in several for type_ in wanted]
     answers = iter(lm.generate(prompts, max_new_tokens=max_new_tokens, stop="\n"))
     found = []
     for text in several:
-        said = [entity for type_ in types for entity in _in_text(text, type_, next(answers).text)]
+        said = [entity for type_ in wanted for entity in _in_text(text, type_, next(answers).text)]
         found.append(_apart(said))
     return found[0] if isinstance(texts, str) else found
 
@@ -125,8 +129,17 @@ def entity_prompt(
     Text: Anna sang.
     person:
     """
-    shown: list[Example] = [(_query(example, type_), _listed(names.get(type_, ()))) for example, names in examples]
+    instance("template", template, Template)
+    one_text("type_", type_)
+    named = [_named(example) for example in checked_examples(examples)]
+    shown: list[Example] = [(_query(text, type_), _listed(names.get(type_, ()))) for text, names in named]
     return template.prompt(_query(text, type_), shown)
+
+
+def _named(example: NamedExample) -> NamedExample:
+    if not isinstance(example[1], Mapping):
+        raise TypeError(f"an example must be a pair of a text and a dict of type -> names, got {example!r}")
+    return example
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,16 +8,18 @@ are "few-shot". The templates below are data: print them (`print(SENTIMENT)`) or
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+from ..checks import elements, one_text, path
 from ..files.json_lines import json_objects
 
 Query: TypeAlias = "str | Mapping[str, str]"  # what is put into a template: the text, or a text for each field
 Example: TypeAlias = tuple[Query, str]  # a query and its answer
+Pair = TypeVar("Pair")
 NamedExample: TypeAlias = tuple[str, Mapping[str, Sequence[str]]]  # a text, and the names of each type in it
 
 
@@ -103,7 +105,9 @@ class Template:
                 )
             query = {self.fields[0]: query}
         if not isinstance(query, Mapping) or not all(isinstance(text, str) for text in query.values()):
-            raise TypeError(f"a query must be a str, or a dict of field -> str, got {query!r}")
+            raise TypeError(
+                f"a query must be a str, or a dict of field -> str, got {query!r}: several are a list of them"
+            )
         if {*query} != {*self.fields}:
             raise ValueError(f"the template has the fields {', '.join(self.fields)}, the query {', '.join(query)}")
         return self.query.format_map(query)
@@ -134,17 +138,25 @@ def _fields_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def several(queries: Query | Sequence[Query]) -> list[Query]:
-    """Return one query, or several, as a list."""
-    return [queries] if isinstance(queries, (str, Mapping)) else list(queries)
+def several(name: str, queries: Query | Iterable[Query]) -> list[Query]:
+    """Return one query, or several, as a list; raise TypeError if they are none, naming the argument."""
+    if isinstance(queries, (str, Mapping)):
+        return [queries]
+    return [
+        query if isinstance(query, Mapping) else one_text(f"{name}[{number}]", query)
+        for number, query in enumerate(elements(name, queries))
+    ]
 
 
-def checked_examples(examples: Sequence[Example]) -> Sequence[Example]:
-    """Return the examples after checking that each is a pair."""
-    for example in examples:
+def checked_examples(examples: Iterable[Pair]) -> list[Pair]:
+    """Return the examples as a list, after checking that each is a pair."""
+    if not isinstance(examples, Iterable):
+        raise TypeError(f"examples must be a list of pairs, got {type(examples).__name__}")
+    several = list(examples)
+    for example in several:
         if isinstance(example, str) or not isinstance(example, Sequence) or len(example) != 2:
             raise TypeError(f"an example must be a pair of a query and its answer, got {example!r}")
-    return examples
+    return several
 
 
 CLASSIFICATION = Template("Text: {text}\nLabel:", answer_context="Label: ")
@@ -231,7 +243,8 @@ def read_entity_examples(file: str | os.PathLike[str]) -> list[NamedExample]:
 
 def _objects(file: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the object on each line, with the name of its place."""
-    return json_objects(os.fspath(file), Path(file).read_bytes(), "example")
+    name = path("file", file)
+    return json_objects(name, Path(name).read_bytes(), "example")
 
 
 def _are_texts(value: object) -> bool:

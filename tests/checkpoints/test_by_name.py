@@ -63,7 +63,7 @@ class TestFolders:
 
     @pytest.mark.parametrize("name", ["no/such/folder", "x" * 5000, "nul\0", "\ud800"])
     def test_what_is_neither_a_folder_nor_a_model_is_refused(self, home, name):
-        with pytest.raises(FileNotFoundError, match="is not a folder, and an unknown model"):
+        with pytest.raises(FileNotFoundError, match="is neither a folder nor the name of a model: "):
             locate(name)
 
 

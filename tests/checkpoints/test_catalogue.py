@@ -17,8 +17,11 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["./a/b", "/a/b", "~/a", "a/b/c", "a/", "../b"])
     def test_a_path_is_never_taken_for_a_repository(self, story_hub, name):
-        with pytest.raises(gc.DownloadError, match="is not a folder, and an unknown model"):
+        with pytest.raises(
+            gc.DownloadError, match="is neither a folder nor the name of a model: known are "
+        ) as refusal:
             gc.load(name)
+        assert str(refusal.value).count(repr(name)) == 1
         assert story_hub.asked == []
 
     @pytest.mark.parametrize("name", ["opt-125m", "distilgpt2", "gpt2@main", "cerebras-gpt-13b"])

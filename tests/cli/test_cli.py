@@ -1,14 +1,16 @@
+import os
 import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.command import start
 from support.places import STORY_FOLDER
 
 import gptcompare as gc
-from gptcompare.cli import EXAMPLES, _parser, main
+from gptcompare.cli import COMMANDS, EXAMPLES, _parser, main
 
 STORY = ["--model", str(STORY_FOLDER)]
 
@@ -32,7 +34,7 @@ def test_the_package_runs_as_the_command():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["generate", "x", "--model", "no-such-model"], "'no-such-model' is not a folder, and an unknown model"),
+        (["generate", "x", "--model", "no-such-model"], "'no-such-model' is neither a folder nor the name of a model"),
         (["generate", "x", "--model", "gpt3-175b"], "OpenAI never published the weights"),
         (
             ["generate", "x", "--model", "gpt2"],
@@ -41,7 +43,7 @@ def test_the_package_runs_as_the_command():
         (["download", "gpt2-medum"], "did you mean gpt2-medium"),
         (["generate", "x", *STORY, "--temperature", "-1"], "temperature must be 0"),
         (["generate", "x " * 300, *STORY], "the model's context is 256"),
-        (["tokenize", "\udcff"], "lone surrogate"),
+        (["tokenize", "\ud800"], "argument 2, '\\xed\\xa0\\x80', is not UTF-8"),
     ],
 )
 def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
@@ -51,6 +53,38 @@ def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
     assert words in err
     assert err.startswith("gptcompare: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_argument_that_is_not_utf_8_is_named_in_every_command(command, capsys):
+    assert main([command, "x", "caf\udce9 au lait"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "gptcompare: argument 3, 'caf\\xe9 au lait', is not UTF-8: set the terminal to UTF-8, or convert it "
+        "(iconv -f LATIN1 -t UTF-8)\n"
+    )
+
+
+def test_a_file_whose_name_is_not_utf_8_can_be_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("caf\udce9").write_text("Once")
+    assert main(["compare", "--text", "caf\udce9", "--json"]) == 0
+    expected = capsys.readouterr().out
+    assert main(["compare", "--text=caf\udce9", "--json"]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_where_python_takes_arguments_for_ascii_it_says_so():
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = subprocess.run(
+        [sys.executable, "-m", "gptcompare", "tokenize", "café"], env=environment, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "gptcompare: argument 2, 'caf\\xe9', cannot be read, since the encoding here is ascii: "
+        "set LC_ALL=C.UTF-8 or PYTHONUTF8=1\n"
+    )
 
 
 @pytest.mark.parametrize(

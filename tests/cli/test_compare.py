@@ -1,5 +1,7 @@
 import contextlib
+import dataclasses
 import fcntl
+import io
 import json
 import math
 import os
@@ -20,6 +22,7 @@ from support.places import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import main
+from gptcompare.cli.generation_options import flag_of
 from gptcompare.comparison.columns import rows
 from gptcompare.comparison.sides import describe
 from gptcompare.comparison.summary import speeds
@@ -297,10 +300,13 @@ def test_a_device_is_written_to_and_not_replaced(capsys):
     assert not Path("/dev/null").is_file()
 
 
-def test_a_text_is_read_byte_for_byte(tmp_path, monkeypatch, capsys):
-    (tmp_path / "text").write_bytes(b"one\r\ntwo\r\n")
-    assert main(["compare", "--text", str(tmp_path / "text"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["n_bytes"] == [10, 10]
+def test_the_whole_of_a_text_is_read_and_its_last_line_end_is_a_part_of_it(tmp_path, monkeypatch, capsys):
+    (tmp_path / "text").write_bytes(b" one\ntwo \n\n")
+    read = gc.compare_text(" one\ntwo \n\n").to_dict()
+    for given in (str(tmp_path / "text"), "-"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "text").read_bytes())))
+        assert main(["compare", "--text", given, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == read
 
 
 @pytest.mark.parametrize(
@@ -316,6 +322,8 @@ def test_a_text_is_read_byte_for_byte(tmp_path, monkeypatch, capsys):
         (["x", "--html", "no-such-folder/x.html"], "there is no folder 'no-such-folder'"),
         (["--text", "no-such-file"], "no-such-file"),
         (["x", "--first", "3"], "--first goes with --text gpt3-samples"),
+        (["--text", "no-such-file", "--seed", "1", "--stop", "x"], "--seed, --stop: only for a prompt"),
+        (["--text", "gpt3-samples", "--temperature", "0"], "--temperature: only for a prompt"),
     ],
 )
 def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
@@ -324,6 +332,15 @@ def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
     assert out == ""
     assert words in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(gc.GenerationOptions), ids=lambda field: field.name)
+def test_an_option_of_writing_is_refused_where_no_model_writes(field, capsys):
+    for what in (["--text", "no-such-file"], ["--report"]):
+        assert main(["compare", *what, flag_of(field.name), "1"]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert flag_of(field.name) in err
 
 
 @pytest.mark.parametrize("arguments", [[], ["x", "--text", "y"]])

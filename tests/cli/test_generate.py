@@ -53,6 +53,32 @@ def test_a_prompt_is_read_from_standard_input(monkeypatch, capsys):
     assert capsys.readouterr().out == "Das Ende, schön\n"
 
 
+@pytest.mark.parametrize("command", ["generate", "compare", "tokenize"])
+@pytest.mark.parametrize("written", ["Once\n", "Once\r\n", "\ufeffOnce\r\n"])
+def test_a_prompt_from_standard_input_is_as_if_given_as_an_argument(command, written, typed, capsys):
+    options = [] if command == "tokenize" else ["--max-new-tokens", "3", "--json"]
+    assert main([command, "Once", *options]) == 0
+    expected = capsys.readouterr().out
+    typed(written)
+    assert main([command, "-", *options]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_a_prompt_from_standard_input_can_end_with_a_line_end(typed, capsys):
+    typed("Once\n\n")
+    assert main(["generate", "-", "--max-new-tokens", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == vars(gc.load("nano-gpt2").generate("Once\n", max_new_tokens=3))
+
+
+@pytest.mark.parametrize("command", ["generate", "compare"])
+def test_a_space_at_the_end_of_a_prompt_is_kept_and_said(command, capsys):
+    for prompt, n_hints in (("Once upon a ", 1), ("Once upon a", 0), ("", 0)):
+        assert main([command, prompt, "--max-new-tokens", "1", "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert err.count("ends with a space") == n_hints
+        assert json.loads(out)["prompt"] == prompt
+
+
 def test_standard_input_that_is_no_text_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\xff")))
     assert main(["tokenize", "-"]) == 2

@@ -59,6 +59,72 @@ def test_a_model_is_trained_and_opens(texts, config, tmp_path, capsys):
     assert read_metrics(out)[-1].validation_loss == pytest.approx(5.6, abs=0.5)
 
 
+class TestEndOfText:
+    """Of a file with three texts in it, and of a held-out one with two."""
+
+    @pytest.fixture
+    def train(self, tmp_path, capsys):
+        """Train with some options; return the run's folder and what was said about the texts."""
+        text = ALICE.read_text(encoding="utf-8")
+        (tmp_path / "three.txt").write_text("\n<|endoftext|>\n".join([text[:3000], text[:2000], text[:1000]]))
+        (tmp_path / "two.txt").write_text("<|endoftext|>".join([text[:3000], text[:2000]]))
+
+        def run(folder, *options, status=0):
+            files = [str(tmp_path / "three.txt"), "--validation", str(tmp_path / "two.txt")]
+            capsys.readouterr()
+            assert main(["train", *files, "--out", str(tmp_path / folder), *options, *FEW]) == status
+            err = capsys.readouterr().err
+            return tmp_path / folder, [line.split(", ")[0] for line in err.splitlines() if line.startswith("[")]
+
+        return run
+
+    def test_it_separates_the_texts_in_a_file_and_their_number_is_said(self, train, config):
+        folder, said = train("run", "--config", config)
+        assert said == ["[training: 3 texts in 1 file", "[validation: 2 texts in 1 file"]
+        tokenizer = gc.load(folder).tokenizer
+        assert np.load(folder / "tokens.npy").tolist().count(tokenizer.eot_id) == 3
+        assert not any("endof" in token for token in tokenizer.vocabulary.ids)
+
+    def test_it_can_be_another_or_none(self, train, config):
+        for name, mark in (("none", ""), ("other", "%%%")):
+            folder, said = train(name, "--config", config, "--end-of-text", mark)
+            assert said == ["[training: 1 text in 1 file", "[validation: 1 text in 1 file"]
+            assert gc.load(folder).tokenizer.decode(np.load(folder / "tokens.npy").tolist()).count("<|endoftext|>") == 3
+
+    def test_a_run_with_it_and_one_without_are_two(self, train, config):
+        options = ["--config", config, "--tokenizer", str(STORY_FOLDER)]
+        vocabulary = gc.Tokenizer.from_pretrained(STORY_FOLDER).n_vocab
+        Path(config).write_text(json.dumps({**SIZES, "n_vocab": vocabulary}))
+        folder, _ = train("run", *options)
+        before = (folder / "state.safetensors").read_bytes()
+        train("run", *options, "--end-of-text", "", status=2)
+        train("run", *options)
+        assert (folder / "state.safetensors").read_bytes() == before
+
+
+def test_too_few_pairs_for_the_vocabulary_is_an_error_that_says_what_to_do(texts, config, tmp_path, capsys):
+    Path(config).write_text(json.dumps({**SIZES, "n_vocab": 4096}))
+    command = ["train", texts[0], "--config", config, "--out", str(tmp_path / "run"), *FEW]
+    assert main(command) == 2
+    err = capsys.readouterr().err
+    assert "a smaller n_vocab" in err
+    assert "nano-gpt2" in err
+    assert "--tokenizer" in err
+    assert main([*command, "--tokenizer", "nano-gpt2"]) == 0  # as it says
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
+def test_a_text_is_the_same_from_every_system(config, tmp_path, mark, ends):
+    for name, content in (("plain", ALICE.read_bytes()[:4000]), ("other", ALICE.read_bytes()[:4000])):
+        written = content if name == "plain" else mark + content.replace(b"\n", ends)
+        (tmp_path / f"{name}.txt").write_bytes(written)
+        command = ["train", str(tmp_path / f"{name}.txt"), "--config", config, "--out", str(tmp_path / name)]
+        assert main([*command, *FEW, "--steps", "1", "--warmup-steps", "0"]) == 0
+    for file in ("run.json", "vocab.json", "merges.txt", "tokens.npy"):
+        assert (tmp_path / "plain" / file).read_bytes() == (tmp_path / "other" / file).read_bytes(), file
+
+
 def test_every_option_reaches_the_recipe(texts, config, tmp_path):
     values = {"n_steps": 3, "batch": 4, "context": 9, "learning_rate": 1e-2, "warmup_steps": 1, "weight_decay": 0.2}
     values |= {"gradient_clip": 0.5, "accumulation": 2, "dropout": 0.1, "seed": 3}

@@ -69,6 +69,33 @@ def test_texts_are_read_from_standard_input_line_by_line(monkeypatch, story, cap
     ]
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\x85", "\x0b", "\x0c", "\x1e"])
+def test_a_text_of_standard_input_ends_where_its_line_ends_and_nowhere_else(character, typed, capsys):
+    typed(f"We danced.{character}All night.\nHe wept.\n")
+    assert main(["sentiment", "-", *STORY, "--json"]) == 0
+    assert [row["text"] for row in json.loads(capsys.readouterr().out)] == [
+        f"We danced.{character}All night.",
+        "He wept.",
+    ]
+
+
+@pytest.mark.parametrize("written", ["Who came?\n", "Who came?\r\n", "\ufeffWho came?\r\n", "Who came?"])
+@pytest.mark.parametrize("command", [["choose", "the fox", "the hen"], ["answer"]], ids=of)
+def test_a_question_from_standard_input_is_the_question(command, written, typed, capsys):
+    name, *choices = command
+    assert main([name, "Who came?", *choices, *STORY, "--json"]) == 0
+    expected = capsys.readouterr().out
+    typed(written)
+    assert main([name, "-", *choices, *STORY, "--json"]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_of_the_line_ends_of_a_question_only_the_last_is_not_a_part_of_it(typed, capsys):
+    typed("Who\ncame?\n\n")
+    assert main(["answer", "-", "--show-prompt"]) == 0
+    assert capsys.readouterr().out == "Q: Who\ncame?\n\nA:\n"
+
+
 def test_entities_prints_each_name_with_its_place(story, examples, capsys):
     texts = ["Anna met the King of Spain in Rome.", "The King ran."]
     file = examples({"text": "Paul sang in Bonn.", "name": ["Paul", "Bonn"]})
@@ -141,7 +168,7 @@ def test_another_template_from_a_file(tmp_path, capsys):
         (["classify", "--labels", "a=x,b=x", "y"], "all different"),
         (["sentiment", "x", "--examples", "no-such-file"], "no-such-file"),
         (["sentiment", "x", "--template", "no-such-file"], "no-such-file"),
-        (["sentiment", "x\udcff"], "lone surrogate"),
+        (["sentiment", "x\udcff"], "is not UTF-8"),
         (["entities", "--types", ",", "x"], "has an empty part"),
         (["choose", "x", "a"], "at least two answers"),
         (["answer", "x", "--max-new-tokens", "0"], "must be at least 1"),

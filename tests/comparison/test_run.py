@@ -238,7 +238,7 @@ class TestModels:
             gc.compare(PROMPT, {"a": "nano-gpt2"})
 
     def test_what_is_no_text_is_refused(self, pair):
-        with pytest.raises(TypeError, match="text must be a str, got None"):
+        with pytest.raises(TypeError, match="text must be a str or a list of them, got NoneType"):
             gc.compare_text(None, pair)
 
     def test_no_models_are_refused(self):

@@ -34,6 +34,27 @@ def test_the_same_call_finds_the_same(story, task_and_file, four_threads):
     assert same(evaluate(story, *task_and_file), evaluate(story, *task_and_file))
 
 
+@pytest.mark.parametrize(
+    ("task", "good", "too_long", "words"),
+    [
+        ("lambada", {"text": "Once upon a time"}, {"text": "Once upon a " + "x" * 3000}, "the continuation has"),
+        (
+            "two-digit-addition",
+            {"context": "Q: What is 1 plus 1?\nA:", "completion": " 2"},
+            {"context": "word " * 600, "completion": " 2"},
+            "the prompt has",
+        ),
+    ],
+)
+def test_an_item_that_is_too_long_for_the_model_is_named_by_its_line(story, tmp_path, task, good, too_long, words):
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(json.dumps(item) + "\n" for item in [good, good, too_long, good]))
+    with pytest.raises(
+        ValueError, match=rf"items\.jsonl, line 3: {words} \d+ tokens, the model's context is 256: shorten"
+    ):
+        evaluate(story, task, path)
+
+
 def test_a_limit_takes_the_first_items(story, tmp_path):
     path = lambada(tmp_path)
     few, all_ = evaluate(story, "lambada", path, limit=5), evaluate(story, "lambada", path)

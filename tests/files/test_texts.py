@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcompare.checkpoints import CheckpointError
-from gptcompare.files.texts import decode_utf8, parse_json, parse_object, read_text
+from gptcompare.files.texts import decode_text, decode_utf8, lines_of, parse_json, parse_object, read_text
 
 
 @given(st.text())
@@ -19,10 +19,40 @@ def test_what_is_not_utf_8_is_refused_with_its_name_the_reason_and_the_place():
         decode_utf8(b"abc\xff", "a.txt")
 
 
+MARK = b"\xef\xbb\xbf"  # a byte-order mark
+# Of these, str.splitlines makes line ends.
+CHARACTERS = [chr(n) for n in range(0x110000) if len(f"a{chr(n)}b".splitlines()) > 1]
+
+
+@pytest.mark.parametrize("mark", [b"", MARK])
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
-def test_a_file_s_line_ends_are_python_s(tmp_path, ends):
-    (tmp_path / "a.txt").write_bytes(f"one{ends}two{ends}".encode())
-    assert read_text(tmp_path / "a.txt") == "one\ntwo\n"
+def test_a_text_is_the_same_from_every_system(tmp_path, ends, mark):
+    content = mark + f"one{ends}{ends}two{ends}".encode()
+    (tmp_path / "a.txt").write_bytes(content)
+    assert read_text(tmp_path / "a.txt") == decode_text(content, "a.txt") == "one\n\ntwo\n"
+    assert [line for _, line in lines_of(content, "a.txt")] == ["one", "", "two", ""]
+
+
+def test_nothing_but_line_feed_and_carriage_return_ends_a_line():
+    assert len(CHARACTERS) > 8
+    for character in {*CHARACTERS} - {"\n", "\r"}:
+        text = f"one{character}two"
+        assert [*lines_of(text.encode(), "a.txt")] == [("a.txt, line 1", text)]
+        assert decode_text(text.encode(), "a.txt") == text
+
+
+@given(st.text(st.sampled_from("ab\r\n\u2028\x85\ufeff")))
+def test_the_lines_of_a_text_joined_are_the_text(text):
+    assert "\n".join(line for _, line in lines_of(text.encode(), "a.txt")) == decode_text(text.encode(), "a.txt")
+
+
+def test_a_byte_order_mark_is_dropped_at_the_beginning_alone_and_once():
+    assert decode_text(MARK + MARK + b"one\n" + MARK, "a.txt") == "\ufeffone\n\ufeff"
+
+
+def test_a_line_that_is_no_utf_8_is_named():
+    with pytest.raises(ValueError, match=r"^a\.txt, line 2: not UTF-8 text"):
+        [*lines_of(b"one\r\ntw\xff", "a.txt")]
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))

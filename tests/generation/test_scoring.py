@@ -34,6 +34,11 @@ class TestWindows:
         with pytest.raises(ValueError, match=f"context of 10 tokens, got {stride}"):
             next(windows(31, 10, stride))
 
+    @pytest.mark.parametrize("stride", ["a", 2.5, True, [5]])
+    def test_a_stride_that_is_no_integer_is_refused(self, stride):
+        with pytest.raises(TypeError, match="^stride must be an integer, got "):
+            next(windows(31, 10, stride))
+
     @pytest.mark.reference
     @pytest.mark.filterwarnings("ignore")
     @settings(deadline=None)  # the first import takes seconds

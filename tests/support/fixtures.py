@@ -1,6 +1,20 @@
-"""A server in the place of the publishers."""
+"""A server in the place of the publishers, and standard input."""
+
+import io
+import sys
 
 import pytest
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Put a text, or bytes, on standard input."""
+
+    def put(text):
+        content = text if isinstance(text, bytes) else text.encode()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "latin-1"))
+
+    return put
 
 
 @pytest.fixture

@@ -189,8 +189,8 @@ def test_a_lone_surrogate_is_refused_and_located(gpt2, text, where):
 def test_what_is_not_a_str_is_refused(gpt2, no_text):
     with pytest.raises(TypeError, match=f"text must be a str, got {type(no_text).__name__}"):
         gpt2.encode(no_text)
-    with pytest.raises(TypeError, match=f"text must be a str, got {type(no_text).__name__}"):
-        Tokenizer.train([no_text], 257)
+    with pytest.raises(TypeError, match=r"^texts\[1\] (must be a str, got (bytes|int|list)|is missing)"):
+        Tokenizer.train(["text", no_text], 257)
 
 
 @pytest.mark.parametrize("unknown", [-1, 50257, 10**12])

@@ -245,7 +245,9 @@ def test_a_folder_without_a_tokenizer_is_not_found(tmp_path):
         Tokenizer.from_pretrained(folder_with(tmp_path, {"vocab.json": TABLE}))  # the merges are missing
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         read_vocabulary(tmp_path / "nothing")
-    with pytest.raises(FileNotFoundError, match=r"'gpt2-larg' is not a folder, and an unknown model .* gpt2-large"):
+    with pytest.raises(
+        FileNotFoundError, match=r"'gpt2-larg' is neither a folder nor the name of a model: .* gpt2-large"
+    ):
         Tokenizer.from_pretrained("gpt2-larg")
 
 

@@ -7,7 +7,7 @@ from support.places import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.training import data
-from gptcompare.training.data import Batches, tokenize_files
+from gptcompare.training.data import Batches, count_texts, tokenize_files
 
 TEXT = STORY_FOLDER.parent / "alice.txt"
 
@@ -92,6 +92,67 @@ class TestTokens:
         note = json.loads((tmp_path / "tokens.json").read_text())
         assert [len(digest) for digest in note["texts"]] == [64, 64]
         assert str(tmp_path) not in json.dumps(note)
+
+
+class TestTextsInFiles:
+    TEXTS = ("One day the king died.\n", "\nTwo\n\n", " three ")
+
+    def tokens(self, contents, tokenizer, folder, **options):
+        paths = [folder / f"{n}.txt" for n in range(len(contents))]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content.encode())
+        return tokenize_files(paths, tokenizer, folder / "tokens.npy", **options).tolist()
+
+    @pytest.mark.parametrize("end", ["<|endoftext|>", "<|endoftext|>\n", "<|endoftext|>\r\n"])
+    @pytest.mark.parametrize("last", [True, False])
+    def test_texts_in_one_file_are_the_texts_in_a_file_each(self, story, tmp_path, end, last):
+        apart = self.tokens(self.TEXTS, story.tokenizer, tmp_path)
+        if end == "<|endoftext|>":
+            texts = [text.lstrip() for text in self.TEXTS]  # a line end after it would be a part of it
+            apart = self.tokens(texts, story.tokenizer, tmp_path)
+        else:
+            texts = self.TEXTS
+        together = end.join(texts) + end * last
+        assert self.tokens([together], story.tokenizer, tmp_path) == apart
+        assert count_texts(np.array(apart), story.tokenizer) == apart.count(story.tokenizer.eot_id) == 3
+
+    def test_the_tokens_are_those_of_the_end_of_text_as_a_special_token(self, story, tmp_path):
+        together = "<|endoftext|>".join(text.strip() for text in self.TEXTS)
+        special = story.tokenizer.encode(together, allowed_special="all")
+        assert self.tokens([together], story.tokenizer, tmp_path) == [*special, story.tokenizer.eot_id]
+
+    def test_what_has_only_white_space_is_no_text(self, story, tmp_path):
+        once = self.tokens(["a<|endoftext|>b"], story.tokenizer, tmp_path)
+        assert self.tokens(["<|endoftext|>\n\na<|endoftext|><|endoftext|> \nb\n"], story.tokenizer, tmp_path) != once
+        assert self.tokens(["<|endoftext|>a<|endoftext|>\n\n<|endoftext|>b"], story.tokenizer, tmp_path) == once
+        with pytest.raises(ValueError, match=r"0\.txt: there is no text in it, only '<\|endoftext\|>'"):
+            self.tokens(["<|endoftext|>\n<|endoftext|>"], story.tokenizer, tmp_path)
+
+    def test_another_mark_separates_them_or_none_does(self, story, tmp_path):
+        expected = self.tokens(["a", "b"], story.tokenizer, tmp_path)
+        assert self.tokens(["a%%%%b"], story.tokenizer, tmp_path, end_of_text="%%%%") == expected
+        for none in (None, ""):
+            whole = self.tokens(["a<|endoftext|>b"], story.tokenizer, tmp_path, end_of_text=none)
+            assert whole == [*story.tokenizer.encode("a<|endoftext|>b"), story.tokenizer.eot_id]
+
+    def test_the_mark_is_recorded_where_it_makes_a_difference_and_nowhere_else(self, story, tmp_path):
+        def note(content, **options):
+            self.tokens([content], story.tokenizer, tmp_path, **options)
+            return json.loads((tmp_path / "tokens.json").read_text())
+
+        assert note("a b") == note("a b", end_of_text="%") == note("a b", end_of_text=None)
+        assert {*note("a b")} == {"texts", "vocabulary", "tokens"}
+        assert note("a%b", end_of_text="%")["end_of_text"] == "%"
+        assert note("a%b", end_of_text="b") != note("a%b", end_of_text="%") != note("a%b")
+
+    def test_many_texts_in_portions_have_the_same_tokens(self, story, tmp_path, monkeypatch):
+        text = TEXT.read_text(encoding="utf-8")[:6000].replace("\n\n", "<|endoftext|>")
+        whole = self.tokens([text, text], story.tokenizer, tmp_path)
+        for portion in (1, 100, 3000):
+            monkeypatch.setattr(data, "PORTION", portion)
+            (tmp_path / "tokens.json").unlink()
+            assert self.tokens([text, text], story.tokenizer, tmp_path) == whole
+            assert count_texts(np.array(whole), story.tokenizer) == whole.count(story.tokenizer.eot_id) > 20
 
 
 class TestBatches:

@@ -74,12 +74,13 @@ def test_sentiment_is_a_classification_whose_words_can_be_changed(lm):
 @pytest.mark.parametrize(
     ("texts", "labels", "examples", "error", "words"),
     [
-        ([1], ["a", "b"], [], TypeError, "query must be a str"),
+        ([1], ["a", "b"], [], TypeError, r"^texts\[0\] must be a str, got int"),
         (TEXTS, ["a"], [], ValueError, "at least two answers"),
         (TEXTS, ["a", "a"], [], ValueError, "labels must be different"),
         (TEXTS, {"a": "x", "b": "x"}, [], ValueError, "all different"),
-        (TEXTS, "ab", [], TypeError, "labels must be a list, or a dict"),
-        (TEXTS, 3, [], TypeError, "labels must be a list, or a dict"),
+        (TEXTS, "ab", [], TypeError, "^labels must be a list of texts, got a single str"),
+        (TEXTS, 3, [], TypeError, "^labels must be .* got int"),
+        (TEXTS, {"a": "x", "b": 3}, [], TypeError, r"^labels\['b'\] must be a str, got int"),
         (TEXTS, ["a", "b"], [("x", "c")], ValueError, "the label 'c': the labels are a, b"),
         (TEXTS, ["a", "b"], ["x"], TypeError, "pair of a query and its answer"),
     ],

@@ -49,6 +49,18 @@ def test_texts_that_are_read_together_do_not_touch_each_other(lm):
     assert features(lm, []).shape == (0, lm.config.d_model)
 
 
+@pytest.mark.parametrize("name", ["wte.weight", "h.0.mlp.c_fc.bias"])
+@pytest.mark.parametrize("damage", [np.nan, np.inf])
+def test_features_of_a_damaged_model_are_refused(lm, name, damage):
+    parameters = {name: value.copy() for name, value in lm.model.parameters().items()}
+    parameters[name][...] = damage
+    damaged = gc.LanguageModel(gc.GPT(lm.config, parameters), lm.tokenizer)
+    with np.errstate(all="ignore"):
+        for refuse in (lambda: features(damaged, TEXTS), lambda: token_features(damaged, TEXTS[0])):
+            with pytest.raises(ValueError, match="not finite numbers: the model's parameters must be damaged"):
+                refuse()
+
+
 def test_float64_parameters_give_float32_features(lm):
     parameters = {name: value.astype(np.float64) for name, value in lm.model.parameters().items()}
     exact = gc.LanguageModel(gc.GPT(lm.config, parameters, dtype=np.float64), lm.tokenizer)

@@ -54,9 +54,9 @@ def test_parameters_are_read_and_set():
     ("pool", "texts", "error", "words"),
     [
         (None, TEXTS, ValueError, 'pool must be "mean" or "last"'),
-        ("mean", "text", TypeError, "must be a sequence of texts"),
-        ("mean", [["text"]], TypeError, "a text must be a str, got list"),
-        ("mean", np.zeros((2, 2)), TypeError, "a text must be a str, got ndarray"),
+        ("mean", "text", TypeError, "^X must be a list of texts, got a single str"),
+        ("mean", [["text"]], TypeError, r"^X\[0\] must be a str, got list"),
+        ("mean", np.zeros((2, 2)), TypeError, r"^X must be .* got ndarray of shape \(2, 2\)"),
     ],
 )
 def test_what_has_no_vectors_is_refused(story, pool, texts, error, words):

@@ -91,8 +91,8 @@ def test_a_model_that_has_read_stories_knows_how_they_begin(story):
     [
         (["a"], {}, ValueError, "at least two answers"),
         (["a", "a"], {}, ValueError, "all different"),
-        ("ab", {}, TypeError, "choices must be a list of str"),
-        (["a", 1], {}, TypeError, "an answer must be a str"),
+        ("ab", {}, TypeError, "^choices must be a list of texts, got a single str"),
+        (["a", 1], {}, TypeError, r"^choices\[1\] must be a str, got int"),
         (["a", "b"], {"normalisation": "none"}, ValueError, "sum, per_token, per_byte, unconditional, content_free"),
     ],
 )

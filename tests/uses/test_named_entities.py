@@ -71,9 +71,9 @@ def test_a_trained_model_gives_names_of_the_text_or_none():
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"types": ()}, TypeError, "types must be a list or tuple such as"),
-        ({"types": "person"}, TypeError, "types must be a list or tuple such as"),
-        ({"texts": [1]}, TypeError, "query must be a str"),
+        ({"types": ()}, ValueError, "types is empty"),
+        ({"types": "person"}, TypeError, "^types must be a list of texts, got a single str"),
+        ({"texts": [1]}, TypeError, r"^texts\[0\] must be a str, got int"),
         ({"examples": [("Anna sang.", {"person": "Anna"})]}, TypeError, "put it into a list"),
         ({"template": Template("{text}")}, ValueError, "the template has the fields text"),
     ],

@@ -215,5 +215,5 @@ SOURCES = (DEFAULT_SOURCE, OpenAI.publisher)
 
 def check_source(source: str) -> None:
     """Raise ValueError if `source` is not one of `SOURCES`."""
-    if source not in SOURCES:
+    if not isinstance(source, str) or source not in SOURCES:
         raise ValueError(f"unknown source {source!r}: known are {', '.join(SOURCES)}")

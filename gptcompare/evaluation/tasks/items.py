@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,13 @@ class Item:
         continuation begins with a space if it begins a word.
     right : int
         The index of the pair that has the right answer.
+    place : str
+        The file and line that it comes from, for messages; it makes no other item.
     """
 
     pairs: tuple[tuple[str, str], ...]
     right: int = 0
+    place: str = field(default="", compare=False, repr=False)
 
     @property
     def context(self) -> str:

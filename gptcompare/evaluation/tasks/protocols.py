@@ -40,6 +40,20 @@ class Protocol(ABC):
         """Aggregate the rows of all items; the seed is for the bootstrap."""
 
 
+def scored(protocol: Protocol, lm: LanguageModel, items: Sequence[Any]) -> list[Row]:
+    """Score some items; if the model cannot read one of them, the ValueError names its place in the task's file."""
+    try:
+        return protocol.rows(lm, items)
+    except ValueError:
+        for item in items:
+            try:
+                protocol.rows(lm, [item])
+            except ValueError as error:
+                place = getattr(item, "place", "")  # a window of a text has none
+                raise ValueError(f"{place}: {error}" if place else str(error)) from None
+        raise
+
+
 @dataclass(frozen=True)
 class Choosing(Protocol):
     """A multiple choice: the model's answer is the one with the highest probability.

@@ -7,9 +7,10 @@ writes two spaces before the last word; here it is one.)
 
 from __future__ import annotations
 
-from ...checks import did_you_mean
-from ...files.json_lines import BYTE_ORDER_MARK
-from ...files.texts import decode_utf8
+from dataclasses import replace
+
+from ...checks import did_you_mean, one_text
+from ...files.texts import decode_text
 from ...presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
 from . import data_files, readers
 from .data_files import Content
@@ -58,7 +59,8 @@ def read_scrambled(contents: list[Content]) -> list[Item]:
     """Read scrambled words, each with " = " and its solution, whether or not each begins with the instruction."""
     items = readers.read_completions(contents)
     return [
-        Item(((item.context.strip().removeprefix(UNSCRAMBLE).strip(), f" {item.answer.strip()}"),)) for item in items
+        replace(item, pairs=((item.context.strip().removeprefix(UNSCRAMBLE).strip(), f" {item.answer.strip()}"),))
+        for item in items
     ]
 
 
@@ -66,7 +68,7 @@ def read_text(contents: list[Content]) -> list[Document]:
     """Read each file as one document; it is a ValueError if it is not UTF-8."""
     documents = []
     for content in contents:
-        text = decode_utf8(content.content.removeprefix(BYTE_ORDER_MARK), content.name)
+        text = decode_text(content.content, content.name)
         documents.append(Document(text, len(text.split()), len(text.encode())))
     return documents
 
@@ -131,6 +133,6 @@ TASKS = {task.name: task for task in _ALL}
 
 def task_named(name: str) -> Task:
     """Return the task of this name; an unknown name is a ValueError that gives the nearest names."""
-    if name not in TASKS:
+    if one_text("task", name) not in TASKS:
         raise ValueError(f"unknown task {name!r}: {did_you_mean(name, TASKS)}known are {', '.join(TASKS)}")
     return TASKS[name]

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from ...files.json_lines import BYTE_ORDER_MARK, json_objects
-from ...files.texts import decode_utf8
+from ...files.json_lines import json_objects
+from ...files.texts import lines_of
 from .data_files import Content
 from .detokenizers import detokenized_pair, detokenized_wikitext
 from .items import Document, Item
@@ -30,19 +30,19 @@ TITLE = re.compile(r"\s*= (?!=).*(?<!=) =\s*")
 
 def read_lambada(contents: Sequence[Content]) -> list[Item]:
     """Read LAMBADA, the last word of each text (Paperno et al. 2016, arXiv:1606.06031): lines of {"text": "..."}."""
-    return [Item(((context, word),)) for context, word in _last_words(contents)]
+    return [Item(((context, word),), place=place) for place, context, word in _last_words(contents)]
 
 
 def read_lambada_cloze(contents: Sequence[Content]) -> list[Item]:
     """Read the same with a blank to fill in, as GPT-3 was asked with examples (Brown et al. 2020, 3.1.2)."""
-    return [Item(((f"{context} ____. ->", word),)) for context, word in _last_words(contents)]
+    return [Item(((f"{context} ____. ->", word),), place=place) for place, context, word in _last_words(contents)]
 
 
-def _last_words(contents: Sequence[Content]) -> Iterator[tuple[str, str]]:
-    """Split each text in two: everything before its last word, and that word with a space before it."""
+def _last_words(contents: Sequence[Content]) -> Iterator[tuple[str, str, str]]:
+    """Split each text in two, behind its place: everything before its last word, and that word with a space before."""
     for place, fields in _objects(contents[0]):
         context, _, word = _text(place, fields, "text").rpartition(" ")
-        yield context, f" {word}"
+        yield place, context, f" {word}"
 
 
 def read_hellaswag(contents: Sequence[Content]) -> list[Item]:
@@ -61,7 +61,7 @@ def _hellaswag_item(place: str, fields: dict[str, Any]) -> Item:
     if not isinstance(endings, list) or not endings or not all(map(_is_text, endings)):
         raise ValueError(f'{place}: expected "endings", a list of texts')
     label = _label(place, fields.get("label"), [str(number) for number in range(len(endings))])
-    return Item(tuple((context, f" {_without_wikihow_marks(ending)}") for ending in endings), label)
+    return Item(tuple((context, f" {_without_wikihow_marks(ending)}") for ending in endings), label, place)
 
 
 def _without_wikihow_marks(text: str) -> str:
@@ -86,7 +86,7 @@ def read_piqa(contents: Sequence[Content]) -> list[Item]:
             raise ValueError(f"{place}: a question without a label: {labels.name} has {len(items)} labels")
         context = f"Question: {_text(place, fields, 'goal')}\nAnswer:"
         pairs = tuple((context, f" {_text(place, fields, name)}") for name in ("sol1", "sol2"))
-        items.append(Item(pairs, _label(label[0], label[1].strip(), ["0", "1"])))
+        items.append(Item(pairs, _label(label[0], label[1].strip(), ["0", "1"]), place))
     return items
 
 
@@ -105,13 +105,13 @@ def _winogrande_item(place: str, fields: dict[str, Any]) -> Item:
         raise ValueError(f'{place}: expected a "sentence" with a "_" in it')
     options = [_text(place, fields, name) for name in ("option1", "option2")]
     label = _label(place, fields.get("answer"), ["1", "2"], name="answer")
-    return Item(tuple((before + option, f" {after.strip()}") for option in options), label)
+    return Item(tuple((before + option, f" {after.strip()}") for option in options), label, place)
 
 
 def read_completions(contents: Sequence[Content]) -> list[Item]:
     """Read GPT-3's own tasks (Brown et al. 2020, 3.9): lines such as {"context": "...", "completion": "..."}."""
     return [
-        Item(((_text(place, fields, "context"), _text(place, fields, "completion")),))
+        Item(((_text(place, fields, "context"), _text(place, fields, "completion")),), place=place)
         for place, fields in _objects(contents[0])
     ]
 
@@ -151,7 +151,7 @@ def _cbt_item(place: str, sentences: list[str], line: str) -> Item:
         raise ValueError(f'{place}: expected {N_CANDIDATES} candidates with "|" between them, one of them the answer')
     passage = " ".join([*sentences, before])
     rests = [candidate + after.replace(BLANK, candidate) for candidate in candidates]
-    return Item(tuple(detokenized_pair(passage, rest) for rest in rests), candidates.index(answer))
+    return Item(tuple(detokenized_pair(passage, rest) for rest in rests), candidates.index(answer), place)
 
 
 def _candidates(text: str) -> list[str]:
@@ -166,7 +166,7 @@ def read_wikitext(contents: Sequence[Content]) -> list[Document]:
     counted before anything is changed.
     """
     pages: list[list[str]] = [[]]
-    for _, line in _lines(contents[0]):
+    for _, line in lines_of(contents[0].content, contents[0].name):
         if TITLE.fullmatch(line):
             pages.append([])
         pages[-1].append(line)
@@ -185,18 +185,10 @@ def _objects(content: Content) -> Iterator[tuple[str, dict[str, Any]]]:
     return json_objects(content.name, content.content, "item")
 
 
-def _lines(content: Content) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a text, each with its place."""
-    text = content.content.removeprefix(BYTE_ORDER_MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    for number, line in enumerate(text.split(b"\n"), 1):
-        place = f"{content.name}, line {number}"
-        yield place, decode_utf8(line, place)
-
-
 def _lines_with_text(content: Content) -> Iterator[tuple[str, str]]:
-    """Yield the same without blank lines; it is a ValueError if there are no others."""
+    """Yield each line of a file but the blank ones, with its place; it is a ValueError if there are no others."""
     found = False
-    for place, line in _lines(content):
+    for place, line in lines_of(content.content, content.name):
         if line.strip():
             found = True
             yield place, line

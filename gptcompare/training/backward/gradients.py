@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...arrays import Array, Ids
+from ...checks import instance
 from ...config import GPTConfig
 from ...model import GPT
 from ...model.inputs import check_ids, check_room
@@ -66,6 +67,7 @@ def loss_and_grads(
     TypeError, ValueError
         As the model does; also if `targets` and `ids` differ in shape, or a required generator is missing.
     """
+    instance("model", model, GPT)
     checked, checked_targets = _check_batch(ids, targets, model.config)
     drop = _check_dropout(p_drop, rng)
     p = model.parameters()

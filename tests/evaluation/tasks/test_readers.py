@@ -274,6 +274,18 @@ class TestAnyFormat:
         other = [Content(one.name, mark + one.content.replace(b"\n", ends)) for one in contents]
         assert read(other) == read(contents)
 
+    def test_every_item_says_its_line_and_is_no_other_for_it(self, name):
+        read, contents = FILES[name]
+        later = [Content(one.name, one.content + one.content) for one in contents]
+        items = read(later)
+        assert len(items) == 2 * len(read(contents))
+        if name == "wikitext":  # whose items are pages
+            return
+        lines = [int(re.fullmatch(rf"{re.escape(contents[0].name)}, line (\d+)", item.place)[1]) for item in items]
+        assert lines == sorted({*lines})
+        assert items[: len(items) // 2] == items[len(items) // 2 :]
+        assert [repr(item) for item in items[: len(items) // 2]] == [repr(item) for item in items[len(items) // 2 :]]
+
     def test_the_last_line_needs_no_end(self, name):
         read, contents = FILES[name]
         cut = [Content(one.name, one.content.removesuffix(b"\n")) for one in contents]
