@@ -139,6 +139,13 @@ class TestForgedFiles:
             read(tmp_path, one())
 
 
+def naming(*starts):
+    """One block of data, and an index block with handles that begin at these bytes of it."""
+    block = table_entries([HEADER, (b"x", ONE["x"])])
+    handles = [varint(start) + varint(len(block) - start) for start in starts]
+    return table(block, index=table_entries([(b"%d" % n, handle) for n, handle in enumerate(handles)]))
+
+
 MALFORMED = {
     "empty": (b"", "not the index"),
     "of another kind": (b"a text" * 20, "not the index"),
@@ -149,6 +156,8 @@ MALFORMED = {
     "handle without a size": (table(index=table_entries([(b"0", varint(0))])), "ends in the middle"),
     "compressed": (table(table_entries([HEADER]), compression=1), "compressed"),
     "checksum of a block": (b"!" + one()[1:], "checksum"),
+    "block that two handles name": (naming(0, 0), "block 0 and block 1 overlap"),
+    "block inside another": (naming(0, 3), "block 0 and block 1 overlap"),
     "block of 0 bytes": (table(b""), "restart points"),
     "block of 3 bytes": (table(bytes(3)), "restart points"),
     "more restart points than bytes": (table(b"\xff" * 4), "restart points"),
@@ -208,6 +217,24 @@ class TestMalformed:
         index = table(first + b"".join(longer) + NO_RESTARTS)  # 200 MB of names in 0.1 MB
         with little_memory(), pytest.raises(CheckpointError, match="names"):
             read(tmp_path, index)
+
+    def test_a_block_that_many_handles_name_is_read_for_none_of_them(self, tmp_path, monkeypatch):
+        checked = []
+        monkeypatch.setattr(tensorflow, "masked_crc32c", lambda data: checked.append(data) or masked_crc32c(data))
+        with pytest.raises(CheckpointError, match="overlap"):
+            read(tmp_path, naming(*[0] * 1000))
+        assert len(checked) == 1  # the index block's
+
+    def test_the_names_of_blocks_count_among_all_names(self, tmp_path):
+        first = varint(0) + varint(100_000) + varint(2) + b"x" * 100_000 + varint(0) * 2
+        same = varint(100_000) + varint(0) + varint(2) + varint(0) * 2
+        with little_memory(), pytest.raises(CheckpointError, match="names have more than 10000000 bytes"):
+            read(tmp_path, table(index=first + same * 200 + NO_RESTARTS))
+
+    def test_more_entries_than_any_model_has_are_refused(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(tensorflow, "MAX_ENTRIES", 2)
+        with pytest.raises(CheckpointError, match="more than 2 entries"):
+            read(tmp_path, one())  # a handle, the header and a tensor
 
 
 NAMES = st.text("xy/é", max_size=3).map(str.encode) | st.binary(max_size=3)
