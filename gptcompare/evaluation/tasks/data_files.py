@@ -203,7 +203,7 @@ def _from_tgz(file: IO[bytes], members: tuple[str, ...]) -> dict[str, bytes]:
     return found
 
 
-def _from_tar(file: IO[bytes], info: tarfile.TarInfo, name: str) -> bytes:
+def _from_tar(file: gzip.GzipFile, info: tarfile.TarInfo, name: str) -> bytes:
     """Read the bytes of a member, which begin here."""
     content = _limited(lambda limit: file.read(min(limit, info.size)), name)
     if len(content) < info.size:
@@ -217,7 +217,7 @@ class _Headers:
     It goes forwards only, so that no header can lead back to one before it.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: gzip.GzipFile) -> None:
         self._file = file
         self._left = MAX_HEADERS
 

@@ -7,6 +7,7 @@ section 3.1), but does not publish its rules. The rules for WikiText are from El
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
 
 # Tokens of the Penn Treebank (https://www.cis.upenn.edu/~treebank/tokenizer.sed, and Stanford's tokenizer after it):
@@ -22,7 +23,7 @@ CUT_WORDS = {
     ("d'", "ye"), ("d'", "you"), ("'t", "is"), ("'t", "was"), ("'t", "were"), ("'t", "will"), ("'t", "would"),
 }  # fmt: skip
 
-PAIRS = ("()", "[]", "{}", '""', "''")
+PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ('"', '"'), ("'", "'"))
 
 
 def _stripped(pair: re.Match[str]) -> str:
@@ -36,7 +37,7 @@ def _stripped(pair: re.Match[str]) -> str:
 
 
 # lm-evaluation-harness 0.4, lm_eval/tasks/wikitext/preprocess_wikitext.py: in this order, pattern -> replacement.
-WIKITEXT_RULES = (
+WIKITEXT_RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     ("s '", "s'"),
     ("/' [0-9]/", "/'[0-9]/"),  # hardly what was meant, but comparable numbers need the same rules
     *((f" @{re.escape(mark)}@ ", mark) for mark in "-,."),
