@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
+from ..display.text_width import printable
 from ..files.texts import decode_utf8
 
 MODEL_HELP = (
@@ -29,6 +31,12 @@ def text_of(argument: str) -> str:
 def text_in(file: str) -> str:
     """Read the text in a file, byte for byte, or, for "-", on standard input; it must be UTF-8."""
     return text_of("-") if file == "-" else decode_utf8(Path(file).read_bytes(), file)
+
+
+def show(text: object, *, end: str = "\n", file: TextIO | None = None) -> None:
+    """Print what a model, a file or a name may say: on a terminal, its control characters become visible symbols."""
+    stream = sys.stdout if file is None else file
+    print(printable(str(text)) if stream.isatty() else text, end=end, file=stream, flush=True)
 
 
 def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:
