@@ -335,22 +335,12 @@ def test_trace_is_also_a_function():
     np.testing.assert_allclose(softmax(model.trace(IDS).logits).sum(axis=-1), 1)
 
 
-class TestTransformerLens:
-    """Its arrays inside nano-gpt2, and the logits after a change: tests/data/make_transformer_lens_reference.py."""
-
-    @pytest.fixture(scope="class")
-    def nano(self):
-        return gc.load("nano-gpt2", dtype=np.float64).model
-
-    @pytest.fixture(scope="class")
-    def expected(self):
-        with np.load(DATA / "transformer_lens.npz") as arrays:
-            return dict(arrays)
-
-    @pytest.mark.parametrize("name", ["blocks.0.ln1", "blocks.2.ln2", "ln_final"])
-    def test_has_the_same_arrays_and_the_same_logits_after_a_change(self, nano, expected, name):
-        ids, place, position = expected["ids"], f"{name}.hook_normalized", 3
-        np.testing.assert_allclose(nano.trace(ids)[place], expected[place], rtol=0, atol=1e-6)
-        logits = nano(ids, hook=changing({place: patched(np.zeros(1), [position])}))
+@pytest.mark.parametrize("name", ["blocks.0.ln1", "blocks.2.ln2", "ln_final"])
+def test_transformer_lens_has_the_same_arrays_and_the_same_logits_after_a_change(name):
+    """Its arrays inside nano-gpt2: tests/data/make_transformer_lens_reference.py."""
+    nano, place, position = gc.load("nano-gpt2", dtype=np.float64).model, f"{name}.hook_normalized", 3
+    with np.load(DATA / "transformer_lens.npz") as expected:
+        np.testing.assert_allclose(nano.trace(expected["ids"])[place], expected[place], rtol=0, atol=1e-6)
+        logits = nano(expected["ids"], hook=changing({place: patched(np.zeros(1), [position])}))
         changed = logits[position if name == "ln_final" else -1]
         np.testing.assert_allclose(changed, expected[f"logits of {place}"], rtol=0, atol=1e-6)
