@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from .checks import integer, number
+from .checks import integer, number, shown
 from .patterns import PATTERNS, Pattern
 from .presets import hyperparameters
 
@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
+MAX_LAYERS = 100_000  # a thousand times as many as any published model has; what is computed per layer ends soon
+MAX_SIZE = 2**40  # of everything else: numbers of parameters and operations stay far below the largest float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,7 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for name in ("n_layer", "n_head", "d_model", "n_ctx", "n_vocab"):
-            object.__setattr__(self, name, integer(name, getattr(self, name), at_least=1))
+            self._check_size(name)
         if self.d_head is None:
             if self.d_model % self.n_head:
                 raise ValueError(
@@ -93,25 +95,29 @@ class GPTConfig:
         if self.d_mlp is None:
             object.__setattr__(self, "d_mlp", 4 * self.d_model)
         for name in ("d_head", "d_mlp"):
-            object.__setattr__(self, name, integer(name, getattr(self, name), at_least=1))
+            self._check_size(name)
         self._check_attention()
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation {self.activation!r} is not one of {', '.join(ACTIVATIONS)}")
+            raise ValueError(f"activation {shown(self.activation)} is not one of {', '.join(ACTIVATIONS)}")
         object.__setattr__(self, "layer_norm_eps", number("layer_norm_eps", self.layer_norm_eps))
         if not 0 < self.layer_norm_eps <= sys.float_info.max:
-            raise ValueError(f"layer_norm_eps must be positive and finite, got {self.layer_norm_eps!r}")
+            raise ValueError(f"layer_norm_eps must be positive and finite, got {shown(self.layer_norm_eps)}")
         if not isinstance(self.tied_embeddings, bool):
-            raise TypeError(f"tied_embeddings must be True or False, got {self.tied_embeddings!r}")
+            raise TypeError(f"tied_embeddings must be True or False, got {shown(self.tied_embeddings)}")
+
+    def _check_size(self, name: str) -> None:
+        most = MAX_LAYERS if name == "n_layer" else MAX_SIZE
+        object.__setattr__(self, name, integer(name, getattr(self, name), at_least=1, at_most=most))
 
     def _check_attention(self) -> None:
         if isinstance(self.attention, str) or not isinstance(self.attention, (tuple, list)):
-            raise TypeError(f'attention must be a tuple such as ("dense", "banded"), got {self.attention!r}')
+            raise TypeError(f'attention must be a tuple such as ("dense", "banded"), got {shown(self.attention)}')
         object.__setattr__(self, "attention", tuple(self.attention))
         if not self.attention:
             raise ValueError("attention is empty: name at least one of " + ", ".join(PATTERNS))
         for kind in self.attention:
             if not isinstance(kind, str) or kind not in PATTERNS:
-                raise ValueError(f"attention {kind!r} is not one of {', '.join(PATTERNS)}")
+                raise ValueError(f"attention {shown(kind)} is not one of {', '.join(PATTERNS)}")
         kinds_with: dict[str, list[str]] = {}  # field -> the patterns that have it
         for kind, pattern in PATTERNS.items():
             for field in pattern.parameters():
@@ -121,11 +127,12 @@ class GPTConfig:
         for name, kinds in kinds_with.items():
             value, needed = getattr(self, name), not set(kinds).isdisjoint(self.attention)
             if value is not None:
-                object.__setattr__(self, name, integer(name, value, at_least=1))
+                self._check_size(name)
             if value is None and needed:
                 raise ValueError(f"a {' or '.join(kinds)} layer needs {name}")
             if value is not None and not needed:
-                raise ValueError(f"{name} {value} is given, but no layer of {self.attention} is {' or '.join(kinds)}")
+                layers = shown(self.attention)
+                raise ValueError(f"{name} {value} is given, but no layer of {layers} is {' or '.join(kinds)}")
         for layer in range(len(self.attention)):
             self.pattern_of(layer)  # a pattern refuses parameters that contradict each other
 
@@ -148,7 +155,7 @@ class GPTConfig:
         """Invert `to_dict`; raise ValueError for a missing or unknown field, else what the class raises."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ValueError(f"unknown configuration fields {unknown}: the known ones are {sorted(known)}")
+            raise ValueError(f"unknown configuration fields {shown(unknown)}: the known ones are {sorted(known)}")
         if missing := sorted({"n_layer", "n_head", "d_model"} - set(values)):
             raise ValueError(f"configuration fields {missing} are missing")
         return cls(**values)

@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 from .arrays import Array
-from .model.hooks import Change, Hook, Trace, changing, patched, trace, without_heads
+from .checks import integer
+from .model.hooks import Change, Hook, Trace, changing, check_index, patched, trace, without_heads
 from .model.ops import log_softmax
 
 __all__ = [
@@ -58,7 +59,7 @@ def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
     of : Trace
         A trace of one sequence, with everything recorded.
     position : int
-        Index of the token after which the model predicts.
+        Index of the token after which the model predicts, from the end if it is negative.
     token : int
         The id whose logit is split into parts.
 
@@ -69,12 +70,15 @@ def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
 
     Raises
     ------
-    ValueError
-        If the trace covers a batch.
+    TypeError, ValueError
+        If the trace covers a batch, or the position or the token is not one of its own.
     """
     config, p = of.model.config, of.model.parameters()
     if np.ndim(of.ids) != 1:
         raise ValueError("contributions need a trace of one sequence, not of a batch")
+    check_index("position", [integer("position", position)], len(of.ids))
+    if integer("token", token, at_least=0) >= config.n_vocab:
+        raise ValueError(f"there is no token {token}: the vocabulary has {config.n_vocab}")
     output = p["wte.weight"][token] if config.tied_embeddings else p["lm_head.weight"][:, token]
     last = of[f"blocks.{config.n_layer - 1}.hook_resid_post"][position].astype(np.float64)
     direction = (p["ln_f.weight"].astype(np.float64) * output) / math.sqrt(last.var() + config.layer_norm_eps)

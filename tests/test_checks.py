@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from gptcompare.checks import did_you_mean, each_text, integer, number, one_text
+from gptcompare.checks import did_you_mean, each_text, integer, number, one_text, shortened, shown
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
@@ -160,3 +160,20 @@ def test_one_text_is_a_str_and_nothing_else():
     for wrong in (None, 5, b"a", ["a"]):
         with pytest.raises(TypeError, match=f"^question must be a str, got {type(wrong).__name__}"):
             one_text("question", wrong)
+
+
+NEST = []
+for _ in range(100_000):
+    NEST = [NEST]
+
+
+@pytest.mark.parametrize("value", ["x" * 10**6, 10**100, 10**5000, [10**5000], list(range(10**5)), NEST], ids=type)
+def test_a_value_of_any_size_is_shown_in_few_characters(value):
+    assert len(shown(value)) <= 106
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 9, 10, 11, 100])
+def test_a_text_is_shortened_only_if_it_is_longer(n):
+    text = "abcdefghij" * 10
+    short = shortened(text[:n], 10)
+    assert short == text[:n] if n <= 10 else (short == f"abcdefg ... {text[n - 3 : n]}")

@@ -32,6 +32,10 @@ def test_d_head_is_a_value_of_its_own():
     ("changes", "error", "words"),
     [
         ({"n_layer": 0}, ValueError, "n_layer must be at least 1, got 0"),
+        ({"n_layer": 10**6}, ValueError, "n_layer must be at most 100000, got 1000000"),
+        ({"d_model": 10**400, "n_head": 1}, ValueError, r"d_model must be at most \d+, got 10+ \.\.\. 0+$"),
+        ({"n_ctx": 10**5000}, ValueError, "n_ctx must be at most .*, got a int that is too large to show"),
+        ({"n_ctx": "9" * 10**6}, TypeError, r"n_ctx must be an integer, got '9{66} \.\.\. 9{32}'$"),
         ({"n_head": 2.0}, TypeError, "n_head must be an integer"),
         ({"d_model": True}, TypeError, "d_model must be an integer"),
         ({"n_ctx": -1}, ValueError, "n_ctx"),

@@ -3,6 +3,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from support.places import DATA
 from support.references import gpt_neo_scores_in_float64
 
 import gptcompare as gc
@@ -74,6 +75,17 @@ class TestTrace:
             stream.append(x)
         np.testing.assert_allclose(found.residual_stream(), stream, atol=1e-12)
 
+    def test_what_is_normalised_is_so_before_gain_and_bias(self, model):
+        """As in TransformerLens since its version 3, whether it folds gain and bias into the next matrix or not."""
+        found = model.trace(TWO)
+        places = {
+            f"blocks.{n}.ln{k}": f"blocks.{n}.hook_resid_{w}" for n in range(3) for k, w in ((1, "pre"), (2, "mid"))
+        }
+        for norm, stream in (places | {"ln_final": "blocks.2.hook_resid_post"}).items():
+            x = found[stream]
+            expected = (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
+            np.testing.assert_allclose(found[f"{norm}.hook_normalized"], expected, rtol=0, atol=1e-12)
+
     def test_a_query_s_weights_add_up_to_one_over_the_keys_that_it_sees(self, model):
         patterns = model.trace(IDS).patterns()
         np.testing.assert_allclose(patterns.sum(axis=-1), 1, atol=1e-12)
@@ -129,7 +141,9 @@ class TestTrace:
         np.testing.assert_allclose(found.patterns(), attentions, rtol=0, atol=1e-10)
         *streams, last = (state.numpy() for state in expected.hidden_states)
         np.testing.assert_allclose(found.residual_stream()[:, :-1], np.stack(streams, axis=1), rtol=0, atol=1e-10)
-        np.testing.assert_allclose(found["ln_final.hook_normalized"], last, rtol=0, atol=1e-10)
+        final = theirs.transformer.ln_f
+        normed = found["ln_final.hook_normalized"] * final.weight.detach().numpy() + final.bias.detach().numpy()
+        np.testing.assert_allclose(normed, last, rtol=0, atol=1e-10)
 
 
 class TestContributions:
@@ -238,6 +252,69 @@ class TestChanges:
         model(IDS, hook=keep)
         np.testing.assert_allclose(values["blocks.0.attn.hook_z"], values["blocks.0.attn.hook_v"], atol=1e-12)
 
+    @pytest.mark.parametrize("name", ["attn.hook_pattern", "hook_resid_pre", "mlp.hook_post", "hook_attn_out"])
+    def test_heads_are_left_out_only_where_there_are_heads(self, name):
+        with pytest.raises(
+            ValueError, match=rf"at blocks\.0\.{name} no heads can be left out: give one of attn.hook_q"
+        ):
+            changing({f"blocks.0.{name}": without_heads([1])})
+
+    @pytest.mark.parametrize("name", ["attn.hook_q", "attn.hook_k", "attn.hook_v", "attn.hook_z"])
+    def test_a_head_left_out_is_zero_there_and_no_other(self, name):
+        place, model = f"blocks.1.{name}", random_model()
+        found, change = {}, changing({place: without_heads([1, 3])})
+
+        def keep(name, array):
+            found[name] = change(name, array)
+            return found[name]
+
+        model(IDS, hook=keep)
+        assert (found[place] == 0).all(axis=(0, 1, 3)).tolist() == [False, True, False, True]
+
+    @pytest.mark.parametrize(
+        ("heads", "error", "words"),
+        [
+            ([-1], ValueError, "a head must be at least 0, got -1"),
+            ([1.0], TypeError, "a head must be an integer, got 1.0"),
+            ([True], TypeError, "a head must be an integer, got True"),
+            ([1, 4], ValueError, r"there is no head 4: there are 0 \.\.\. 3"),
+        ],
+    )
+    def test_a_head_that_there_is_not_is_refused(self, model, heads, error, words):
+        with pytest.raises(error, match=words):
+            model(IDS, hook=changing({"blocks.0.attn.hook_z": without_heads(heads)}))
+
+    @pytest.mark.parametrize("position", [13, -14])
+    def test_a_position_that_there_is_not_is_refused(self, model, position):
+        place = "blocks.1.hook_mlp_out"
+        found = model.trace(IDS)
+        with pytest.raises(ValueError, match=rf"there is no position {position}: there are 0 \.\.\. 12"):
+            model(IDS, hook=changing({place: patched(found[place], [0, position])}))
+        with pytest.raises(ValueError, match=rf"there is no position {position}: there are 0 \.\.\. 12"):
+            contributions(found, position, 3)
+
+    def test_a_position_from_the_end_is_one_from_the_beginning(self, model):
+        place, source = "blocks.1.hook_mlp_out", model.trace(TWO[1])
+        logits = [model(TWO[0], hook=changing({place: patched(source[place], [n])})) for n in (-2, 11)]
+        assert (logits[0] == logits[1]).all()
+        assert contributions(source, -2, 3) == contributions(source, 11, 3)
+
+    def test_a_patch_that_does_not_fit_is_refused(self, model):
+        place = "blocks.1.hook_mlp_out"
+        with pytest.raises(
+            ValueError, match=r"a source of shape \(9, 24\) does not fit an array of \(1, 13, 24\): trace"
+        ):
+            model(IDS, hook=changing({place: patched(model.trace(IDS[:9])[place])}))
+        with pytest.raises(TypeError, match=r"a position must be an integer, got 0\.5"):
+            patched(model.trace(IDS)[place], [0.5])
+        with pytest.raises(ValueError, match=r"at blocks\.0\.attn\.hook_pattern no positions can be patched"):
+            changing({"blocks.0.attn.hook_pattern": patched(model.trace(IDS).patterns()[0], [2])})
+
+    @pytest.mark.parametrize(("token", "error"), [(50, ValueError), (-1, ValueError), (0.5, TypeError)])
+    def test_a_token_that_there_is_not_has_no_contributions(self, model, token, error):
+        with pytest.raises(error, match="token"):
+            contributions(model.trace(IDS), 0, token)
+
     def test_another_shape_is_refused_with_the_place(self, model):
         with pytest.raises(ValueError, match=r"the array at hook_embed must have shape \(1, 13, 24\), got \(13, 24\)"):
             model(IDS, hook=changing({"hook_embed": lambda array: array[0]}))
@@ -256,3 +333,14 @@ def test_trace_is_also_a_function():
     model = random_model()
     assert (trace(model, IDS)["hook_embed"] == model.trace(IDS)["hook_embed"]).all()
     np.testing.assert_allclose(softmax(model.trace(IDS).logits).sum(axis=-1), 1)
+
+
+@pytest.mark.parametrize("name", ["blocks.0.ln1", "blocks.2.ln2", "ln_final"])
+def test_transformer_lens_has_the_same_arrays_and_the_same_logits_after_a_change(name):
+    """Its arrays inside nano-gpt2: tests/data/make_transformer_lens_reference.py."""
+    nano, place, position = gc.load("nano-gpt2", dtype=np.float64).model, f"{name}.hook_normalized", 3
+    with np.load(DATA / "transformer_lens.npz") as expected:
+        np.testing.assert_allclose(nano.trace(expected["ids"])[place], expected[place], rtol=0, atol=1e-6)
+        logits = nano(expected["ids"], hook=changing({place: patched(np.zeros(1), [position])}))
+        changed = logits[position if name == "ln_final" else -1]
+        np.testing.assert_allclose(changed, expected[f"logits of {place}"], rtol=0, atol=1e-6)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 
+from ..checks import shortened
+
+LONGEST = 500  # characters of a reason, whatever names and values a file has
+
 
 class CheckpointError(ValueError):
     """A checkpoint file is damaged, or this library cannot represent its model; names the file and the reason."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
-        super().__init__(f"{os.fspath(path)}: {reason}")
+        super().__init__(f"{os.fspath(path)}: {shortened(reason, LONGEST)}")
 
 
 class DownloadError(FileNotFoundError):

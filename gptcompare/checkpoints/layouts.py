@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..checks import shown
 from ..files.texts import parse_object
 from .errors import CheckpointError
 
@@ -51,7 +52,7 @@ def weight_map_of(index: Path) -> dict[str, str]:
         raise CheckpointError(index, "no weight_map from tensor names to file names")
     for file in weight_map.values():
         if Path(file).name != file or file in ("", ".", "..") or "\\" in file or "\0" in file:
-            raise CheckpointError(index, f"{file!r} is not the name of a file beside it")
+            raise CheckpointError(index, f"{shown(file)} is not the name of a file beside it")
     return weight_map
 
 

@@ -11,7 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
+from ..checks import shortened
+from ..display.text_width import printable
 from ..version import __version__
 
 # Name of a command -> the module here that has `add_NAME`, and the command's line in the help.
@@ -64,6 +67,9 @@ environment:
 """
 
 
+LONGEST = 2000  # characters of a message, whatever a file or an argument has in it
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 2 for a user's error, 130 after Ctrl-C."""
     for name in ("stdout", "stderr"):
@@ -86,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
         message = " ".join(str(error).split()) or type(error).__name__
-        print(f"gptcompare: {message}", file=sys.stderr)
+        print(f"gptcompare: {printable(shortened(message, LONGEST))}", file=sys.stderr)
         return 2
     return 0
 
@@ -116,9 +122,16 @@ def _not_utf8(arguments: Sequence[str]) -> str | None:
     return None
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose messages are printable, whatever an argument has in it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(shortened(message, LONGEST)))
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Make the parser, importing only the modules of the commands that the arguments name."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gptcompare",
         description="GPT-2 and GPT-3 as one readable NumPy program.",
         epilog=f"{EXAMPLES}\n{ENVIRONMENT}",

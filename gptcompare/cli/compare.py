@@ -29,7 +29,7 @@ from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer.vocabulary import END_OF_TEXT
 from .generation_options import add_generation_options, flag_of, generation_options_of, given_options
-from .options import DASH_HELP, hint_at_last_space, text_in, text_of
+from .options import DASH_HELP, hint_at_last_space, show, text_in, text_of
 
 GPT3_SAMPLES = "gpt3-samples"
 
@@ -104,7 +104,7 @@ def _checked_names(options: argparse.Namespace) -> list[str]:
 def _report(options: argparse.Namespace, names: list[str]) -> None:
     result = report(names)
     if options.html is None:
-        print(result.to_markdown(), end="")
+        show(result.to_markdown(), end="")
     else:
         _save(options.html, result.to_html())
 
@@ -118,7 +118,7 @@ def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None
     if options.json:
         print(json.dumps(result.to_dict()))
     else:
-        print(result.to_text(_width(options)))
+        show(result.to_text(_width(options)))
 
 
 def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
@@ -133,7 +133,7 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
     if options.json:
         print(json.dumps([result.to_dict() for result in results]))
     else:
-        print(summary_of_texts(list(models), [result.reading for result in results], _width(options)))
+        show(summary_of_texts(list(models), [result.reading for result in results], _width(options)))
 
 
 def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
@@ -150,8 +150,8 @@ def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> Non
     if options.json:
         print(json.dumps(result.to_dict()))
     else:
-        print("\n" + result.summary(_width(options)), flush=True)
-    print("\n" + speeds(result.sides), file=sys.stderr)
+        show("\n" + result.summary(_width(options)))
+    show("\n" + speeds(result.sides), file=sys.stderr)
 
 
 def _show(stream: ComparisonStream, n_cells: int | None) -> None:
@@ -163,7 +163,7 @@ def _show(stream: ComparisonStream, n_cells: int | None) -> None:
                 pass
         finally:
             texts = [stream.prompt + side.text for side in stream.sides()]
-            print("\n".join(rows(headers, texts, n_cells)), flush=True)
+            show("\n".join(rows(headers, texts, n_cells)))
     elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and fits(len(headers), _window().columns):
         _show_growing(stream, headers)
     else:
@@ -207,19 +207,19 @@ def _show_one_after_the_other(stream: ComparisonStream, headers: Sequence[tuple[
         new, n_printed = texts[current][n_printed:], len(texts[current])  # counted before a print that may be stopped
         print(new, end="", flush=True)
 
-    print(": ".join(headers[0]) + "\n")
+    show(": ".join(headers[0]) + "\n")
     try:
         for number, piece in stream:
             texts[number] += shown(piece)
             print_new()
             while current not in stream.writing and current + 1 < len(texts):
                 current, n_printed = current + 1, 0
-                print(f"\n\n{': '.join(headers[current])}\n")
+                show(f"\n\n{': '.join(headers[current])}\n")
                 print_new()
     finally:
         print_new()
         for header, text in zip(headers[current + 1 :], texts[current + 1 :], strict=True):
-            print(f"\n\n{': '.join(header)}\n\n{text}", end="")
+            show(f"\n\n{': '.join(header)}\n\n{text}", end="")
         print(flush=True)
 
 
@@ -236,7 +236,7 @@ def _save(name: str, html: str) -> None:
     else:
         with written_together(path.parent, [path.name]) as (file,):
             file.write(content)
-    print(f"wrote {name}", file=sys.stderr)
+    show(f"wrote {name}", file=sys.stderr)
 
 
 def _check_page(name: str) -> None:

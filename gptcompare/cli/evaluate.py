@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import evaluation
 from ..evaluation import TASKS, Settings
 from ..presets import canonical_name
-from .options import add_model
+from .options import add_model, show
 
 FOLDER = "evaluations"
 SETTINGS = ("shots", "limit", "stride", "beams", "seed")
@@ -69,10 +69,10 @@ def _evaluate(options: argparse.Namespace) -> None:
                 options.model, name, options.data, **settings, folder=folder, source=options.source, dask=options.dask
             )  # fmt: skip
         except KeyboardInterrupt:
-            print(f"stopped: run the same command again to resume from {folder}", file=sys.stderr)
+            show(f"stopped: run the same command again to resume from {folder}", file=sys.stderr)
             raise
-        print(json.dumps(result.to_dict(beside)) if options.json else result.to_text(beside), flush=True)
-        print(f"[{folder / 'result.json'}]", file=sys.stderr)
+        show(json.dumps(result.to_dict(beside)) if options.json else result.to_text(beside))
+        show(f"[{folder / 'result.json'}]", file=sys.stderr)
 
 
 def _folder(options: argparse.Namespace, task: str) -> Path:

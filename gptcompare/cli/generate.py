@@ -11,7 +11,7 @@ from dataclasses import asdict
 from ..generation import load
 from ..generation.language_model import REPETITIONS
 from .generation_options import add_generation_options, generation_options_of
-from .options import DASH_HELP, add_model, hint_at_last_space, text_of
+from .options import DASH_HELP, add_model, hint_at_last_space, show, text_of
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
@@ -42,10 +42,10 @@ def _generate(options: argparse.Namespace) -> None:
             pass
         print(json.dumps(asdict(stream.completion)))
         return
-    print(prompt, end="", flush=True)
+    show(prompt, end="")
     try:
         for piece in stream:
-            print(piece, end="", flush=True)
+            show(piece, end="")
     finally:
         print(flush=True)
     seconds = time.perf_counter() - start

@@ -13,7 +13,7 @@ from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..display.units import in_bytes, in_letters
 from ..presets import presets
 from ..report.table import table
-from .options import add_source
+from .options import add_source, show
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:
@@ -55,14 +55,14 @@ def _models(options: argparse.Namespace) -> None:
         rows.append((name, parameters, size, str(model.folder or model.published_as)))
     widths = [max(len(row[n]) for row in rows) for n in range(3)]
     for name, parameters, size, where in rows:
-        print(f"{name:<{widths[0]}}  {parameters:>{widths[1]}}  {size:>{widths[2]}}  {where}")
+        show(f"{name:<{widths[0]}}  {parameters:>{widths[1]}}  {size:>{widths[2]}}  {where}")
 
 
 def add_download(parser: argparse.ArgumentParser) -> None:
     parser.description = "Download a published model, or its missing files, and print its folder."
     parser.add_argument("name", metavar="NAME", help="a name that `gptcompare models` lists, or owner/name[@revision]")
     add_source(parser)
-    parser.set_defaults(run=lambda options: print(download(options.name, source=options.source)))
+    parser.set_defaults(run=lambda options: show(download(options.name, source=options.source)))
 
 
 def add_remove(parser: argparse.ArgumentParser) -> None:
@@ -74,4 +74,4 @@ def add_remove(parser: argparse.ArgumentParser) -> None:
 
 def _remove(options: argparse.Namespace) -> None:
     folder, n_bytes = remove(options.name, source=options.source)
-    print(f"removed {folder}: freed {in_bytes(n_bytes)}")
+    show(f"removed {folder}: freed {in_bytes(n_bytes)}")

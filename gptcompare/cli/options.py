@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TextIO
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
+from ..display.text_width import printable
 from ..files.texts import decode_text, lines_of, read_text
 
 MODEL_HELP = (
@@ -50,6 +52,12 @@ def hint_at_last_space(prompt: str) -> None:
     if prompt.endswith(" "):
         print("hint: the prompt ends with a space; a word continues it better without, since a token is a word with "
               "the space before it", file=sys.stderr)  # fmt: skip
+
+
+def show(text: object, *, end: str = "\n", file: TextIO | None = None) -> None:
+    """Print what a model, a file or a name may say: on a terminal, its control characters become visible symbols."""
+    stream = sys.stdout if file is None else file
+    print(printable(str(text)) if stream.isatty() else text, end=end, file=stream, flush=True)
 
 
 def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:

@@ -11,7 +11,7 @@ from .. import uses
 from ..files.texts import parse_object
 from ..generation import LanguageModel, load
 from ..uses import Classification, Template
-from .options import DASH_HELP, add_model, lines_in_standard_input, text_in, text_of
+from .options import DASH_HELP, add_model, lines_in_standard_input, show, text_in, text_of
 
 EXAMPLES_HELP = "examples with their answers, for a few-shot prompt: one JSON object per line, such as "
 QUESTIONS_HELP = EXAMPLES_HELP + '{"question": "...", "answer": "..."}'
@@ -120,7 +120,7 @@ def _print_labels(options: argparse.Namespace, texts: Sequence[str], result: Cla
         return
     width = max(map(len, result.classes))
     for text, label, row in zip(texts, result.labels, result.probabilities, strict=True):
-        print(f"{label:<{width}}  {row.max():.3f}  {_on_one_line(text)}")
+        show(f"{label:<{width}}  {row.max():.3f}  {_on_one_line(text)}")
 
 
 def _entities(options: argparse.Namespace) -> None:
@@ -142,9 +142,9 @@ def _entities(options: argparse.Namespace) -> None:
         print(json.dumps(rows))
         return
     for text, of_text in zip(texts, found, strict=True):
-        print(_on_one_line(text))
+        show(_on_one_line(text))
         for entity in of_text:
-            print(f"  {entity.start:>4}-{entity.end:<4}  {entity.type}  {_on_one_line(entity.text)}")
+            show(f"  {entity.start:>4}-{entity.end:<4}  {entity.type}  {_on_one_line(entity.text)}")
 
 
 def _choose(options: argparse.Namespace) -> None:
@@ -161,7 +161,7 @@ def _choose(options: argparse.Namespace) -> None:
         print(json.dumps({"question": question, "best": result.best, "probabilities": probabilities}))
         return
     for choice in sorted(probabilities, key=probabilities.__getitem__, reverse=True):
-        print(f"{probabilities[choice]:.3f}  {_on_one_line(choice)}")
+        show(f"{probabilities[choice]:.3f}  {_on_one_line(choice)}")
 
 
 def _answer(options: argparse.Namespace) -> None:
@@ -173,7 +173,7 @@ def _answer(options: argparse.Namespace) -> None:
         _model(options), question, examples, template=template, max_new_tokens=options.max_new_tokens,
         beams=options.beams,
     )  # fmt: skip
-    print(json.dumps({"question": question, "answer": text}) if options.json else text)
+    show(json.dumps({"question": question, "answer": text}) if options.json else text)
 
 
 def _model(options: argparse.Namespace) -> LanguageModel:
@@ -225,7 +225,7 @@ def _examples(options: argparse.Namespace) -> list[uses.Example]:
 
 def _print_prompts(prompts: Sequence[str]) -> None:
     """Print one after the other, with a line between them."""
-    print(f"\n{'─' * 20}\n".join(prompts))
+    show(f"\n{'─' * 20}\n".join(prompts))
 
 
 def _on_one_line(text: str) -> str:

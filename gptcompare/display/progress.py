@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
+from .text_width import printable
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -17,6 +19,8 @@ def progress_bar(**options: Any) -> Bar:
     """Open a bar on the standard error stream. The options are tqdm's; TQDM_DISABLE=1 in the environment hides it."""
     from tqdm import tqdm  # imported here: it would cost every user of the library 20 ms
 
+    if "desc" in options:
+        options["desc"] = printable(options["desc"])
     if sys.stderr is None:
         options["disable"] = True
     interval = REDRAWN if sys.stderr and sys.stderr.isatty() else WRITTEN

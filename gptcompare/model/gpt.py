@@ -19,7 +19,7 @@ from ..config import GPTConfig
 from ..parameters import block_shapes, check_parameters, initial_parameters
 from ..patterns import Pattern
 from .attention import causal_attention
-from .hooks import Hook, Trace, attend_with_hooks, hook_in_block, no_hook, trace
+from .hooks import LAST_PLACE, Hook, Trace, attend_with_hooks, hook_in_block, no_hook, trace
 from .inputs import check_dtype, check_ids, check_room
 from .kv_cache import KVCache, LayerCache
 from .memory_order import in_fast_order
@@ -268,14 +268,14 @@ class GPT:
 
         # 1. Attention: moves information between positions.
         x = hook_point("hook_resid_pre", x)
-        normed = hook_point("ln1.hook_normalized", layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps))
+        normed = layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps, partial(hook_point, "ln1.hook_normalized"))
         qkv = linear(normed, p["attn.c_attn.weight"], p["attn.c_attn.bias"])
         heads = attend(qkv)
         x += hook_point("hook_attn_out", linear(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"]))
 
         # 2. Feed-forward layer: works on each position by itself.
         x = hook_point("hook_resid_mid", x)
-        normed = hook_point("ln2.hook_normalized", layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps))
+        normed = layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps, partial(hook_point, "ln2.hook_normalized"))
         hidden = hook_point("mlp.hook_pre", linear(normed, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]))
         hidden = hook_point("mlp.hook_post", ACTIVATION[self.config.activation](hidden))
         x += hook_point("hook_mlp_out", linear(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"]))
@@ -306,10 +306,8 @@ class GPT:
 
     def unembed(self, x: Array, hook: Hook | None = None) -> Array:
         """Apply the final layer norm and the output matrix: (..., D) -> (..., V)."""
-        p, hook_point = self._parameters, hook or no_hook
-        x = hook_point(
-            "ln_final.hook_normalized", layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], self.config.layer_norm_eps)
-        )
+        p, eps = self._parameters, self.config.layer_norm_eps
+        x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], eps, partial(hook or no_hook, LAST_PLACE))
         output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
         vectors = x.reshape(-1, x.shape[-1])
         if len(vectors) < 2 * LEAST_CHUNK:

@@ -1,16 +1,17 @@
 """Named places in the forward pass where the array there can be read or replaced.
 
-The names are the ones that users of TransformerLens know (github.com/TransformerLensOrg, HookedTransformer):
+The names are the ones that users of TransformerLens know (github.com/TransformerLensOrg, HookedTransformer), and so
+are the arrays, as of its version 3:
 
     hook_embed, hook_pos_embed                        (B, T, D)
     blocks.N.hook_resid_pre, hook_resid_mid, hook_resid_post    (B, T, D)   residual stream before, between and after
-    blocks.N.ln1.hook_normalized, ln2.hook_normalized           (B, T, D)   what the two layers of the block read
+    blocks.N.ln1.hook_normalized, ln2.hook_normalized           (B, T, D)   before the layer norm's gain and bias
     blocks.N.attn.hook_q, hook_k, hook_v              (B, T, H, K)
     blocks.N.attn.hook_pattern                        (B, H, T, T)    each query's weights over the keys, summing to 1
     blocks.N.attn.hook_z                              (B, T, H, K)    what each head gives to the output matrix
     blocks.N.hook_attn_out, hook_mlp_out              (B, T, D)       what the layer adds to the residual stream
     blocks.N.mlp.hook_pre, mlp.hook_post              (B, T, M)       before and after the activation
-    ln_final.hook_normalized                          (B, T, D)       what the output matrix reads
+    ln_final.hook_normalized                          (B, T, D)       before the last gain and bias
 
 A hook is a function of such a name and the array there. The forward pass continues with the array that it returns, and
 later steps may write to that array. `trace` and `changing` make the two most useful hooks; `gptcompare.inspection`
@@ -22,12 +23,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array, Ids
+from ..checks import integer
 from ..config import GPTConfig
 from ..patterns import Pattern
 from .attention import attention_pattern
@@ -180,8 +182,12 @@ def changing(changes: Mapping[str, Change]) -> Hook:
     Raises
     ------
     ValueError
-        When the model is called: if a function returns an array of another shape, or a name matches no place.
+        If heads or positions are to be changed at a place that is not made of them. When the model is called: if a
+        function returns an array of another shape, or a name matches no place.
     """
+    for name, change in changes.items():
+        if isinstance(change, _WithoutHeads | _Patched):
+            change.check_place(name)
     seen: set[str] = set()
 
     def hook(name: str, array: Array) -> Array:
@@ -199,6 +205,22 @@ def changing(changes: Mapping[str, Change]) -> Hook:
     return hook
 
 
+@dataclass(frozen=True)
+class _WithoutHeads:
+    heads: list[int]
+
+    PLACES: ClassVar[tuple[str, ...]] = ("attn.hook_q", "attn.hook_k", "attn.hook_v", "attn.hook_z")
+
+    def check_place(self, name: str) -> None:
+        if not name.endswith(self.PLACES):
+            raise ValueError(f"at {name} no heads can be left out: give one of {', '.join(self.PLACES)}")
+
+    def __call__(self, array: Array) -> Array:
+        check_index("head", self.heads, array.shape[2])
+        array[:, :, self.heads] = 0
+        return array
+
+
 def without_heads(heads: Iterable[int]) -> Change:
     """Return a change that sets some heads to 0: for "attn.hook_z" and "attn.hook_q", "hook_k", "hook_v".
 
@@ -211,14 +233,13 @@ def without_heads(heads: Iterable[int]) -> Change:
     -------
     function of an array
         For `changing`: (B, T, H, K) -> (B, T, H, K), with zeros for these heads.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a head is not an integer from 0; when the model is called, if it has no such head.
     """
-    chosen = list(heads)
-
-    def change(array: Array) -> Array:
-        array[:, :, chosen] = 0
-        return array
-
-    return change
+    return _WithoutHeads([integer("a head", head, at_least=0) for head in heads])
 
 
 def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
@@ -231,7 +252,7 @@ def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
     source : (T, ...) or (B, T, ...)
         From a trace of as many tokens.
     positions : integers, optional
-        Positions of the tokens; all of them if not given.
+        Positions of the tokens, from the end if negative; all of them if not given.
 
     Returns
     -------
@@ -240,13 +261,38 @@ def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
 
     Raises
     ------
+    TypeError
+        If a position is not an integer.
     ValueError
-        When the model is called: if the source does not fit the array at that place.
+        When the model is called: if the source does not fit the array at that place, or a position is none of its own.
     """
-    chosen = slice(None) if positions is None else list(positions)
+    chosen = None if positions is None else [integer("a position", position) for position in positions]
+    return _Patched(np.asarray(source), chosen)
 
-    def change(array: Array) -> Array:
-        array[:, chosen] = np.broadcast_to(source, array.shape)[:, chosen]
+
+@dataclass(frozen=True)
+class _Patched:
+    source: Array
+    positions: list[int] | None
+
+    def check_place(self, name: str) -> None:
+        if self.positions is not None and name.endswith("attn.hook_pattern"):
+            raise ValueError(f"at {name} no positions can be patched, whose weights are not all at one of them")
+
+    def __call__(self, array: Array) -> Array:
+        try:
+            source = np.broadcast_to(self.source, array.shape)
+        except ValueError:
+            shapes = f"{self.source.shape} does not fit an array of {array.shape}"
+            raise ValueError(f"a source of shape {shapes}: trace as many tokens") from None
+        if self.positions is not None:
+            check_index("position", self.positions, array.shape[1])
+        chosen = slice(None) if self.positions is None else self.positions
+        array[:, chosen] = source[:, chosen]
         return array
 
-    return change
+
+def check_index(what: str, indices: Iterable[int], n: int) -> None:
+    """Raise ValueError if there is no position or head with one of these numbers among n."""
+    if wrong := [index for index in indices if not -n <= index < n]:
+        raise ValueError(f"there is no {what} {wrong[0]}: there are 0 ... {n - 1}")

@@ -42,9 +42,16 @@ def product(x: Array, weight: Array) -> Array:
     return y.reshape(*x.shape[:-1], -1)
 
 
-def layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> Array:
-    """Normalise each vector, then apply gain and bias (Ba et al. 2016, arXiv:1607.06450)."""
+def layer_norm(
+    x: Array, gain: Array, bias: Array, eps: float, between: Callable[[Array], Array] | None = None
+) -> Array:
+    """Normalise each vector, then apply gain and bias (Ba et al. 2016, arXiv:1607.06450).
+
+    `between` gets the normalised vectors, and returns those to which gain and bias are applied.
+    """
     y, _ = normalise(x, eps)
+    if between is not None:
+        y = between(y)
     y *= gain
     y += bias
     return y

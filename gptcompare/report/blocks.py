@@ -24,7 +24,7 @@ STYLE = """\
 .report h2 { font-size: 1.25rem; margin: 2.2rem 0 0.4rem; border-top: 1px solid #bbb; padding-top: 0.8rem; }
 .report h3 { font-size: 1rem; margin: 1.4rem 0 0.4rem; }
 .report .wide { overflow-x: auto; }
-.report table { border-collapse: collapse; font-size: 0.87rem; }
+.report table { border-collapse: collapse; font-size: 0.87rem; overflow-wrap: break-word; }
 .report th, .report td { text-align: left; vertical-align: top; padding: 0.2rem 1rem 0.2rem 0; }
 .report tbody tr { border-top: 1px solid #e5e5e5; }
 .report tbody th { font-weight: normal; color: #555; }

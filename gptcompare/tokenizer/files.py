@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.layouts import TOKENIZER_LAYOUTS
+from ..checks import shown
 from ..files.atomic_files import written_together
 from ..files.texts import parse_json, parse_object, read_text
 from .vocabulary import BYTE_TO_CHAR, END_OF_TEXT, Vocabulary
@@ -208,7 +209,7 @@ def _named_token(settings: Settings, name: str, known: Collection[str]) -> str |
             return None
         case ((str(token) | {"content": str(token)}), path):
             if token not in known:
-                raise ValueError(f"{path}: {name} {token!r} is not in the vocabulary")
+                raise ValueError(f"{path}: {name} {shown(token)} is not in the vocabulary")
             return token
         case _, path:
             raise ValueError(f"{path}: {name} must be a text, an object with a content, or null")
@@ -223,7 +224,9 @@ def _separate(
     special = {token: id_ for token, id_ in table.items() if token not in made}
     for token, id_ in added.items():
         if table.get(token, id_) != id_:
-            raise ValueError(f"{source}: {token!r} has two ids, {table[token]!r} and, as an added token, {id_!r}")
+            raise ValueError(
+                f"{source}: {shown(token)} has two ids, {shown(table[token])} and, as an added token, {shown(id_)}"
+            )
     return ids, special | {token: id_ for token, id_ in added.items() if token not in ids}
 
 
@@ -247,6 +250,6 @@ def _check_pairs(pairs: Iterable[Any], source: str) -> list[tuple[str, str]]:
     merges = []
     for line, pair in enumerate(pairs, start=1):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not all(isinstance(t, str) and t for t in pair):
-            raise ValueError(f"{source}: merge {line} is not a pair of tokens: {pair!r}")
+            raise ValueError(f"{source}: merge {line} is not a pair of tokens: {shown(pair)}")
         merges.append((pair[0], pair[1]))
     return merges

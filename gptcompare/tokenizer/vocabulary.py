@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..checks import shortened, shown
+
 END_OF_TEXT = "<|endoftext|>"
 
 
@@ -83,19 +85,24 @@ class Vocabulary:
         for line, (left, right) in enumerate(self.merges, start=1):
             for token in (left, right, left + right):
                 if token not in self.ids:
-                    raise ValueError(f"{self.source}: {token!r} of merge {line} ({left} {right}) has no id")
+                    merge = shortened(f"{left} {right}", 60)
+                    raise ValueError(f"{self.source}: {shown(token)} of merge {line} ({merge}) has no id")
         both = {**self.ids, **self.special_tokens}
         for token, id_ in both.items():
             if isinstance(id_, bool) or not isinstance(id_, int) or id_ < 0:
-                raise ValueError(f"{self.source}: {token!r} has id {id_!r}, which is not a whole number from 0")
+                raise ValueError(
+                    f"{self.source}: {shown(token)} has id {shown(id_)}, which is not a whole number from 0"
+                )
         if len(set(both.values())) != len(both):
             raise ValueError(f"{self.source}: two tokens have the same id")
         for token in self.special_tokens:
             if not token or any("\ud800" <= char <= "\udfff" for char in token):
-                raise ValueError(f"{self.source}: {token!r} cannot be a token: it is empty or has a lone surrogate")
+                raise ValueError(
+                    f"{self.source}: {shown(token)} cannot be a token: it is empty or has a lone surrogate"
+                )
         for role, named in {"ends": self.eot, "begins": self.bos}.items():
             if named is not None and named not in both:
-                raise ValueError(f"{self.source}: {named!r}, which {role} a text, has no id")
+                raise ValueError(f"{self.source}: {shown(named)}, which {role} a text, has no id")
 
     @classmethod
     def from_merges(cls, merges: list[tuple[str, str]], source: str = "vocabulary") -> Vocabulary:

@@ -1,5 +1,6 @@
 import errno
 import io
+import itertools
 import json
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.amounts import examples
+from support.amounts import examples, few_or_many
 from support.forge import (
     GPT_NEO_FIELDS,
     OPT_FIELDS,
@@ -249,6 +250,12 @@ LEAVES = (
     | st.sampled_from(["gpt2", "gpt_neo", "opt", "gptcompare", "relu", "banded", "global", "local"])
     | st.none() | st.booleans() | st.text(max_size=3)
 )  # fmt: skip
+# In the words of JSON, which has numbers and nests that Python cannot even print.
+HUGE = [
+    "1" + "0" * 400, "-1" + "0" * 400, "9" * 4300, "9" * 5000, str(2**31), str(2**40), str(2**63), "1e308", "1e999",
+    "NaN", json.dumps("x" * 10_000), "[" * 900 + "]" * 900, "[" * 100_000 + "]" * 100_000, json.dumps([10**400]),
+    json.dumps(["dense"] * 1000), json.dumps({"x" * 5000: 1}), json.dumps([[["global"], 10**400]]),
+]  # fmt: skip
 LISTS = st.lists(LEAVES, max_size=3)
 VALUES = LEAVES | LISTS | st.dictionaries(st.text(max_size=3), LEAVES, max_size=2)
 LAYER_KINDS = st.lists(st.sampled_from(["global", "local"]), max_size=3)
@@ -279,6 +286,23 @@ class TestFuzzing:
         saved_original(tmp_path / layout, layout)
         config, parameters = read_checkpoint(tmp_path / layout)
         assert gc.GPT(config, parameters).config.n_layer == 2
+
+    @few_or_many("n_head", None, 1)  # with one head, any width is a multiple of the heads
+    def test_a_huge_value_of_any_field_is_one_short_error_or_read(self, tmp_path, layout, n_head):
+        path = tmp_path / layout
+        saved_original(path, layout)
+        description, original = next(path.glob("[ch]*.json")), json.loads((path / "original").read_text())
+        heads = {"n_head", "num_heads", "num_attention_heads"}.intersection(FIELDS[layout] if n_head else ())
+        for name, text in itertools.product(FIELDS[layout], HUGE):
+            changed = original | dict.fromkeys(heads, n_head) | {name: "HERE"}
+            description.write_text(json.dumps(changed).replace('"HERE"', text))
+            with little_memory():
+                try:
+                    config, parameters = read_checkpoint(path)
+                except CheckpointError as error:
+                    assert len(str(error)) < 600 + len(str(path))  # noqa: PT017
+                    continue
+            assert gc.GPT(config, parameters).config == config
 
     @settings(max_examples=examples(100), derandomize=True, deadline=None, database=None)
     @given(data=st.data())

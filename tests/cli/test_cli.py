@@ -1,16 +1,22 @@
+import io
+import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from support.command import start
+from support.forge import OPT_FIELDS, safetensors
 from support.places import STORY_FOLDER
 
 import gptcompare as gc
-from gptcompare.cli import COMMANDS, EXAMPLES, _parser, main
+from gptcompare.checkpoints import CheckpointError, errors
+from gptcompare.cli import COMMANDS, EXAMPLES, LONGEST, _parser, main
+from gptcompare.display.text_width import CONTROL
 
 STORY = ["--model", str(STORY_FOLDER)]
 
@@ -124,3 +130,125 @@ def test_a_reader_that_goes_away_is_no_error():
     assert b"Traceback" not in process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=60) == 0
+
+
+# A new title for the window, a bell, a cleared screen, text from right to left, and a new line.
+NASTY = "\x1b]0;title\x07\x1b[2Jx\u202e\x9b31m\u2028\x7f"
+
+
+def _files_of_a_stranger(folder):
+    """Files that hold such a text wherever they can."""
+
+    def put(name, content):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content, ensure_ascii=False).encode())
+        return str(path)
+
+    def zipped(member, content=b"x"):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(member, content)
+        return file.getvalue()
+
+    entry = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    put("tensor/config.json", OPT_FIELDS)
+    put("tensor/model.safetensors", safetensors({NASTY: entry}, bytes(4)))
+    put("dtype/config.json", OPT_FIELDS)
+    put("dtype/model.safetensors", safetensors({"x": entry | {"dtype": NASTY}}, bytes(4)))
+    put("member/config.json", OPT_FIELDS)
+    put("member/pytorch_model.bin", zipped(NASTY)[:-30] + zipped(NASTY))
+    put("type/config.json", {"model_type": NASTY})
+    put("field/config.json", {"model_type": "gptcompare", NASTY: 1})
+    put("shard/config.json", OPT_FIELDS)
+    put("shard/model.safetensors.index.json", {"weight_map": {"x": f"../{NASTY}"}})
+    put("tokens/vocab.json", {NASTY: -1})
+    put("tokens/merges.txt", f"{NASTY} a".encode())
+    put("template.json", {NASTY: "x"})
+    put("examples.jsonl", {"query": "x", "answer": "y", NASTY: "z"})
+    put("text.txt", f"Once {NASTY} upon a time there was a fox.".encode())
+    put("task.jsonl", {NASTY: 1})
+    return folder
+
+
+REFUSED = {
+    "the name of a tensor": ["generate", "x", "--model", "tensor"],
+    "an element type": ["generate", "x", "--model", "dtype"],
+    "a member of an archive": ["generate", "x", "--model", "member"],
+    "a kind of model": ["generate", "x", "--model", "type"],
+    "a field": ["compare", "x", "--models", "nano-gpt2,field"],
+    "a shard": ["generate", "x", "--model", "shard"],
+    "a merge": ["tokenize", "x", "--model", "tokens"],
+    "a field of a template": ["choose", "x", "y", "z", "--template", "template.json"],
+    "a field of an example": ["answer", "x", "--examples", "examples.jsonl"],
+    "a file of a task": ["evaluate", "--task", "lambada", "--data", "task.jsonl"],
+    "the name of a model": ["generate", "x", "--model", NASTY],
+    "the name of a folder": ["generate", "x", "--model", f"./{NASTY}"],
+    "the name of a published model": ["download", NASTY],
+    "the name of a model to remove": ["remove", f"a/{NASTY}"],
+    "the names of a table": ["table", NASTY],
+    "the name of a task": ["evaluate", "--task", NASTY],
+    "the name of data": ["evaluate", "--task", "lambada", "--data", NASTY],
+    "the name of a text": ["train", NASTY, "--init", "nano-gpt2", "--out", "run"],
+    "the name of a configuration": ["train", "text.txt", "--config", NASTY, "--out", "run"],
+    "labels": ["classify", "x", "--labels", f"{NASTY},,"],
+    "types": ["entities", "x", "--types", f"{NASTY},,"],
+    "the name of a page": ["compare", "x", "--html", f"{NASTY}/p.html"],
+    "an option": ["generate", "x", f"--{NASTY}"],
+    "a command": [NASTY],
+    "a number": ["generate", "x", "--seed", NASTY],
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_nothing_in_a_message_controls_the_terminal(what, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(_files_of_a_stranger(tmp_path))
+    try:
+        status = main(REFUSED[what])
+    except SystemExit as end:  # from argparse
+        status = end.code
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert out == ""
+    assert err
+    assert not CONTROL.search(err)
+
+
+SHOWN = {
+    "a prompt": ["generate", NASTY, *STORY, "--max-new-tokens", "2"],
+    "two texts": ["compare", NASTY, "--max-new-tokens", "2", "--width", "60"],
+    "two texts, one after the other": ["compare", NASTY, "--max-new-tokens", "2"],
+    "a text that is read": ["compare", "--text", "text.txt"],
+    "labels": ["classify", f"The hens {NASTY}", "--labels", f"{NASTY},weather", *STORY],
+    "a text": ["sentiment", f"It was {NASTY}", *STORY],
+    "choices": ["choose", f"What {NASTY}?", NASTY, "gold", *STORY],
+    "a prompt of examples": ["answer", f"What {NASTY}?", "--show-prompt", *STORY],
+    "types": ["entities", f"Max {NASTY}", "--types", NASTY, *STORY],
+    "tokens": ["tokenize", NASTY],
+    "a task's data": ["evaluate", "--task", "text", "--data", "text.txt", "--out", f"out{NASTY}", *STORY],
+}
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_nothing_that_is_shown_controls_the_terminal(what, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(_files_of_a_stranger(tmp_path))
+    monkeypatch.setenv("TERM", "dumb")  # no columns that are drawn again
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    assert main(SHOWN[what]) == 0
+    out, err = capsys.readouterr()
+    assert out
+    assert not CONTROL.search(out)
+    assert not CONTROL.search(err.replace("\r", ""))  # a bar returns to the beginning of its line
+
+
+def test_what_is_written_to_a_file_is_what_the_model_reads_and_writes(capsys):
+    assert main(["generate", "a\tb\x1b", *STORY, "--max-new-tokens", "0"]) == 0
+    assert capsys.readouterr().out == "a\tb\x1b\n"
+
+
+def test_a_message_is_short_whatever_a_value_s_length(capsys):
+    for arguments in (["download", "x" * 100_000], ["compare", "x", "--models", ",".join("a" * 50_000)]):
+        assert main(arguments) == 2
+        assert len(capsys.readouterr().err) < LONGEST + 100
+    assert len(str(CheckpointError("file", "x" * 100_000))) < errors.LONGEST + 20

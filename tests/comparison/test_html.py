@@ -6,6 +6,8 @@ import pytest
 from support.outline import Outline
 
 import gptcompare as gc
+from gptcompare.display.page import FROM_THE_RIGHT
+from gptcompare.display.text_width import CONTROL
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def test_what_models_and_users_write_stays_text(nasty):
         outline = Outline(comparison.to_html(nasty))
         assert {tag for tag, _ in outline.tags} <= {
             "html", "head", "meta", "title", "style", "body", "div", "h2", "p", "span", "pre", "figure", "svg", "rect",
-            "figcaption",
+            "figcaption", "bdi",
         }  # fmt: skip
         assert nasty in outline.text
 
@@ -108,3 +110,27 @@ def test_notebooks_show_what_the_page_shows(compared):
     for comparison in (compared, text):
         assert comparison._repr_html_() in comparison.to_html()
     assert text.to_text() in Outline(text._repr_html_()).text
+
+
+TURNED = "\u202eevil\u2066 \x1b[2J"  # characters that turn text round, and one that clears a terminal
+HEBREW = "\u05d3\u05d2\u05dd"
+
+
+def test_no_text_turns_round_what_stands_beside_it():
+    names = {f"a{TURNED}": gc.load("nano-gpt2"), HEBREW: gc.load("nano-gpt3")}
+    for comparison in (gc.compare(TURNED, names, max_new_tokens=3), gc.compare_text(f"{TURNED} {HEBREW}", names)):
+        html = comparison.to_html(TURNED)
+        assert not CONTROL.search(html.replace("\u2068", "").replace("\u2069", ""))
+        for line in re.findall('<title>(.*?)</title>|title="(.*?)"|aria-label="(.*?)"', html):
+            assert "".join(line).count("\u2068") == "".join(line).count("\u2069")
+            assert HEBREW not in re.sub("\u2068.*?\u2069", "", "".join(line))
+        isolated = re.sub(r"(<bdi>).*?(</bdi>)|\u2068.*?\u2069", "", html, flags=re.DOTALL)
+        text = re.sub(r'<div class="text">.*?</div>', "", isolated, flags=re.DOTALL)
+        assert not FROM_THE_RIGHT.search(text)
+        assert f"<h2><bdi>{HEBREW}</bdi></h2>" in html
+
+
+def test_a_page_allows_nothing_but_styles(compared):
+    [policy] = [tag for name, tag in Outline(compared.to_html("")).tags if tag.get("http-equiv")]
+    assert policy["http-equiv"] == "Content-Security-Policy"
+    assert policy["content"].startswith("default-src 'none'; style-src 'unsafe-inline'; ")

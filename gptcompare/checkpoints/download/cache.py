@@ -43,8 +43,14 @@ REMOVING = ".removing-"
 
 
 def home() -> Path:
-    """Return the folder of our own cache."""
-    return folder_from("GPTCOMPARE_HOME", default=user_cache() / "gptcompare")
+    """Return the folder of our own cache. DownloadError if it should be in a home directory that nobody has."""
+    folder = folder_from("GPTCOMPARE_HOME", default=user_cache() / "gptcompare")
+    if str(folder).startswith("~"):
+        raise DownloadError(
+            f"downloads would be kept in {folder}, but this user has no such home directory: set GPTCOMPARE_HOME to a "
+            "folder"
+        )
+    return folder
 
 
 @dataclass

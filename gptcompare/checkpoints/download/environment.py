@@ -27,7 +27,10 @@ def offline_variable() -> str | None:
 
 
 def folder_from(*variables: str, default: Path | str) -> Path:
-    """Return the folder named by the first environment variable that is set, with "~" and "$NAME" expanded."""
+    """Return the folder named by the first environment variable that is set, with "~" and "$NAME" expanded.
+
+    "~" stays where there is no such home directory.
+    """
     chosen = next((os.environ[variable] for variable in variables if os.environ.get(variable)), default)
     return Path(os.path.expandvars(os.path.expanduser(chosen)))
 

@@ -1,4 +1,4 @@
-"""A file as its server announces it, and checking a file on disk against that.
+"""What the headers of a server's answer say: of a file, against which one on disk is checked, and of the answer.
 
 The Hugging Face Hub announces a large file in the headers of a redirect: X-Linked-Size, and X-Linked-Etag with its
 SHA-256; the ETag of a small one is its git blob id. X-Repo-Commit is the commit (huggingface_hub 2.4,
@@ -11,8 +11,10 @@ import base64
 import contextlib
 import hashlib
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 BLOCK = 1 << 20  # bytes
@@ -94,6 +96,25 @@ def announced_digest(headers: Mapping[str, str]) -> str | None:
         md5 = base64.b64decode(headers.get("Content-MD5", ""), validate=True)
         if len(md5) == 16:
             return f"md5:{md5.hex()}"
+    return None
+
+
+def encoding_of(headers: Mapping[str, str]) -> str | None:
+    """Return how the bytes of an answer are compressed, or None if they are those of the file."""
+    encoding = headers.get("Content-Encoding", "identity")
+    return None if encoding == "identity" else encoding
+
+
+def wish_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds to wait, given as a number or as a date (RFC 9110, section 10.2.3), or as a quota's rest.
+
+    The Hugging Face Hub says `RateLimit: "api";r=0;t=55` (draft-ietf-httpapi-ratelimit-headers-09).
+    """
+    value = headers.get("Retry-After", "")
+    if match := re.fullmatch("([0-9]{1,9})", value) or re.search(r";\s*t=([0-9]{1,9})\b", headers.get("RateLimit", "")):
+        return float(match[1])
+    with contextlib.suppress(ValueError, OverflowError):
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0)
     return None
 
 

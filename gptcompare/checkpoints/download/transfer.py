@@ -10,13 +10,11 @@ utils/_http.py).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -31,7 +29,7 @@ from ...version import __version__
 from ..errors import DownloadError
 from .environment import host
 from .publishers import Place
-from .remote_file import BLOCK, RemoteFile, etag, size_of
+from .remote_file import BLOCK, RemoteFile, encoding_of, etag, size_of, wish_to_wait
 
 T = TypeVar("T")
 
@@ -151,7 +149,9 @@ class Transfer:
     def _ask(self, url: str) -> requests.Response | None:
         """Return the response, of which only the headers are read, or None if the file does not exist."""
         response = self._request("HEAD", url, stop=True)
-        if response.status_code in (405, 501):  # the server supports only GET
+        if response.status_code in (405, 501) or encoding_of(
+            response.headers
+        ):  # it supports only GET, or compresses an answer
             response = self._request("GET", url, stop=True)
         response.close()
         no_such_file = response.headers.get("X-Error-Code", "EntryNotFound") == "EntryNotFound"
@@ -265,13 +265,13 @@ class Transfer:
         if status == 416:
             raise _RangeError("the server has no such range")
         if status in (408, 425, 429) or status >= 500 or (elsewhere and status >= 400):
-            wait = _retry_after(response.headers.get("Retry-After", ""))
+            wait = wish_to_wait(response.headers)
             raise _TemporaryError(f"the server answered with HTTP status {status}", wait=wait)
         if status >= 400:
             raise DownloadError(self._place.explain(status, response.headers.get("X-Error-Code")))
         if status not in (200, 206) and not response.is_redirect:
             raise _TemporaryError(f"the server answered with HTTP status {status}")
-        if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
+        if encoding := encoding_of(response.headers):
             raise DownloadError(f"{host(response.url)} sends files as {encoding!r}, although it was asked not to")
 
 
@@ -282,15 +282,6 @@ def _name(url: str) -> str:
 def _site(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def _retry_after(value: str) -> float | None:
-    """Return the seconds to wait, given as a number or as a date (RFC 9110, section 10.2.3)."""
-    if re.fullmatch("[0-9]{1,9}", value):
-        return float(value)
-    with contextlib.suppress(ValueError, OverflowError):
-        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0)
-    return None
 
 
 def _start(response: requests.Response, remote: RemoteFile) -> int:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+from ...checks import shown
 from ...config import GPTConfig
 from ..errors import CheckpointError
 from . import gpt2, gpt_neo, openai, opt, ours
@@ -40,7 +41,7 @@ def family_of(path: Path, values: Mapping[str, Any]) -> Family:
     """Return the family that a config.json names. CheckpointError if the forward pass cannot compute it."""
     model_type = values.get("model_type", "gpt2" if "n_embd" in values else None)  # GPT-2's first files had none
     if not isinstance(model_type, str) or model_type not in FAMILIES:
-        raise CheckpointError(path, f"model_type {model_type!r} is not supported: known are {', '.join(FAMILIES)}")
+        raise CheckpointError(path, f"model_type {shown(model_type)} is not supported: known are {', '.join(FAMILIES)}")
     return FAMILIES[model_type]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import AnyArray
+from ...checks import shown
 from ...config import GPTConfig
 from ...parameters import check_parameters
 from ..errors import CheckpointError
@@ -27,7 +28,7 @@ def make_config(path: Path, /, **values: Any) -> GPTConfig:
     """Make a GPTConfig of these fields, raising its errors as CheckpointError."""
     try:
         return GPTConfig.from_dict(values)
-    except (TypeError, ValueError, RecursionError) as error:  # RecursionError: a value too deeply nested to print
+    except (TypeError, ValueError) as error:
         raise CheckpointError(path, str(error)) from None
 
 
@@ -35,7 +36,7 @@ def require(path: Path, values: Mapping[str, Any], settings: Mapping[str, Any]) 
     """Raise CheckpointError if a setting that changes the function of the model does not have its required value."""
     for name, required in settings.items():
         if values.get(name, required) is not required:
-            raise CheckpointError(path, f"{name} {values[name]!r} is not supported, only {required}")
+            raise CheckpointError(path, f"{name} {shown(values[name])} is not supported, only {required}")
 
 
 def activation(path: Path, name: object) -> str:
@@ -45,7 +46,7 @@ def activation(path: Path, name: object) -> str:
     'gelu_tanh'
     """
     if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise CheckpointError(path, f"activation {name!r} is not supported: known are {', '.join(ACTIVATIONS)}")
+        raise CheckpointError(path, f"activation {shown(name)} is not supported: known are {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from ...checks import shown
 from ...config import GPTConfig
 from ..errors import CheckpointError
 from .common import Tensors, activation, make_config, with_output
@@ -41,7 +42,7 @@ def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
     """Read a config.json; a missing field has transformers' default."""
     n_layer = values.get("num_layers", 24)
     if type(n_layer) is not int or not 1 <= n_layer <= MAX_LAYERS:
-        raise CheckpointError(path, f"num_layers must be an integer from 1 to {MAX_LAYERS}, got {repr(n_layer)[:80]}")
+        raise CheckpointError(path, f"num_layers must be an integer from 1 to {MAX_LAYERS}, got {shown(n_layer)}")
     attention = _attention(path, values, n_layer)
     return make_config(
         path,
@@ -78,9 +79,9 @@ def _attention(path: Path, values: Mapping[str, Any], n_layer: int) -> tuple[str
     except (TypeError, ValueError, KeyError, OverflowError):  # one message for all of them, below
         layers = []
     if len(layers) != n_layer:
-        shown = repr(values.get(field))[:80]
         raise CheckpointError(
-            path, f"{field} {shown} does not name {n_layer} layers' kinds, which are global and local"
+            path,
+            f"{field} {shown(values.get(field))} does not name {n_layer} layers' kinds, which are global and local",
         )
     cycle = next(n for n in range(1, n_layer + 1) if layers[n:] == layers[:-n])
     return tuple(layers[:cycle])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from ...checks import shown
 from ...config import GPTConfig
 from ..errors import CheckpointError
 from .common import Tensors, activation, make_config, require, with_output
@@ -51,8 +52,8 @@ def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
     if values.get("word_embed_proj_dim") not in (None, d_model):
         raise CheckpointError(
             path,
-            f"word_embed_proj_dim {values['word_embed_proj_dim']!r} is not supported, only "
-            f"hidden_size, which is {d_model!r}",
+            f"word_embed_proj_dim {shown(values['word_embed_proj_dim'])} is not supported, only "
+            f"hidden_size, which is {shown(d_model)}",
         )
     return make_config(
         path,

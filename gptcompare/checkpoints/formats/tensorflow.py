@@ -28,7 +28,8 @@ from .tensor_file import Buffer, check_disjoint, map_file, n_bytes, tensor_at
 MAGIC = 0xDB4775248B80FB57
 FOOTER, TRAILER = 48, 5
 MAX_SHARDS = 10_000
-MAX_INDEX = 100_000_000  # bytes; the largest GPT-2's index has 21 thousand
+MAX_INDEX = 4_000_000  # bytes; the largest GPT-2's index has 21 thousand
+MAX_ENTRIES = 100_000  # the largest GPT-2 has 580 tensors
 MAX_NAMES = 10_000_000  # bytes of all names; sharing prefixes, they may be far longer than the file
 STRING = 7  # element type of non-numeric tensors, such as TensorFlow 2's object graph
 # tensorflow/core/framework/types.proto
@@ -93,44 +94,62 @@ def _read_table(path: Path, table: bytes) -> dict[bytes, bytes]:
         raise CheckpointError(path, "not the index of a TensorFlow checkpoint, or truncated")
     reader = _Reader(path, table[-FOOTER:])
     reader.varint(), reader.varint()  # the meta-index, which is empty
+    blocks = _Blocks(path, table)
+    handles = [_Reader(path, handle) for _, handle in blocks.entries(reader.varint(), reader.varint())]
+    places = [(place.varint(), place.varint()) for place in handles]
+    # Checked before any block is read: if many handles named one block, each of them would cost as much as all of it.
+    check_disjoint(path, [(begin, begin + size + TRAILER, f"block {n}") for n, (begin, size) in enumerate(places)])
     entries: dict[bytes, bytes] = {}
-    n_name_bytes = 0
-    for _, handle in _block_entries(path, _block(path, table, reader.varint(), reader.varint())):
-        place = _Reader(path, handle)
-        for key, value in _block_entries(path, _block(path, table, place.varint(), place.varint())):
+    for place in places:
+        for key, value in blocks.entries(*place):
             if key in entries:
                 raise CheckpointError(path, f"{key!r} occurs twice")
-            n_name_bytes += len(key)
-            if n_name_bytes > MAX_NAMES:
-                raise CheckpointError(path, f"the tensor names have more than {MAX_NAMES} bytes")
             entries[key] = value
     return entries
 
 
-def _block(path: Path, table: bytes, offset: int, size: int) -> bytes:
-    """Return the contents of a block, after checking its checksum."""
-    end = offset + size + TRAILER
-    if end > len(table) - FOOTER:
-        raise CheckpointError(path, "a block is outside the file: truncated?")
-    if table[offset + size] != 0:
-        raise CheckpointError(path, "a block is compressed, which TensorFlow does not do in checkpoints")
-    if masked_crc32c(table[offset : offset + size + 1]) != int.from_bytes(table[end - 4 : end], "little"):
-        raise CheckpointError(path, "a checksum is wrong: the file is damaged")
-    return table[offset : offset + size]
+class _Blocks:
+    """The blocks of a table, which together may have so many entries, and keys of so many bytes, and no more."""
 
+    def __init__(self, path: Path, table: bytes) -> None:
+        self.path, self.table = path, table
+        self.n_entries = self.n_name_bytes = 0
 
-def _block_entries(path: Path, block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    n_restarts = int.from_bytes(block[-4:], "little")
-    if 4 * (n_restarts + 1) > len(block):
-        raise CheckpointError(path, "a block is shorter than its list of restart points")
-    reader = _Reader(path, block[: len(block) - 4 * (n_restarts + 1)])
-    key = b""
-    while not reader.at_end():
-        shared, not_shared, value_size = reader.varint(), reader.varint(), reader.varint()
-        if shared > len(key):
-            raise CheckpointError(path, "a key shares more bytes with the key before it than that has")
-        key = key[:shared] + reader.take(not_shared)
-        yield key, reader.take(value_size)
+    def entries(self, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and value of each entry of a block."""
+        block = self._contents(offset, size)
+        n_restarts = int.from_bytes(block[-4:], "little")
+        if 4 * (n_restarts + 1) > len(block):
+            raise CheckpointError(self.path, "a block is shorter than its list of restart points")
+        reader = _Reader(self.path, block[: len(block) - 4 * (n_restarts + 1)])
+        key = b""
+        while not reader.at_end():
+            shared, not_shared, value_size = reader.varint(), reader.varint(), reader.varint()
+            if shared > len(key):
+                raise CheckpointError(self.path, "a key shares more bytes with the key before it than that has")
+            key = key[:shared] + reader.take(not_shared)
+            self._count(key)
+            yield key, reader.take(value_size)
+
+    def _contents(self, offset: int, size: int) -> bytes:
+        """Return the contents of a block, after checking its checksum."""
+        end = offset + size + TRAILER
+        if end > len(self.table) - FOOTER:
+            raise CheckpointError(self.path, "a block is outside the file: truncated?")
+        if self.table[offset + size] != 0:
+            raise CheckpointError(self.path, "a block is compressed, which TensorFlow does not do in checkpoints")
+        checksum = int.from_bytes(self.table[end - 4 : end], "little")
+        if masked_crc32c(self.table[offset : offset + size + 1]) != checksum:
+            raise CheckpointError(self.path, "a checksum is wrong: the file is damaged")
+        return self.table[offset : offset + size]
+
+    def _count(self, key: bytes) -> None:
+        self.n_entries += 1
+        self.n_name_bytes += len(key)
+        if self.n_entries > MAX_ENTRIES:
+            raise CheckpointError(self.path, f"the index has more than {MAX_ENTRIES} entries")
+        if self.n_name_bytes > MAX_NAMES:
+            raise CheckpointError(self.path, f"the tensor names have more than {MAX_NAMES} bytes")
 
 
 def _n_shards(path: Path, header: bytes | None) -> int:

@@ -36,7 +36,8 @@ from .tensor_file import (
     n_bytes,
 )
 
-MAX_PICKLE = 100_000_000  # bytes; the largest GPT-2's pickle has 60 thousand
+MAX_PICKLE = 10_000_000  # bytes; the largest GPT-2's pickle has 60 thousand
+LARGE = 1 << 27  # bytes; up to here the tensors may be any number of times as large as the file
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first pickle in a file from PyTorch before 1.6
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, length of the name, length of the extra field
 STORAGES = {
@@ -138,13 +139,18 @@ def _tensors(
 ) -> dict[str, AnyArray]:
     """Make the arrays of a state_dict, whose storages are at the spans of their keys."""
     storages: dict[_Storage, AnyArray] = {}  # each is converted once, however many tensors share it
-    tensors = {}
+    tensors: dict[str, AnyArray] = {}
+    total = 0
     for name, tensor in state.items():
         if not isinstance(tensor, _Tensor):
             raise CheckpointError(path, f"the entry {name!r} is not a tensor")
         storage = tensor.storage
         if storage not in storages:
             storages[storage] = _load(path, buffer, spans.get(storage.key), storage)
+        # What tensors share in the file need not be shared in memory: a small file may not stand for a large model.
+        total += n_bytes(path, name, storage.dtype, tensor.shape)
+        if total > max(LARGE, 2 * len(buffer)):
+            raise CheckpointError(path, f"the tensors up to {name} are more than twice as large as the file")
         tensors[name] = _view(path, name, storages[storage], tensor)
     return tensors
 
@@ -164,16 +170,20 @@ def _load(path: Path, buffer: Buffer, span: tuple[int, int] | None, storage: _St
 
 
 def _view(path: Path, name: str, flat: AnyArray, tensor: _Tensor) -> AnyArray:
-    """Return the tensor as a strided view of its storage, after checking that it stays inside it."""
-    n_bytes(path, name, tensor.storage.dtype, tensor.shape)  # raises if no array can have this shape
+    """Return the tensor as a strided view of its storage, after checking that it stays inside it.
+
+    A tensor with a stride of 0, from `expand`, repeats its elements, also where it has more than the storage.
+    """
     count = math.prod(tensor.shape)
     last = tensor.offset + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
-    if count > len(flat) or (count > 0 and last >= len(flat)):
+    if count > 0 and last >= len(flat):
         raise CheckpointError(path, f"{name}: shape {tensor.shape} does not fit into its storage")
     if count == 0:
         return flat[:0].reshape(tensor.shape)
     strides = [stride * flat.itemsize for stride in tensor.strides]
-    return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides)
+    view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides)
+    repeats = any(n > 1 and stride == 0 for n, stride in zip(tensor.shape, tensor.strides, strict=True))
+    return view.copy() if repeats else view  # training changes each number by itself
 
 
 def _unpickle(path: Path, program: bytes) -> object:

@@ -15,17 +15,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from ...checkpoints.download.data_publishers import AI2, GitHub, HuggingFaceDataset, OpenAIData
 from ...checkpoints.download.published_file import PublishedFile
 
-LIMIT = 200_000_000  # bytes of an unpacked file; the ones below have some millions
+LIMIT = 50_000_000  # bytes of an unpacked file; the ones below have some millions
+MAX_ZIP = 20_000_000  # bytes; its list of members takes several times as many in memory
+MAX_HEADER, MAX_HEADERS = 8192, 1_000_000  # bytes of a header in a .tgz, and of all of them: CBT's has some thousands
 ZIP, GZIP = b"PK", b"\x1f\x8b"  # the first bytes of such files
 ARCHIVES = (".zip", ".tgz", ".tar.gz")
 DAMAGED = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError,
-    RuntimeError,  # from zipfile, for an unknown compression method or an encrypted file
+    OverflowError,  # a size or a place beyond 64 bits
+    RuntimeError,  # from zipfile, for an encrypted file; RecursionError from tarfile, for header after header
 )  # fmt: skip
 
 
@@ -162,35 +165,75 @@ def _spellings(path: Path) -> list[Path]:
     return [path, path.with_suffix("")] if path.suffix == ".gz" else [path]
 
 
-def _limited(read: Callable[[int], bytes], name: str) -> bytes:
-    """Read a whole file, whatever size it claims to have; more than LIMIT bytes are a ValueError."""
-    content = read(LIMIT + 1)
-    if len(content) > LIMIT:
-        raise ValueError(f"{name} has more than {LIMIT:,} bytes, which no task has")
+def _limited(read: Callable[[int], bytes], name: str, limit: int | None = None) -> bytes:
+    """Read a whole file, whatever size it claims to have; more than `limit` bytes, or LIMIT, are a ValueError."""
+    limit = LIMIT if limit is None else limit
+    content = read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{name} has more than {limit:,} bytes, which no task has")
     return content
 
 
 def _from_zip(file: IO[bytes], members: tuple[str, ...]) -> dict[str, bytes]:
     """Return member -> its bytes, for the members that are there."""
     # In memory, where a wrong offset is a ValueError; from a file it would be an OSError, like a fault of the disk.
-    with zipfile.ZipFile(io.BytesIO(_limited(file.read, "the archive"))) as archive:
-        there = [member for member in members if member in archive.namelist()]
-        return {member: _limited(archive.open(member).read, member) for member in there}
+    with zipfile.ZipFile(io.BytesIO(_limited(file.read, "the archive", MAX_ZIP))) as archive:
+        found = {info.filename: info for info in archive.infolist() if info.filename in members}
+        for member, info in found.items():
+            # The decompressors of bzip2 and LZMA are not asked for so many bytes and no more.
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"{member} is packed by method {info.compress_type}, neither stored nor deflated")
+        return {member: _limited(archive.open(info).read, member) for member, info in found.items()}
 
 
 def _from_tgz(file: IO[bytes], members: tuple[str, ...]) -> dict[str, bytes]:
     """Return the same, reading no further than the last member: the archive of CBT has more than a gigabyte."""
     found: dict[str, bytes] = {}
     # `gzip` checks more than tarfile's own "r|gz", and raises distinct errors for everything that is wrong.
-    with gzip.GzipFile(fileobj=file) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
-        for info in archive:
-            name = str(PurePosixPath(info.name))  # without "./"
-            member = archive.extractfile(info) if name in members and info.isfile() else None
-            if member is not None:
-                found[name] = _limited(member.read, name)
-            if len(found) == len(members):
-                break
+    with gzip.GzipFile(fileobj=file) as unpacked:
+        headers: Any = _Headers(unpacked)
+        with tarfile.open(fileobj=headers, mode="r:") as archive:
+            for info in archive:
+                name = str(PurePosixPath(info.name))  # without "./"
+                if name in members and info.isreg() and not info.issparse():
+                    headers.seek(info.offset_data)
+                    found[name] = _from_tar(unpacked, info, name)
+                if len(found) == len(members):
+                    break
     return found
+
+
+def _from_tar(file: gzip.GzipFile, info: tarfile.TarInfo, name: str) -> bytes:
+    """Read the bytes of a member, which begin here."""
+    content = _limited(lambda limit: file.read(min(limit, info.size)), name)
+    if len(content) < info.size:
+        raise ValueError(f"it ends in the middle of {name}")
+    return content
+
+
+class _Headers:
+    """The file from which tarfile reads headers: each claims how long the next ones are, and none gets more than this.
+
+    It goes forwards only, so that no header can lead back to one before it.
+    """
+
+    def __init__(self, file: gzip.GzipFile) -> None:
+        self._file = file
+        self._left = MAX_HEADERS
+
+    def read(self, size: int) -> bytes:
+        self._left -= size
+        if size > MAX_HEADER or self._left < 0:
+            raise ValueError("its headers claim to be longer than any headers are")
+        return self._file.read(size)
+
+    def seek(self, position: int) -> int:
+        if position < self.tell():
+            raise ValueError("a header leads backwards")
+        return self._file.seek(position)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 # OpenAI's file; its digest is in the README.md of EleutherAI/lambada_openai on the Hugging Face Hub; 5,153 texts.

@@ -7,6 +7,7 @@ section 3.1), but does not publish its rules. The rules for WikiText are from El
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
 
 # Tokens of the Penn Treebank (https://www.cis.upenn.edu/~treebank/tokenizer.sed, and Stanford's tokenizer after it):
@@ -22,16 +23,26 @@ CUT_WORDS = {
     ("d'", "ye"), ("d'", "you"), ("'t", "is"), ("'t", "was"), ("'t", "were"), ("'t", "will"), ("'t", "would"),
 }  # fmt: skip
 
+PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ('"', '"'), ("'", "'"))
+
+
+def _stripped(pair: re.Match[str]) -> str:
+    """Remove the spaces just inside a pair of brackets or quotation marks.
+
+    What is not closed is matched to the end of the text, so that no bracket in it is looked at again, and left as it
+    is: the time is proportional to the text, unlike with the harness's own pattern.
+    """
+    inner, end = pair.groups()
+    return f"{pair[0][0]}{inner.strip()}{end}" if end else pair[0]
+
+
 # lm-evaluation-harness 0.4, lm_eval/tasks/wikitext/preprocess_wikitext.py: in this order, pattern -> replacement.
-WIKITEXT_RULES = (
+WIKITEXT_RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     ("s '", "s'"),
     ("/' [0-9]/", "/'[0-9]/"),  # hardly what was meant, but comparable numbers need the same rules
     *((f" @{re.escape(mark)}@ ", mark) for mark in "-,."),
     *((f" {re.escape(mark)} ", f"{mark} ") for mark in ":;.!?,"),
-    *(
-        (rf"{re.escape(begin)}\s*([^{re.escape(end)}]*?)\s*{re.escape(end)}", rf"{begin}\1{end}")
-        for begin, end in ("()", "[]", "{}", '""', "''")
-    ),
+    *((rf"{re.escape(begin)}([^{re.escape(end)}]*)({re.escape(end)}?)", _stripped) for begin, end in PAIRS),
     *(("= " * (n - 1) + "=", "=" * n) for n in (4, 3, 2)),
     (" ° ", "°"),
     (" \n", "\n"),

@@ -67,7 +67,9 @@ def _hellaswag_item(place: str, fields: dict[str, Any]) -> Item:
 def _without_wikihow_marks(text: str) -> str:
     """Remove marks that only the items from WikiHow have: headings as "[title] ...", and other text in brackets."""
     text = text.strip().replace(" [title]", ". ")
-    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
+    # What no bracket closes in its line is matched to the line's end, and left: no bracket in it is looked at again.
+    text = re.sub(r"\[[^\]\n]*(\]?)", lambda mark: "" if mark[1] else mark[0], text)
+    return text.replace("  ", " ")
 
 
 def read_piqa(contents: Sequence[Content]) -> list[Item]:

@@ -27,6 +27,24 @@ def no_wrong_file(folder, files):
     return all(files[name] == content for name, content in there.items() if not name.endswith(".part"))
 
 
+def test_without_a_home_directory_one_error_says_how_to_name_a_folder(monkeypatch, tmp_path, story_hub):
+    def no_entry(uid):
+        raise KeyError(uid)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+    for name in ("HOME", "GPTCOMPARE_HOME", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(
+        gc.DownloadError, match=r"kept in ~/\.cache/gptcompare, but .* no such home .*set GPTCOMPARE_HOME"
+    ):
+        gc.download(NAME)
+    assert list(tmp_path.iterdir()) == []
+    assert gc.load("nano-gpt2")
+    monkeypatch.setenv("GPTCOMPARE_HOME", str(tmp_path / "folder"))
+    assert gc.download(NAME).parents[1] == tmp_path / "folder"
+
+
 class TestAModel:
     def test_it_arrives_once_and_is_loaded_from_then_on_without_a_network(self, story_hub, story, monkeypatch):
         lm = gc.load(NAME)

@@ -273,12 +273,15 @@ class TestCutConnections:
         with pytest.raises(DownloadError, match="answered with HTTP status 503, 7 times in a row: try again later"):
             fetch(tmp_path)
 
-    @pytest.mark.parametrize("form", ["seconds", "date"])
+    @pytest.mark.parametrize("form", ["seconds", "date", "quota", "several"])
     def test_the_server_s_wish_to_wait_is_honoured(self, hub, tmp_path, monkeypatch, form):
         waited = []
         monkeypatch.setattr(time, "sleep", waited.append)
-        when = "7" if form == "seconds" else formatdate(time.time() + 8, usegmt=True)
-        hub.head_faults[LARGE] = [status(429, Retry_After=when)]
+        wish = {
+            "seconds": {"Retry_After": "7"}, "date": {"Retry_After": formatdate(time.time() + 8, usegmt=True)},
+            "quota": {"RateLimit": '"api";r=0;t=7'}, "several": {"RateLimit": '"resolvers"; r=0; t=7, "x";r=9'},
+        }[form]  # fmt: skip
+        hub.head_faults[LARGE] = [status(429, **wish)]
         fetch(tmp_path)
         assert 6 < max(waited) <= 8
 
@@ -287,6 +290,11 @@ class TestCutConnections:
     )
     def test_a_wish_that_says_nothing_is_ignored(self, hub, tmp_path, when):
         hub.head_faults[LARGE] = [status(429, Retry_After=when)]
+        assert fetch(tmp_path) == WEIGHTS
+
+    @pytest.mark.parametrize("quota", ["", '"api";r=0', '"api";t=', '"api";rt=9', "t=x", ";t=" + "9" * 5000])
+    def test_a_quota_that_says_nothing_is_ignored(self, hub, tmp_path, quota):
+        hub.head_faults[LARGE] = [status(429, RateLimit=quota)]
         assert fetch(tmp_path) == WEIGHTS
 
     def test_a_wait_of_hours_is_left_to_the_user(self, hub, tmp_path):
@@ -433,6 +441,13 @@ class TestWrongAnswers:
         with pytest.raises(DownloadError, match="sends files as 'gzip', although it was asked not to"):
             fetch(tmp_path, SMALL)
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_question_that_is_answered_compressed_is_asked_as_the_file_itself_is(self, hub, tmp_path):
+        """As by a proxy that compresses whatever is text, of which it then knows no length."""
+        compressed = {"Content-Encoding": "gzip", "Content-Length": 7, "ETag": 'W/"other"'}
+        hub.head_faults[SMALL] = [lambda handler, content: handler.reply(200, compressed)]
+        assert fetch(tmp_path, SMALL) == (tmp_path / SMALL).read_bytes()
+        assert [method for _, method, *_ in hub.asked] == ["HEAD", "GET", "GET"]
 
     def test_two_versions_are_never_mixed_where_the_server_names_none(self, hub, tmp_path):
         """No ETag, no digest, and equal lengths: what had arrived is worth nothing."""

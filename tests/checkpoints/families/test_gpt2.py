@@ -6,7 +6,7 @@ from support.forge import GPT2_FIELDS, assert_same_arrays, random_parameters, sm
 
 from gptcompare.checkpoints import CheckpointError
 from gptcompare.checkpoints.families import gpt2
-from gptcompare.config import GPTConfig
+from gptcompare.config import MAX_LAYERS, GPTConfig
 
 CONFIG = small_config()
 UNTIED = small_config(tied_embeddings=False)
@@ -179,7 +179,6 @@ class TestParameters:
         with pytest.raises(CheckpointError, match=rf"wpe\.weight holds {dtype} numbers"):
             self.read(tensors | {"wpe.weight": tensors["wpe.weight"].astype(dtype)})
 
-    @pytest.mark.parametrize("n_layer", [10**9, 10**4000])
-    def test_a_configuration_of_more_layers_than_the_file_has_is_refused_at_once(self, n_layer):
+    def test_a_configuration_of_more_layers_than_the_file_has_is_refused_at_once(self):
         with pytest.raises(CheckpointError, match="layers"):
-            self.read(hf_tensors(CONFIG), small_config(n_layer=n_layer))
+            self.read(hf_tensors(CONFIG), small_config(n_layer=MAX_LAYERS))

@@ -1,4 +1,5 @@
 import math
+import random
 import re
 import runpy
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.amounts import examples
+from support.amounts import examples, few_or_many
 from support.forge import (
     FLOAT,
     assert_same_arrays,
@@ -139,6 +140,13 @@ class TestForgedFiles:
             read(tmp_path, one())
 
 
+def naming(*starts):
+    """One block of data, and an index block with handles that begin at these bytes of it."""
+    block = table_entries([HEADER, (b"x", ONE["x"])])
+    handles = [varint(start) + varint(len(block) - start) for start in starts]
+    return table(block, index=table_entries([(b"%d" % n, handle) for n, handle in enumerate(handles)]))
+
+
 MALFORMED = {
     "empty": (b"", "not the index"),
     "of another kind": (b"a text" * 20, "not the index"),
@@ -149,6 +157,8 @@ MALFORMED = {
     "handle without a size": (table(index=table_entries([(b"0", varint(0))])), "ends in the middle"),
     "compressed": (table(table_entries([HEADER]), compression=1), "compressed"),
     "checksum of a block": (b"!" + one()[1:], "checksum"),
+    "block that two handles name": (naming(0, 0), "block 0 and block 1 overlap"),
+    "block inside another": (naming(0, 3), "block 0 and block 1 overlap"),
     "block of 0 bytes": (table(b""), "restart points"),
     "block of 3 bytes": (table(bytes(3)), "restart points"),
     "more restart points than bytes": (table(b"\xff" * 4), "restart points"),
@@ -208,6 +218,24 @@ class TestMalformed:
         index = table(first + b"".join(longer) + NO_RESTARTS)  # 200 MB of names in 0.1 MB
         with little_memory(), pytest.raises(CheckpointError, match="names"):
             read(tmp_path, index)
+
+    def test_a_block_that_many_handles_name_is_read_for_none_of_them(self, tmp_path, monkeypatch):
+        checked = []
+        monkeypatch.setattr(tensorflow, "masked_crc32c", lambda data: checked.append(data) or masked_crc32c(data))
+        with pytest.raises(CheckpointError, match="overlap"):
+            read(tmp_path, naming(*[0] * 1000))
+        assert len(checked) == 1  # the index block's
+
+    def test_the_names_of_blocks_count_among_all_names(self, tmp_path):
+        first = varint(0) + varint(100_000) + varint(2) + b"x" * 100_000 + varint(0) * 2
+        same = varint(100_000) + varint(0) + varint(2) + varint(0) * 2
+        with little_memory(), pytest.raises(CheckpointError, match="names have more than 10000000 bytes"):
+            read(tmp_path, table(index=first + same * 200 + NO_RESTARTS))
+
+    def test_more_entries_than_any_model_has_are_refused(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(tensorflow, "MAX_ENTRIES", 2)
+        with pytest.raises(CheckpointError, match="more than 2 entries"):
+            read(tmp_path, one())  # a handle, the header and a tensor
 
 
 NAMES = st.text("xy/é", max_size=3).map(str.encode) | st.binary(max_size=3)
@@ -271,3 +299,50 @@ class TestFuzzing:
         index = table(BLOCK, index=table_entries([(b"0", b"".join(map(varint, handle)))]))
         self.read_or_refuse(tmp_path_factory, index)
         self.read_or_refuse(tmp_path_factory, table(BLOCK)[:-48] + footer(*place))
+
+
+def _damaged_index(rng):
+    """The index of some tensors, of which bytes, handles, entries or the block's own numbers are wrong."""
+    entries = {f"model/h{n}/{part}": bundle_entry(shape=[2, 3], size=24) for n in range(3) for part in ("w", "b")}
+    for n, name in enumerate(entries):
+        entries[name] = bundle_entry(shape=[2, 3], size=24, offset=24 * n)
+    block = table_entries([HEADER, *((name.encode(), entry) for name, entry in entries.items())])
+    kind = rng.choice(["bytes", "block", "index block", "handles"])
+    if kind == "block":
+        block = _changed(block, rng)
+    handle = varint(0) + varint(len(block))
+    if kind == "handles":
+        places = [rng.choice([handle, *(varint(rng.randrange(len(block) + 9)) * 2 for _ in "ab")]) for _ in range(300)]
+        index = table_entries([(b"%d" % n, place) for n, place in enumerate(places[: rng.randint(1, 300)])])
+    else:
+        index = table_entries([(b"0", handle)])
+    whole = table(block, index=_changed(index, rng) if kind == "index block" else index)
+    return entries, _changed(whole, rng) if kind == "bytes" else whole
+
+
+def _changed(content, rng):
+    data = bytearray(content)
+    for _ in range(rng.randint(1, 3)):
+        begin = rng.randrange(len(data) + 1)
+        new = rng.choice([b"", rng.randbytes(rng.randint(1, 4)), b"\xff" * rng.randint(1, 12), bytes(3), data[:40] * 9])
+        data[begin : begin + rng.choice([0, len(new), rng.randint(1, 9)])] = new
+    return bytes(data)
+
+
+@few_or_many("n", 150, 4000)
+def test_a_damaged_index_is_one_error_or_leads_to_the_bytes_of_the_shard(tmp_path, n):
+    rng = random.Random(0)
+    shard = rng.randbytes(144)
+    for _ in range(n):
+        entries, index = _damaged_index(rng)
+        with little_memory(200_000_000):
+            try:
+                tensors = read(tmp_path, index, shard)
+            except CheckpointError as error:
+                assert INDEX in str(error) or SHARD[:-8] in str(error)  # noqa: PT017
+                continue
+        for name, array in tensors.items():
+            assert array.tobytes() in shard
+            if name in entries and array.shape == (2, 3) and index.count(entries[name]) == 1:
+                begin = 24 * [*entries].index(name)
+                assert array.tobytes() == shard[begin : begin + 24]

@@ -101,8 +101,22 @@ class TestFilesOfTorch:
         tensors = self.saved(torch, tmp_path, state, pickle_protocol=protocol)
         assert_same_arrays(tensors, self.expected(torch, state))
 
-    def test_a_tensor_of_more_elements_than_its_storage_is_refused(self, torch, tmp_path):
-        with little_memory(), pytest.raises(CheckpointError, match="does not fit into its storage"):
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    def test_a_tensor_that_repeats_its_elements(self, torch, tmp_path, dtype):
+        numbers = torch.randn(3, dtype=getattr(torch, dtype))
+        state = {
+            "rows": numbers.expand(1000, 3), "columns": numbers[:, None].expand(3, 1000),
+            "one": numbers[1].expand(50, 2), "none": numbers.expand(0, 3),
+            "windows": numbers.as_strided((2, 2), (1, 1)),
+        }  # fmt: skip
+        tensors = self.saved(torch, tmp_path, state)
+        assert_same_arrays(tensors, self.expected(torch, state))
+        assert_same_arrays(tensors, self.expected(torch, torch.load(tmp_path / "pytorch_model.bin")))
+        tensors["rows"][0] = 7
+        assert (tensors["rows"][1] != 7).all()
+
+    def test_a_tensor_of_more_memory_than_such_a_file_can_mean_is_refused(self, torch, tmp_path):
+        with little_memory(), pytest.raises(CheckpointError, match="more than twice as large as the file"):
             self.saved(torch, tmp_path, {"x": torch.zeros(1).expand(10**12)})
 
     def test_the_layout_before_1_6_is_refused_with_the_way_to_convert_it(self, torch, tmp_path):
@@ -261,7 +275,12 @@ class TestNoFileAsksForMuchMemory:
 
     def test_a_tensor_of_a_trillion_times_one_number(self, tmp_path):
         pickled = state_dict({"x": tensor(shape=(10**6, 10**6), strides=(0, 0))})
-        with little_memory(), pytest.raises(CheckpointError, match="does not fit into its storage"):
+        with little_memory(), pytest.raises(CheckpointError, match="tensors up to x are more than twice as large"):
+            read(tmp_path, pickled)
+
+    def test_many_tensors_of_a_million_times_one_number(self, tmp_path):
+        pickled = state_dict({f"x{n}": tensor(shape=(10**3, 10**3), strides=(0, 0)) for n in range(100)})
+        with little_memory(200_000_000), pytest.raises(CheckpointError, match="more than twice as large as the file"):
             read(tmp_path, pickled)
 
     def test_a_shape_beyond_memory_without_elements(self, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.amounts import examples
+from support.forge import little_memory
 
 import gptcompare as gc
 from gptcompare.checkpoints.download.data_publishers import GitHub
@@ -175,6 +176,70 @@ class TestArchivesOfOtherKinds:
             content[begin : begin + 4] = value
         with pytest.raises(ValueError, match=r"task\.zip is damaged, or the wrong file \(.*\): expected"):
             of_archive().contents(put(tmp_path / "task.zip", bytes(content)))
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_a_member_that_only_a_decompressor_without_a_bound_can_unpack_is_refused(self, tmp_path, method):
+        path = put(tmp_path / "task.zip", zipped(FILES, compression=method))
+        with pytest.raises(ValueError, match=rf"^{path} is damaged.*packed by method {method}, neither stored nor"):
+            of_archive().contents(path)
+
+
+def tar_header(name, size, kind=tarfile.REGTYPE):
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+class TestHeadersOfATar:
+    """What they claim about themselves, in an archive of a few kilobytes that unpacks to some megabytes."""
+
+    KINDS = (
+        tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+    )  # fmt: skip
+
+    def refused(self, tmp_path, tar, reason):
+        path = put(tmp_path / "task.tgz", gzip.compress(tar))
+        with little_memory(60_000_000), pytest.raises(ValueError, match=f"^{path} is damaged.*{reason}"):
+            of_archive("task.tgz").contents(path)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_none_may_be_longer_than_headers_are(self, tmp_path, kind):
+        claim = tar_header("header", 10**8, kind)
+        self.refused(tmp_path, claim + bytes(10**8), "headers claim to be longer")
+        self.refused(tmp_path, tarred(FILES, mode="w")[:1024] + claim + bytes(10**6), "headers claim to be longer")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_one_may_be_as_long_as_headers_are(self, tmp_path, kind):
+        text = b"20 comment=a comment\n" if kind not in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK) else b"x"
+        tar = tar_header("header", len(text), kind) + text.ljust(512, b"\0") + tar_header("any", 0)
+        path = put(tmp_path / "task.tgz", gzip.compress(tar + tarred(FILES, mode="w")))
+        assert bytes_of(of_archive("task.tgz").contents(path)) == [QUESTIONS, LABELS]
+
+    def test_there_may_not_be_any_number_of_them(self, tmp_path):
+        self.refused(tmp_path, tar_header("file", 0) * 10_000, "headers claim to be longer")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_header_after_header_of_one_file_is_refused(self, tmp_path, kind):
+        one = tar_header("header", 10, kind) + b"10 a=bcdef".ljust(512, b"\0")
+        self.refused(tmp_path, one * 900, "")
+
+    def test_a_map_of_holes_must_be_one(self, tmp_path):
+        words = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"}
+        info = tarfile.TarInfo("sparse")
+        info.pax_headers, info.size = words, 10**7
+        self.refused(tmp_path, info.tobuf(tarfile.PAX_FORMAT) + b"5\n" + b"1" * 10**7, "")
+
+    def test_none_leads_back(self, tmp_path):
+        self.refused(tmp_path, tar_header("file", -4096), "")
+
+    def test_a_member_with_holes_is_no_member(self, tmp_path):
+        info = tarfile.TarInfo(MEMBERS[0])
+        info.pax_headers = {"GNU.sparse.size": "100000000000", "GNU.sparse.map": "0,0"}
+        self.refused(tmp_path, info.tobuf(tarfile.PAX_FORMAT) + bytes(10240), "there is no task")
+
+    def test_a_member_that_claims_more_than_there_is_is_refused(self, tmp_path):
+        self.refused(tmp_path, tar_header(MEMBERS[0], 10**6) + bytes(512), "ends in the middle of task-1.0/dev.jsonl")
+        self.refused(tmp_path, tar_header(MEMBERS[0], 2**40) + bytes(512), "ends in the middle of task-1.0/dev.jsonl")
 
 
 class TestFolders:

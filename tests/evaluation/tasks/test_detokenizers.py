@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcompare.evaluation.tasks.detokenizers import detokenized, detokenized_pair, detokenized_wikitext
+from gptcompare.evaluation.tasks.detokenizers import (
+    PAIRS,
+    WIKITEXT_RULES,
+    detokenized,
+    detokenized_pair,
+    detokenized_wikitext,
+)
 
 TOKENS = [
     "Anna", "fox", "``", "''", "`", "'", "-LRB-", "-RRB-", "-LSB-", "-RSB-", "--", "...", ".", ",", "?!", "n't", "'s",
@@ -81,3 +87,28 @@ def test_wikitext_loses_the_spaces_of_its_tokens():
 def test_wikitext_s_headings_have_their_marks_together(n):
     marks = " ".join("=" * n)
     assert detokenized_wikitext(f" {marks} A {marks} \n") == f" {'=' * n} A {'=' * n}\n"
+
+
+# The patterns of lm-evaluation-harness (lm_eval/tasks/wikitext/preprocess_wikitext.py) that look for pairs.
+HARNESS_PAIRS = (
+    r"\(\s*([^\)]*?)\s*\)", r"\[\s*([^\]]*?)\s*\]", r"{\s*([^}]*?)\s*}", r"\"\s*([^\"]*?)\s*\"",
+    r"'\s*([^']*?)\s*'",
+)  # fmt: skip
+
+
+@given(st.text("()[]{}\"' \n\u2028ab", max_size=40))
+def test_spaces_inside_brackets_go_as_with_the_patterns_of_the_harness(text):
+    expected = text
+    for pattern, pair in zip(HARNESS_PAIRS, PAIRS, strict=True):
+        expected = re.sub(pattern, rf"{pair[0]}\1{pair[1]}", expected)
+    ours = text
+    for pattern, replacement in WIKITEXT_RULES:
+        if not isinstance(replacement, str):
+            ours = re.sub(pattern, replacement, ours)
+    assert ours == expected
+
+
+@pytest.mark.parametrize("mark", ["(", "[", "{"])
+def test_a_page_of_brackets_that_nothing_closes_stays_as_it_is(mark):
+    page = mark * 100_000  # minutes, if each bracket looked for its end
+    assert detokenized_wikitext(page) == page

@@ -181,6 +181,18 @@ class TestCBT:
 
 
 # The published lines begin and end with a space.
+@given(st.text("[] \nab", max_size=30))
+def test_the_marks_of_wikihow_are_what_a_bracket_closes_in_its_line(text):
+    [item] = read_hellaswag([jsonl([{**HELLASWAG[0], "endings": [text], "label": 0}])])
+    assert item.answer == " " + re.sub(r"\[.*?\]", "", text.strip()).replace("  ", " ")
+
+
+def test_an_ending_of_brackets_that_nothing_closes_stays_as_it_is():
+    brackets = "[" * 100_000  # minutes, if each bracket looked for its end
+    [item] = read_hellaswag([jsonl([{**HELLASWAG[0], "endings": [brackets], "label": 0}])])
+    assert item.answer == f" {brackets}"
+
+
 PAGES = "\n".join(
     [
         " ",
