@@ -36,7 +36,7 @@ class TestWindows:
 
     @pytest.mark.parametrize("stride", ["a", 2.5, True, [5]])
     def test_a_stride_that_is_no_integer_is_refused(self, stride):
-        with pytest.raises(TypeError, match="^stride must be an integer, got "):
+        with pytest.raises(TypeError, match="stride must be an integer, got"):
             next(windows(31, 10, stride))
 
     @pytest.mark.reference
