@@ -14,6 +14,13 @@ def random_model(lm, seed=0, **changes):
     return gc.LanguageModel(gc.GPT(config, parameters), lm.tokenizer)
 
 
+class StandIn(gc.LanguageModel):
+    """Has the attributes that it is given and no others: for tests of what is asked of a model."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
 def log_softmax64(logits):
     logits = np.asarray(logits, np.float64)
     return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)

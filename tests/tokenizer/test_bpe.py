@@ -449,5 +449,5 @@ def test_opt_s_vocabulary_is_its_own_and_comes_from_its_files(tmp_path, monkeypa
 
 
 def test_a_name_that_no_file_can_have_is_not_found():
-    with pytest.raises(FileNotFoundError, match="is not a folder"):
+    with pytest.raises(FileNotFoundError, match="is neither a folder nor the name of a model"):
         Tokenizer.from_pretrained("a" * 5000)

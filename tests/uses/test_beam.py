@@ -1,9 +1,8 @@
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support.models import logprobs_of
+from support.models import StandIn, logprobs_of
 
 import gptcompare as gc
 from gptcompare.evaluation import beam_search
@@ -18,7 +17,7 @@ def lm(request):
         n_layer=2, n_head=2, d_model=8, n_ctx=8, n_vocab=V, attention=("dense", "banded"), band_width=2
     )
     parameters = {name: value * 6 for name, value in gc.GPT(config, seed=request.param).parameters().items()}
-    return SimpleNamespace(model=gc.GPT(config, parameters), config=config, prompt_ids=lambda prompt: PROMPT)
+    return StandIn(model=gc.GPT(config, parameters), prompt_ids=lambda prompt: PROMPT)
 
 
 def score(lm, ids, alpha):

@@ -143,7 +143,7 @@ class TestLogLikelihoods:
     def test_what_cannot_be_scored_is_refused(self, story):
         with pytest.raises(ValueError, match="the model's context is 16"):
             log_likelihoods(random_model(story, n_ctx=16), [("a", " b" * 17)])
-        with pytest.raises(TypeError, match="two texts, got str and int"):
+        with pytest.raises(TypeError, match=r"^pairs\[0\] must be a str, got int"):
             log_likelihoods(story, [("a", 1)])
         damaged = random_model(story)
         damaged.model.parameters()["ln_f.bias"][0] = np.nan

@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
+from support.models import StandIn
 
 import gptcompare as gc
 from gptcompare.evaluation import ENTITY_EXAMPLES, Entity, Template, entity_prompt
@@ -19,7 +20,7 @@ def says(**answers):
         types = [prompt.rsplit("\n", 1)[1].rstrip(":") for prompt in prompts]
         return [SimpleNamespace(text=answers[type_]) for type_ in types]
 
-    return SimpleNamespace(generate=generate, asked=asked)
+    return StandIn(generate=generate, asked=asked)
 
 
 def test_a_prompt_has_the_form_of_its_examples():
