@@ -22,7 +22,7 @@ from .attention import causal_attention
 from .hooks import LAST_PLACE, Hook, Trace, attend_with_hooks, hook_in_block, no_hook, trace
 from .inputs import check_dtype, check_ids, check_room
 from .kv_cache import KVCache, LayerCache
-from .memory_order import in_fast_order
+from .memory_order import copied_in_fast_order, in_fast_order
 from .ops import ACTIVATION, layer_norm, linear, product
 from .threads import LayerOrder, in_layer_order, in_parallel, n_threads, shares
 
@@ -115,8 +115,9 @@ class GPT:
         for name in list(stored):
             value = stored.pop(name)  # popped, so that no tensor stays in memory twice
             parameters[name] = in_fast_order(value.astype(dtype, copy=False))
-            if not np.may_share_memory(parameters[name], value):
-                release(value)
+            if np.may_share_memory(parameters[name], value):  # a file that is overwritten later must not change it
+                parameters[name] = copied_in_fast_order(value)
+            release(value)
         return cls(config, parameters, dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:

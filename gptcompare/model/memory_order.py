@@ -22,12 +22,18 @@ def in_fast_order(weight: Array) -> Array:
     Decoding one token consists of matrix-vector products. Measured with OpenBLAS on x86-64 CPUs, these read memory
     fastest along the longer axis, and for a square matrix along the input axis.
     """
-    if weight.ndim != 2:
-        return np.ascontiguousarray(weight)
-    d_in, d_out = weight.shape
-    if d_out > d_in:
-        return weight if weight.flags.c_contiguous else _copied(weight, "C")
-    return weight if weight.flags.f_contiguous else _copied(weight, "F")
+    order = _order(weight)
+    in_order = weight.flags.c_contiguous if order == "C" else weight.flags.f_contiguous
+    return weight if in_order else _copied(weight, order)
+
+
+def copied_in_fast_order(weight: Array) -> Array:
+    """Return a copy in the same order, which nothing that happens to a file can change."""
+    return _copied(weight, _order(weight))
+
+
+def _order(weight: Array) -> Literal["C", "F"]:
+    return "C" if weight.ndim != 2 or weight.shape[1] > weight.shape[0] else "F"
 
 
 def _copied(matrix: Array, order: Literal["C", "F"]) -> Array:

@@ -2,6 +2,7 @@ import errno
 import io
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,15 @@ def contents(path):
 def assert_same_logits(ours, reference, tolerance):
     assert ours.shape == reference.shape
     assert np.abs(ours - reference).max() <= tolerance * np.abs(reference).max()
+
+
+ORIGINALS = {
+    "gpt_neo": (
+        GPT_NEO_FIELDS | {"attention_types": [[["global", "local"], 1]], "window_size": 3},
+        gpt_neo_tensors(random_parameters(CONFIG)),
+    ),
+    "opt": (OPT_FIELDS, opt_tensors(random_parameters(CONFIG))),
+}
 
 
 class TestReading:
@@ -157,6 +167,26 @@ class TestReading:
         with torch.no_grad():
             expected = theirs(torch.tensor(ids[None])).logits[0].numpy()
         assert_same_logits(gc.GPT.from_pretrained(tmp_path)(ids), expected, TOLERANCE[np.float32])
+
+
+@pytest.mark.parametrize("layout", ["safetensors", "torch-zip-gpt2", "tensorflow-gpt2", *ORIGINALS])
+def test_a_model_in_use_stays_as_it_is_whatever_happens_to_its_files(tmp_path, layout):
+    folder = tmp_path / "model"
+    if layout in ORIGINALS:
+        save_as(folder, *ORIGINALS[layout])
+    elif layout == "safetensors":
+        saved(folder)
+    else:
+        shutil.copytree(DATA / layout, folder)
+    model = gc.GPT.from_pretrained(folder)
+    before = {name: array.tobytes() for name, array in model.parameters().items()}
+    for path in folder.iterdir():
+        with open(path, "r+b") as file:  # as `cp` writes over a file, which a mapping sees
+            file.write(bytes(path.stat().st_size))
+    assert {name: array.tobytes() for name, array in model.parameters().items()} == before
+    for path in folder.iterdir():
+        os.truncate(path, 0)
+    assert np.isfinite(model([1, 2, 3])).all()
 
 
 class TestNotFound:
@@ -260,13 +290,6 @@ LISTS = st.lists(LEAVES, max_size=3)
 VALUES = LEAVES | LISTS | st.dictionaries(st.text(max_size=3), LEAVES, max_size=2)
 LAYER_KINDS = st.lists(st.sampled_from(["global", "local"]), max_size=3)
 REPETITIONS = st.lists(st.tuples(LAYER_KINDS | LISTS, LEAVES), max_size=3)
-ORIGINALS = {
-    "gpt_neo": (
-        GPT_NEO_FIELDS | {"attention_types": [[["global", "local"], 1]], "window_size": 3},
-        gpt_neo_tensors(random_parameters(CONFIG)),
-    ),
-    "opt": (OPT_FIELDS, opt_tensors(random_parameters(CONFIG))),
-}
 
 
 def saved_original(path, layout):
@@ -399,7 +422,7 @@ class TestWriting:
         with pytest.raises(ValueError, match="gptcompare"):
             transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
 
-    def test_into_the_folder_that_the_model_is_mapped_from(self, tmp_path):
+    def test_into_the_folder_that_the_model_was_read_from(self, tmp_path):
         saved(tmp_path)
         before = contents(tmp_path)
         model = gc.GPT.from_pretrained(tmp_path)
