@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import AnyArray, Array
+from ..checks import shown
 from ..config import GPTConfig
 from ..files.atomic_files import written_together
 from . import families
@@ -68,6 +69,27 @@ def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
             values = read_object(path)
             return family_of(path, values).config(path, values)
     raise FileNotFoundError(f"{folder} has neither config.json nor hparams.json")
+
+
+def read_end_ids(folder: str | os.PathLike[str]) -> list[int] | None:
+    """Return the tokens with which a model ends a text, by the descriptions in its folder; None if they name none.
+
+    `generation_config.json` decides alone where there is one, and `config.json` otherwise, as in transformers 5
+    (GenerationConfig.from_pretrained, and PreTrainedModel, which makes one of config.json if that fails).
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, or names something else than ids.
+    """
+    path = next((p for name in ("generation_config.json", "config.json") if (p := Path(folder) / name).is_file()), None)
+    given = None if path is None else read_object(path).get("eos_token_id")
+    if path is None or given is None:
+        return None
+    several = given if isinstance(given, list) else [given]
+    if not all(isinstance(id_, int) and not isinstance(id_, bool) for id_ in several):
+        raise CheckpointError(path, f"eos_token_id must be an id or a list of them, got {shown(given)}")
+    return several
 
 
 def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:

@@ -79,8 +79,8 @@ class ComparisonStream:
         shared = share_vocabulary(lms)
         readings = tuple(self._reading(lms, number, ids, shared) for number, ids in enumerate(written))
         # 3. The first token that differs.
-        ended = [side.completion.finish_reason == "end_of_text" for side in sides]
-        parting = _parting(lms, self.prompt, written, ended) if shared else None
+        ends = [side.completion.end_id for side in sides]
+        parting = _parting(lms, self.prompt, written, ends) if shared else None
         return Comparison(self.prompt, self.options.to_dict(), sides, shared, readings, parting)
 
     def _reading(self, lms: Sequence[LanguageModel], number: int, ids: list[int], shared: bool) -> Reading:
@@ -143,20 +143,25 @@ class _Clock:
 
 
 def _parting(
-    lms: Sequence[LanguageModel], prompt: str, written: Sequence[list[int]], ended: Sequence[bool]
+    lms: Sequence[LanguageModel], prompt: str, written: Sequence[list[int]], ends: Sequence[int | None]
 ) -> Parting | None:
     """Find where models that share a vocabulary part; an end of text is a token like any other."""
     tokenizer = lms[0].tokenizer
-    end = [] if tokenizer.eot_id is None else [tokenizer.eot_id]
-    by_side = [ids + end if ends else ids for ids, ends in zip(written, ended, strict=True)]
+    by_side = [
+        [*((id_, False) for id_ in ids), *([] if end is None else [(end, True)])]
+        for ids, end in zip(written, ends, strict=True)
+    ]
     for position, choices in enumerate(zip(*by_side, strict=False)):
         if len(set(choices)) > 1:
             before = [*lms[0].prompt_ids(prompt), *written[0][:position]]
             logprobs = [log_softmax(lm.model(before, last_only=True)) for lm in lms]
             margins = tuple(
-                float(of_model[own] - max(of_model[other] for other in choices if other != own))
-                for of_model, own in zip(logprobs, choices, strict=True)
+                float(
+                    of_model[own]
+                    - max((of_model[other] for other, _ in choices if other != own), default=of_model[own])
+                )
+                for of_model, (own, _) in zip(logprobs, choices, strict=True)
             )
-            tokens = tuple(b"" if id_ in end else tokenizer.decode_bytes([id_]) for id_ in choices)
+            tokens = tuple(b"" if is_end else tokenizer.decode_bytes([id_]) for id_, is_end in choices)
             return Parting(position, tokens, margins)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from ..tokenizer.bpe import StreamDecoder
@@ -27,6 +27,8 @@ class Completion:
     finish_reason : str
         "length" (max_new_tokens), "stop" (a stop string), "end_of_text" (the model ended the text itself) or
         "context" (prompt and completion fill the model's context).
+    end_id : int, optional
+        The token with which the model ended the text, if it did.
     """
 
     prompt: str
@@ -34,6 +36,7 @@ class Completion:
     ids: list[int]
     logprobs: list[float]
     finish_reason: str
+    end_id: int | None = None
 
 
 @dataclass
@@ -48,6 +51,7 @@ class Continuation:
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     finish_reason: str = ""
+    end_id: int | None = None
 
     def __post_init__(self) -> None:
         self.noise = Noise(self.options.seed)
@@ -65,11 +69,11 @@ class Continuation:
         elif len(self.prompt_ids) + len(self.ids) >= n_ctx:
             self.finish_reason = "context"
 
-    def accept(self, id_: int, logprob: float, n_ctx: int, eot_id: int | None) -> str:
+    def accept(self, id_: int, logprob: float, n_ctx: int, end_ids: Collection[int]) -> str:
         """Add a token, and return the text that is now certain to be part of the completion."""
         # 1. The token ends the text, or is added to it.
-        if id_ == eot_id:
-            self.finish_reason = "end_of_text"
+        if id_ in end_ids:
+            self.finish_reason, self.end_id = "end_of_text", id_
             piece = ""
         else:
             self.ids.append(id_)
@@ -90,7 +94,8 @@ class Continuation:
 
     def completion(self) -> Completion:
         """Return what has been written so far."""
-        return Completion(self.prompt, self.text, self.ids.copy(), self.logprobs.copy(), self.finish_reason)
+        ids, logprobs = self.ids.copy(), self.logprobs.copy()
+        return Completion(self.prompt, self.text, ids, logprobs, self.finish_reason, self.end_id)
 
 
 class TextStream:

@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 
 from ..arrays import Array, Ids
-from ..checks import each_text, instance
+from ..checks import each_text, instance, integer
 from ..config import GPTConfig
 from ..model import GPT
 from ..model.gpt import CHUNK
@@ -29,12 +29,14 @@ REPETITIONS = "repetitions"  # the draft that needs no model
 
 
 class LanguageModel:
-    """A model with its tokenizer, available as the attributes `model` and `tokenizer`.
+    """A model with its tokenizer; all parameters are available as attributes.
 
     Parameters
     ----------
     model : GPT
     tokenizer : Tokenizer
+    end_ids : collection of int, optional
+        The tokens with which the model ends a text; the tokenizer's `eot_id` if not given.
 
     Raises
     ------
@@ -42,7 +44,7 @@ class LanguageModel:
         If they are of other classes, or the tokenizer has more ids than the model.
     """
 
-    def __init__(self, model: GPT, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: GPT, tokenizer: Tokenizer, end_ids: Iterable[int] | None = None) -> None:
         instance("model", model, GPT)
         instance("tokenizer", tokenizer, Tokenizer)
         if tokenizer.n_vocab > model.config.n_vocab:
@@ -52,6 +54,8 @@ class LanguageModel:
             )
         self.model = model
         self.tokenizer = tokenizer
+        its_own = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
+        self.end_ids = frozenset(its_own if end_ids is None else (integer("an end id", id_) for id_ in end_ids))
 
     @property
     def config(self) -> GPTConfig:
@@ -274,7 +278,7 @@ class LanguageModel:
             for continuation, row_logits in zip(writing, logits, strict=True):
                 id_ = sampling.choose(row_logits, continuation.noise, continuation.read_ids)
                 logprob = float(log_softmax(row_logits)[id_])
-                yield continuation.accept(id_, logprob, n_ctx, self.tokenizer.eot_id)
+                yield continuation.accept(id_, logprob, n_ctx, self.end_ids)
             # 3. Drop the texts that have ended from the batch.
             rows = [row for row, continuation in enumerate(writing) if not continuation.finish_reason]
             cache, writing = cache.select(rows), [writing[row] for row in rows]
@@ -289,4 +293,4 @@ class LanguageModel:
         guesser: Draft = Repetitions()
         if isinstance(draft, LanguageModel):
             guesser = SmallerModel(draft.model, self.model, sampling, continuation.noise)
-        return speculate(self.model, guesser, continuation, sampling, self.tokenizer.eot_id)
+        return speculate(self.model, guesser, continuation, sampling, self.end_ids)

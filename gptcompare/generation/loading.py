@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..checkpoints import locate
+from ..checkpoints.folder import read_end_ids
 from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
 from ..model import GPT
 from ..tokenizer import Tokenizer
@@ -22,6 +23,9 @@ def load(
 
     If a folder has no tokenizer file and its model has GPT-2's 50,257 tokens, possibly padded up to the next multiple
     of 64, it gets GPT-2's tokenizer, which is part of the package.
+
+    The model ends a text with the tokens that the folder's `generation_config.json` names as `eos_token_id` or, where
+    there is no such file, its `config.json`; where that names none, with the tokenizer's end-of-text token.
 
     Parameters
     ----------
@@ -53,5 +57,7 @@ def load(
     model = GPT.from_pretrained(folder, dtype=dtype)
     has_gpt2_size = GPT2_SIZE <= model.config.n_vocab <= -(-GPT2_SIZE // 64) * 64
     if has_gpt2_size and not any((folder / name).exists() for name in TOKENIZER_FILES):
-        return LanguageModel(model, Tokenizer.from_pretrained("gpt2"))
-    return LanguageModel(model, Tokenizer(read_vocabulary(folder)))
+        tokenizer = Tokenizer.from_pretrained("gpt2")
+    else:
+        tokenizer = Tokenizer(read_vocabulary(folder))
+    return LanguageModel(model, tokenizer, read_end_ids(folder))

@@ -12,7 +12,7 @@ distributions allow (`noise`). So a draft affects the time and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from ..model import GPT
@@ -147,7 +147,7 @@ class DraftLength:
 
 
 def speculate(
-    model: GPT, draft: Draft, continuation: Continuation, sampling: Sampling, eot_id: int | None
+    model: GPT, draft: Draft, continuation: Continuation, sampling: Sampling, end_ids: Collection[int]
 ) -> Iterator[str]:
     """Write a continuation to its end; yield the new text after each token."""
     n_ctx, prompt_ids = model.config.n_ctx, continuation.prompt_ids
@@ -160,7 +160,7 @@ def speculate(
         # 2. Choose a token from each row of logits, up to and including the one at the first wrong guess.
         for row, guess in zip(logits, [*guesses, None], strict=False):
             id_ = sampling.choose(row, continuation.noise, continuation.read_ids)
-            yield continuation.accept(id_, float(log_softmax(row)[id_]), n_ctx, eot_id)
+            yield continuation.accept(id_, float(log_softmax(row)[id_]), n_ctx, end_ids)
             if continuation.finish_reason:
                 return
             if guess is not None:

@@ -84,8 +84,7 @@ def _text_of(lm: LanguageModel, ids: Sequence[int]) -> str:
 
 def _ends(lm: LanguageModel) -> list[int]:
     """Return the tokens that end a line or a text."""
-    ends = [id_ for token, id_ in lm.tokenizer.vocabulary.ids.items() if NEWLINE in token]
-    return ends if lm.tokenizer.eot_id is None else [*ends, lm.tokenizer.eot_id]
+    return [id_ for token, id_ in lm.tokenizer.vocabulary.ids.items() if NEWLINE in token] + sorted(lm.end_ids)
 
 
 def exact_match(answer: str, right: str | Iterable[str]) -> bool:

@@ -92,7 +92,7 @@ class Origin(Place):
     @property
     @abstractmethod
     def tokenizer(self) -> tuple[str, ...]:
-        """The files of the tokenizer, any of which may be missing."""
+        """The files of the tokenizer and what names the tokens that end a text, any of which may be missing."""
 
     @property
     def full_name(self) -> str:
@@ -146,7 +146,9 @@ class HuggingFace(Origin):
     @property
     def tokenizer(self) -> tuple[str, ...]:
         pair = ("vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json", "special_tokens_map.json")
-        return pair if self.digests else ("tokenizer.json", *pair)  # else it would be read instead of the known files
+        ends = "generation_config.json"
+        # where the files are known, tokenizer.json would be read instead of them
+        return (*pair, ends) if self.digests else ("tokenizer.json", *pair, ends)
 
     def url(self, file: str, commit: str | None = None) -> str:
         return f"{self.endpoint}/{self.name}/resolve/{quote(commit or self.revision, safe='')}/{quote(file)}"

@@ -1,0 +1,120 @@
+import json
+
+import pytest
+from support.places import STORY_FOLDER
+
+import gptcompare as gc
+
+PROMPT = "Once upon a time"
+# eos_token_id of config.json, generation_config.json (None: no such file), and what counts ("tokenizer": both are silent).
+# The placeholders a and b are tokens that the model writes.
+DESCRIPTIONS = [
+    ("absent", None, "tokenizer"),
+    (None, None, "tokenizer"),
+    ("a", None, ["a"]),
+    (["b", "a"], None, ["a", "b"]),
+    ([], None, []),
+    ("a", {"eos_token_id": "b"}, ["b"]),
+    ("b", {"eos_token_id": ["a", "b"]}, ["a", "b"]),
+    ("absent", {"eos_token_id": "a"}, ["a"]),
+    ("a", {}, "tokenizer"),
+    ("a", {"temperature": 0.5, "do_sample": True}, "tokenizer"),
+    ("a", {"eos_token_id": None}, "tokenizer"),
+    (99_999, None, [99_999]),
+    (-1, None, [-1]),
+]
+
+
+def with_ids(value, ids):
+    """The description with ids in the places of their names."""
+    if isinstance(value, dict):
+        return {key: with_ids(inner, ids) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_ids(inner, ids) for inner in value]
+    return ids.get(value, value) if isinstance(value, str) else value
+
+
+@pytest.fixture
+def ids(story):
+    """Two tokens of the text that the model writes: the fifth, and the ninth or the first after it that is another."""
+    written = story.generate(PROMPT).ids
+    return {"a": written[4], "b": next(id_ for id_ in written[8:] if id_ not in written[:8])}
+
+
+@pytest.fixture
+def described(story, tmp_path, ids):
+    """Makes a folder with the story model and the given descriptions."""
+
+    def make(of_config, of_generation):
+        story.model.save_pretrained(tmp_path)
+        story.tokenizer.save_pretrained(tmp_path)
+        config = json.loads((tmp_path / "config.json").read_text())
+        config.pop("eos_token_id", None)
+        if of_config != "absent":
+            config["eos_token_id"] = with_ids(of_config, ids)
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        if of_generation is not None:
+            (tmp_path / "generation_config.json").write_text(json.dumps(with_ids(of_generation, ids)))
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize(("of_config", "of_generation", "expected"), DESCRIPTIONS, ids=str)
+def test_a_text_ends_with_the_tokens_that_the_folder_names(story, described, ids, of_config, of_generation, expected):
+    lm = gc.load(described(of_config, of_generation))
+    wanted = {story.tokenizer.eot_id} if expected == "tokenizer" else set(with_ids(expected, ids))
+    assert lm.end_ids == wanted
+    whole = story.generate(PROMPT).ids
+    first = next((n for n, id_ in enumerate(whole) if id_ in wanted), None)
+    completion = lm.generate(PROMPT)
+    assert completion.ids == whole[:first]
+    assert completion.end_id == (None if first is None else whole[first])
+    assert completion.finish_reason == ("length" if first is None else "end_of_text")
+
+
+def test_the_text_ends_there_in_a_batch_with_a_draft_and_beside_another_model_too(story, described, ids):
+    lm = gc.load(described("absent", {"eos_token_id": ["a", "b"]}))
+    alone = lm.generate(PROMPT)
+    assert alone.finish_reason == "end_of_text"
+    assert lm.generate([PROMPT, "The king"])[0] == alone
+    assert lm.generate(PROMPT, draft="repetitions") == alone
+    assert "".join(lm.stream(PROMPT)) == alone.text
+    comparison = gc.compare(PROMPT, {"ends": lm, "goes on": story})
+    assert comparison.parting.position == len(alone.ids)
+    assert comparison.parting.tokens == (b"", story.tokenizer.decode_bytes([alone.end_id]))
+    assert comparison.parting.margins == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("wrong", ["a text", True, 1.5, [1, "b"], {"id": 3}])
+@pytest.mark.parametrize("file", ["config.json", "generation_config.json"])
+def test_what_is_no_id_is_refused_with_the_file(described, file, wrong):
+    folder = described("absent", {})
+    path = folder / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": wrong}))
+    if file == "config.json":
+        (folder / "generation_config.json").unlink()
+    with pytest.raises(gc.CheckpointError, match=rf"{file}.*eos_token_id must be an id or a list of them"):
+        gc.load(folder)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(("of_config", "of_generation", "expected"), DESCRIPTIONS, ids=str)
+def test_the_ends_are_those_of_transformers(torch, transformers, described, of_config, of_generation, expected):
+    folder = described(of_config, of_generation)
+    reference = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    theirs = reference.generation_config.eos_token_id
+    lm = gc.load(folder)
+    if expected == "tokenizer":  # transformers' `generate`, which knows no tokenizer, never stops there
+        assert theirs is None
+        return
+    assert lm.end_ids == set(theirs if isinstance(theirs, list) else [theirs])
+    prompt = lm.prompt_ids(PROMPT)
+    written = reference.generate(torch.tensor([prompt]), max_new_tokens=40, do_sample=False, pad_token_id=0)
+    found = lm.generate(PROMPT)
+    assert written[0, len(prompt) :].tolist() == found.ids + ([] if found.end_id is None else [found.end_id])
+
+
+def test_a_model_is_as_the_story_model_is_loaded(story):
+    assert story.end_ids == {story.tokenizer.eot_id}
+    assert gc.load(STORY_FOLDER).end_ids == story.end_ids
