@@ -22,16 +22,22 @@ transformers.utils.logging.disable_progress_bar()
 print("transformers", transformers.__version__)
 folder = Path(sys.argv[1]) / "model"
 torch.manual_seed(0)
-config = transformers.GPT2Config(n_layer=1, n_head=1, n_embd=8, n_positions=64, vocab_size=20, eos_token_id=None)
-model = transformers.GPT2LMHeadModel(config)
+config = transformers.GPT2Config(
+    n_layer=1, n_head=1, n_embd=8, n_positions=64, vocab_size=20, initializer_range=1.0, eos_token_id=None,
+)
+model = transformers.GPT2LMHeadModel(config).eval()
 model.save_pretrained(folder)
 prompt = torch.tensor([[1, 2, 3]])
 options = {"max_new_tokens": 30, "do_sample": False, "pad_token_id": 0}
-end = model.generate(prompt, **options)[0, 5].item()  # the third token that it writes
+written = model.generate(prompt, **options)[0, 3:].tolist()
+n_until_end = 1 + max(written.index(id_) for id_ in written)  # it ends with the last token that is new
+end = written[n_until_end - 1]
+assert 1 < n_until_end < 30
 values = json.loads((folder / "config.json").read_text())
 (folder / "config.json").write_text(json.dumps({**values, "eos_token_id": end}))
 for of_generation, expected in (
-    (None, 3), ({}, 30), ({"temperature": 0.7}, 30), ({"eos_token_id": None}, 30), ({"eos_token_id": end}, 3),
+    (None, n_until_end), ({}, 30), ({"temperature": 0.7}, 30), ({"eos_token_id": None}, 30),
+    ({"eos_token_id": end}, n_until_end),
 ):
     path = folder / "generation_config.json"
     path.unlink(missing_ok=True)

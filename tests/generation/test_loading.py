@@ -6,7 +6,8 @@ from support.places import STORY_FOLDER
 import gptcompare as gc
 
 PROMPT = "Once upon a time"
-# eos_token_id of config.json, generation_config.json (None: no such file), and what counts ("tokenizer": both are silent).
+# eos_token_id of config.json, generation_config.json (None: no such file), and what counts: "tokenizer",
+# if both are silent.
 # The placeholders a and b are tokens that the model writes.
 DESCRIPTIONS = [
     ("absent", None, "tokenizer"),
