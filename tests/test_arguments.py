@@ -30,6 +30,8 @@ FUNCTIONS = {
     "GPT": lambda lm, folder: (gc.GPT, {"config": lm.config, "seed": 0, "dtype": np.float32}),
     "LanguageModel": lambda lm, folder: (gc.LanguageModel, {"model": lm.model, "tokenizer": lm.tokenizer}),
     "new_cache": lambda lm, folder: (lm.model.new_cache, {"batch": 1}),
+    "GPT.save_pretrained": lambda lm, folder: (lm.model.save_pretrained, {"folder": folder / "model"}),
+    "Tokenizer.save_pretrained": lambda lm, folder: (lm.tokenizer.save_pretrained, {"folder": folder / "tokenizer"}),
     "GPTConfig": lambda lm, folder: (gc.GPTConfig, CONFIG),
     "encode": lambda lm, folder: (lm.tokenizer.encode, {"text": "a", "allowed_special": ()}),
     "decode": lambda lm, folder: (lm.tokenizer.decode, {"ids": [1]}),

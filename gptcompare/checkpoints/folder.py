@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import AnyArray, Array
-from ..checks import shown
+from ..checks import path, shown
 from ..config import GPTConfig
 from ..files.atomic_files import written_together
 from . import families
@@ -148,7 +148,7 @@ def write_checkpoint(
     if dtype is not None:
         parameters = {name: _converted(name, value, np.dtype(dtype)) for name, value in parameters.items()}
     values, tensors = families.to_files(config, dict(parameters))
-    with written_together(folder, ["config.json", "model.safetensors"]) as (config_file, weights_file):
+    with written_together(path("folder", folder), ["config.json", "model.safetensors"]) as (config_file, weights_file):
         config_file.write(json.dumps(values, indent=2).encode() + b"\n")
         write_safetensors(weights_file, tensors)
 
