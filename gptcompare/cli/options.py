@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TextIO
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
 from ..display.text_width import printable
 from ..files.texts import decode_utf8
+from ..files.whole_file import read_stream, read_whole
 
 MODEL_HELP = (
     "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout), or hparams.json "
@@ -25,12 +25,12 @@ def text_of(argument: str) -> str:
         return argument
     if sys.stdin is None:
         raise ValueError("standard input is closed: give the text as an argument")
-    return decode_utf8(sys.stdin.buffer.read(), "standard input")
+    return decode_utf8(read_stream(sys.stdin.buffer, "standard input"), "standard input")
 
 
 def text_in(file: str) -> str:
     """Read the text in a file, byte for byte, or, for "-", on standard input; it must be UTF-8."""
-    return text_of("-") if file == "-" else decode_utf8(Path(file).read_bytes(), file)
+    return text_of("-") if file == "-" else decode_utf8(read_whole(file), file)
 
 
 def show(text: object, *, end: str = "\n", file: TextIO | None = None) -> None:

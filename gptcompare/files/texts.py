@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from .whole_file import read_whole
 
 Refusal = Callable[[str, str], Exception]  # the name of a file and what is wrong with it -> the error to raise
 
@@ -34,7 +35,7 @@ def decode_utf8(content: bytes, name: str, refusal: Refusal = _value_error) -> s
 
 def read_text(path: str | os.PathLike[str], refusal: Refusal = _value_error) -> str:
     r"""Read the text of a file, with "\n" at the end of each line. Raises as `decode_utf8` does, and OSError."""
-    text = decode_utf8(Path(path).read_bytes(), os.fspath(path), refusal)
+    text = decode_utf8(read_whole(path), os.fspath(path), refusal)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
