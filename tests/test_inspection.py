@@ -307,6 +307,10 @@ class TestChanges:
             model(IDS, hook=changing({place: patched(model.trace(IDS[:9])[place])}))
         with pytest.raises(TypeError, match=r"a position must be an integer, got 0\.5"):
             patched(model.trace(IDS)[place], [0.5])
+        with pytest.raises(TypeError, match=r"positions must be a list of integers, such as \[3\], got 3"):
+            patched(model.trace(IDS)[place], 3)
+        with pytest.raises(TypeError, match=r"heads must be a list of integers, such as \[3\], got 3"):
+            without_heads(3)
         with pytest.raises(ValueError, match=r"at blocks\.0\.attn\.hook_pattern no positions can be patched"):
             changing({"blocks.0.attn.hook_pattern": patched(model.trace(IDS).patterns()[0], [2])})
 

@@ -9,6 +9,7 @@ from typing import TextIO
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
 from ..display.text_width import printable
 from ..files.texts import decode_text, lines_of, read_text
+from ..files.whole_file import read_stream
 
 MODEL_HELP = (
     "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout), or hparams.json "
@@ -44,7 +45,7 @@ def lines_in_standard_input() -> list[str]:
 def _standard_input() -> bytes:
     if sys.stdin is None:
         raise ValueError("standard input is closed: give the text as an argument")
-    return sys.stdin.buffer.read()
+    return read_stream(sys.stdin.buffer, STANDARD_INPUT)
 
 
 def hint_at_last_space(prompt: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..checks import integer, path
 from ..display.progress import progress_bar
+from ..files.whole_file import read_whole
 from ..generation import LanguageModel, load
 from . import provenance
 from .kept_rows import kept_rows, write_result
@@ -115,7 +115,7 @@ def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
         return task.data.contents(data)
     if data is None:
         raise ValueError(f"the task {task.name!r} has no published file: give one of your own as data")
-    return [Content(path("data", data), Path(data).read_bytes())]
+    return [Content(path("data", data), read_whole(data))]
 
 
 def _check(dask: str | int | None, model: object) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
+
+from .whole_file import read_whole
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # with which some editors begin a UTF-8 file
 Refusal = Callable[[str, str], Exception]  # the name of a file and what is wrong with it -> the error to raise
@@ -50,7 +51,7 @@ def decode_text(content: bytes, name: str, refusal: Refusal = _value_error) -> s
 
 def read_text(path: str | os.PathLike[str], refusal: Refusal = _value_error) -> str:
     """Read the text of a file as `decode_text` does. Raises as that does, and OSError."""
-    return decode_text(Path(path).read_bytes(), os.fspath(path), refusal)
+    return decode_text(read_whole(path), os.fspath(path), refusal)
 
 
 def lines_of(content: bytes, name: str, refusal: Refusal = _value_error) -> Iterator[tuple[str, str]]:

@@ -239,7 +239,7 @@ def without_heads(heads: Iterable[int]) -> Change:
     TypeError, ValueError
         If a head is not an integer from 0; when the model is called, if it has no such head.
     """
-    return _WithoutHeads([integer("a head", head, at_least=0) for head in heads])
+    return _WithoutHeads([integer("a head", head, at_least=0) for head in _several("heads", heads)])
 
 
 def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
@@ -266,11 +266,12 @@ def patched(source: Array, positions: Iterable[int] | None = None) -> Change:
     ValueError
         When the model is called: if the source does not fit the array at that place, or a position is none of its own.
     """
-    chosen = None if positions is None else [integer("a position", position) for position in positions]
-    return _Patched(np.asarray(source), chosen)
+    if positions is not None:
+        positions = [integer("a position", position) for position in _several("positions", positions)]
+    return _Patched(np.asarray(source), positions)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Patched:
     source: Array
     positions: list[int] | None
@@ -290,6 +291,12 @@ class _Patched:
         chosen = slice(None) if self.positions is None else self.positions
         array[:, chosen] = source[:, chosen]
         return array
+
+
+def _several(name: str, indices: Iterable[int]) -> Iterable[int]:
+    if not isinstance(indices, Iterable):
+        raise TypeError(f"{name} must be a list of integers, such as [{indices!r}], got {indices!r}")
+    return indices
 
 
 def check_index(what: str, indices: Iterable[int], n: int) -> None:

@@ -19,10 +19,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints.layouts import TOKENIZER_LAYOUTS
+from ..checkpoints.layouts import MAX_JSON, TOKENIZER_LAYOUTS
 from ..checks import shown
 from ..files.atomic_files import written_together
 from ..files.texts import parse_json, parse_object, read_text
+from ..files.whole_file import read_whole
 from .vocabulary import BYTE_TO_CHAR, END_OF_TEXT, Vocabulary
 
 Settings = dict[str, tuple[Any, Path]]  # name -> value and the file it comes from
@@ -101,7 +102,7 @@ def _read_pair(ids_path: Path, merges_path: Path) -> Vocabulary:
 
 
 def _read_tokenizer_json(path: Path) -> Vocabulary:
-    description = parse_object(path.read_bytes(), str(path))
+    description = parse_object(read_whole(path, MAX_JSON), str(path))
     model = description.get("model")
     if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
         raise ValueError(f"{path}: the model is not BPE")
@@ -185,7 +186,7 @@ def _read_settings(folder: Path, refused: Collection[str]) -> Settings:
     settings: Settings = {}
     for path in (folder / "tokenizer_config.json", folder / "special_tokens_map.json"):
         if path.is_file() and "added_tokens_decoder" not in settings:
-            values = parse_object(path.read_bytes(), str(path))
+            values = parse_object(read_whole(path, MAX_JSON), str(path))
             settings |= {name: (value, path) for name, value in values.items()}
     for name in refused:
         if _is_set(settings, name):
@@ -231,7 +232,7 @@ def _separate(
 
 
 def _read_ids(path: Path) -> dict[str, int]:
-    return _parse_ids(parse_json(path.read_bytes(), str(path)), str(path))
+    return _parse_ids(parse_json(read_whole(path, MAX_JSON), str(path)), str(path))
 
 
 def _parse_ids(table: object, source: str) -> dict[str, int]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from string import Formatter
 from typing import Any, TypeAlias, TypeVar
 
 from ..checks import elements, one_text, path
 from ..files.json_lines import json_objects
+from ..files.whole_file import MAX_INPUT, read_whole
 
 Query: TypeAlias = "str | Mapping[str, str]"  # what is put into a template: the text, or a text for each field
 Example: TypeAlias = tuple[Query, str]  # a query and its answer
@@ -243,8 +243,7 @@ def read_entity_examples(file: str | os.PathLike[str]) -> list[NamedExample]:
 
 def _objects(file: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the object on each line, with the name of its place."""
-    name = path("file", file)
-    return json_objects(name, Path(name).read_bytes(), "example")
+    return json_objects(path("file", file), read_whole(file, MAX_INPUT), "example")
 
 
 def _are_texts(value: object) -> bool:

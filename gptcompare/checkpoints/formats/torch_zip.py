@@ -36,7 +36,7 @@ from .tensor_file import (
     n_bytes,
 )
 
-MAX_PICKLE = 10_000_000  # bytes; the largest GPT-2's pickle has 60 thousand
+MAX_PICKLE = 2_000_000  # bytes; the largest GPT-2's pickle has 60 thousand
 LARGE = 1 << 27  # bytes; up to here the tensors may be any number of times as large as the file
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first pickle in a file from PyTorch before 1.6
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, length of the name, length of the extra field

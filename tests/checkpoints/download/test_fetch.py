@@ -348,17 +348,17 @@ class TestInterruptions:
     def test_killed_at_random_moments_it_still_arrives(self, story_hub, n_kills):
         story_hub.bytes_per_second = 600_000  # some seven seconds in all
         rng = random.Random(0)
-        n_in_the_middle = 0
-        for _ in range(n_kills):
+        for number in range(n_kills):
             n_asked, n_sent = len(story_hub.asked), story_hub.n_sent
             process = start_download()
-            wait_until(lambda n_asked=n_asked: len(story_hub.asked) > n_asked, process)
+            if number % 3:  # else at any moment after the first question, which on a busy machine is before any byte
+                wait_until(lambda n_sent=n_sent: story_hub.n_sent > n_sent, process)
+            else:
+                wait_until(lambda n_asked=n_asked: len(story_hub.asked) > n_asked, process)
             time.sleep(rng.uniform(0, 0.4))
             process.send_signal(signal.SIGKILL)
             process.communicate()
-            n_in_the_middle += story_hub.n_sent > n_sent
             assert no_wrong_file(folder_of(NAME), STORY)
-        assert n_in_the_middle > n_kills / 2
         story_hub.bytes_per_second = None
         process = start_download()
         out, _ = process.communicate(timeout=60)
