@@ -83,6 +83,14 @@ def _coloured(reading: Reading, number: int, names: Sequence[str]) -> str:
     return "".join(spans)
 
 
+def _drawn(reading: Reading, position: int) -> str:
+    """Tell whether the models draw the same token, and how probable that is at best; "" if none is drawn."""
+    if reading.overlap is None or reading.same_choice is None:
+        return ""
+    drawn = "the same token is drawn" if reading.same_choice[position] else "other tokens are drawn"
+    return f"; {drawn}, the same at best in {reading.overlap[position]:.0%}"
+
+
 def _bars(reading: Reading, name: str | None) -> str:
     """Return bars of the divergence at each token, or "" for one model or several vocabularies, which have none.
 
@@ -94,7 +102,8 @@ def _bars(reading: Reading, name: str | None) -> str:
     bars = "".join(
         f'<rect x="{position * BAR}" y="{HEIGHT * (1 - bits / most):.1f}" width="{BAR - 1}" '
         f'height="{HEIGHT * bits / most:.1f}" fill="{"#0072B2" if same else "#D55E00"}">'
-        f"<title>{isolated_in_attribute(token.decode(errors='replace'))}: {bits:.3f} bits</title></rect>"
+        f"<title>{isolated_in_attribute(token.decode(errors='replace'))}: {bits:.3f} bits"
+        f"{_drawn(reading, position)}</title></rect>"
         for position, (bits, same, token) in enumerate(
             zip(reading.divergence, reading.same_top or (), reading.tokens[0], strict=True)
         )

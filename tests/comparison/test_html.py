@@ -134,3 +134,16 @@ def test_a_page_allows_nothing_but_styles(compared):
     [policy] = [tag for name, tag in Outline(compared.to_html("")).tags if tag.get("http-equiv")]
     assert policy["http-equiv"] == "Content-Security-Policy"
     assert policy["content"].startswith("default-src 'none'; style-src 'unsafe-inline'; ")
+
+
+def test_each_bar_tells_whether_the_same_token_is_drawn(compared):
+    drawn = gc.compare("Once upon a time", max_new_tokens=15, temperature=1.0, seed=2)
+    title = r"<title>[^<]*bits; (the same token is|other tokens are) drawn, the same at best in (\d+)%</title>"
+    told = re.findall(title, drawn.to_html())
+    expected = [
+        ("the same token is" if same else "other tokens are", f"{overlap:.0%}".rstrip("%"))
+        for reading in drawn.readings
+        for same, overlap in zip(reading.same_choice, reading.overlap, strict=True)
+    ]
+    assert told == expected
+    assert "drawn" not in compared.to_html()
