@@ -24,7 +24,7 @@ from ..comparison.sides import describe
 from ..comparison.summary import speeds, summary_of_texts
 from ..display.progress import progress_bar
 from ..display.text_width import printable
-from ..files.atomic_files import written_together
+from ..files.atomic_files import naming, written_together
 from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer.vocabulary import END_OF_TEXT
@@ -105,11 +105,8 @@ def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None
         _read_samples(options, models)
         return
     result = compare_text(text_in(options.text), models)
+    print(json.dumps(result.to_dict()) if options.json else result.to_text(_width(options)), flush=True)
     _save_page(options, result)
-    if options.json:
-        print(json.dumps(result.to_dict()))
-    else:
-        print(result.to_text(_width(options)))
 
 
 def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
@@ -135,11 +132,8 @@ def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> Non
     else:
         _show(stream, options.width)
     result = stream.comparison()
-    _save_page(options, result)
-    if options.json:
-        print(json.dumps(result.to_dict()))
-    else:
-        print("\n" + result.summary(_width(options)), flush=True)
+    print(json.dumps(result.to_dict()) if options.json else "\n" + result.summary(_width(options)), flush=True)
+    _save_page(options, result)  # after what is printed, which a full disk or a wrong name must not lose
     print("\n" + speeds(result.sides), file=sys.stderr)
 
 
@@ -221,7 +215,8 @@ def _save(name: str, html: str) -> None:
     content = html.encode("utf-8", errors="replace")
     path = Path(os.path.realpath(name))  # the target of a link is written, and the link stays
     if path.exists() and not path.is_file():
-        path.write_bytes(content)  # a pipe or a device, which must not be replaced by a file
+        with naming(name):
+            path.write_bytes(content)  # a pipe or a device, which must not be replaced by a file
     else:
         with written_together(path.parent, [path.name]) as (file,):
             file.write(content)
