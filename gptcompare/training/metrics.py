@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -54,8 +54,8 @@ COLUMNS = [field.name for field in fields(Metrics)]
 def read_metrics(folder: str | os.PathLike[str]) -> list[Metrics]:
     """Read the lines of a run's metrics.csv.
 
-    A damaged line is left out, as is the last one if a kill or a crash left it incomplete, and, where the steps of
-    two lines are not in order, the one that does not fit to the others. Nothing in the file is an error.
+    A damaged line is left out, as is the last one if a kill or a crash left it incomplete, and a line whose step does
+    not fit to its number of tokens. Nothing in the file is an error.
 
     Parameters
     ----------
@@ -99,31 +99,13 @@ def cut_off(folder: Path, step: int) -> list[Metrics]:
 
 
 def _whole_lines(content: bytes) -> tuple[list[Metrics], int]:
-    """Return the lines that are whole and in order, and how many others there are before the last line's end."""
+    """Return the lines that are whole, by their steps, and how many others there are before the last line's end."""
     header, *rows = content.split(b"\n")[:-1] or [b""]  # what follows the last line's end is incomplete
-    parsed = [_parsed(row) for row in rows]
-    lines = _longest_rising([line for line in parsed if line is not None])
-    return lines, len(rows) - len(lines) + (header + b"\n" != _line(COLUMNS))
-
-
-def _longest_rising(lines: list[Metrics]) -> list[Metrics]:
-    """Leave out as few lines as possible so that their steps rise: one wrong number then costs one line.
-
-    This is patience sorting (Schensted 1961): `ends[n]` is the line with the lowest step that ends n + 1 rising ones.
-    """
-    ends: list[int] = []
-    steps: list[int] = []
-    before: list[int | None] = []
-    for number, line in enumerate(lines):
-        place = bisect.bisect_left(steps, line.step)
-        before.append(ends[place - 1] if place else None)
-        ends[place : place + 1], steps[place : place + 1] = [number], [line.step]
-    found = []
-    number_or_none = ends[-1] if ends else None
-    while number_or_none is not None:
-        found.append(lines[number_or_none])
-        number_or_none = before[number_or_none]
-    return found[::-1]
+    parsed = [line for line in map(_parsed, rows) if line is not None]
+    # The tokens of a step are the same number in each: a wrong step or number of tokens is found out by it.
+    usual = Counter(line.tokens / line.step for line in parsed).most_common(1)
+    lines = {line.step: line for line in parsed if line.tokens / line.step == usual[0][0]}
+    return [lines[step] for step in sorted(lines)], len(rows) - len(lines) + (header + b"\n" != _line(COLUMNS))
 
 
 def _parsed(row: bytes) -> Metrics | None:
@@ -134,7 +116,8 @@ def _parsed(row: bytes) -> Metrics | None:
         line = Metrics(int(step), int(tokens), loss, rate, norm, speed, float(validation) if validation else None)
     except ValueError:
         return None
-    return line if line.to_line() == row + b"\n" else None  # Python reads more than it writes, such as " 1_0"
+    is_as_written = line.to_line() == row + b"\n"  # Python reads more than it writes, such as " 1_0"
+    return line if is_as_written and 0 < line.step <= line.tokens < 2**63 else None
 
 
 def _line(values: Iterable[object]) -> bytes:
