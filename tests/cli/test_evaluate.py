@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.command import start
+from support.packages import needs_dask
 from support.places import STORY_FOLDER
 
 from gptcompare import evaluation
@@ -114,7 +115,7 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(options, message, capsys)
 @pytest.mark.parametrize("dask", [[], pytest.param(["--dask", "2"], marks=pytest.mark.reference)])
 def test_ctrl_c_says_how_it_goes_on_and_costs_no_more_than_was_in_hand(dask, capsys):
     if dask:
-        pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
+        needs_dask()
     file = lambada(2000)
     command = ["evaluate", "--task", "lambada", "--data", file, *STORY]
     process = start(*command, *dask, start_new_session=True)
@@ -139,7 +140,7 @@ def test_ctrl_c_says_how_it_goes_on_and_costs_no_more_than_was_in_hand(dask, cap
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dask", [["--dask", "2"], ["--dask"]])
 def test_with_dask_it_prints_the_same(dask, capsys):
-    pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
+    needs_dask()
     file = lambada(30)
     command = ["evaluate", "--task", "lambada", "--data", file, *STORY]
     assert main(command) == 0

@@ -66,7 +66,8 @@ def test_another_evaluation_is_not_mixed_with_it(tmp_path, changed, named):
 
 
 @pytest.mark.parametrize(
-    "line", [b"{}", b'{"item": 1, "logprob": -1.0}', b'{"item": "1"}', b"[" * 100_000, b"\xff", b"", b"[1]", b"9" * 5000],
+    "line",
+    [b"{}", b'{"item": 1, "logprob": -1.0}', b'{"item": "1"}', b"[" * 100_000, b"\xff", b"", b"[1]", b"9" * 5000],
     ids=["empty", "no check", "text", "deep", "bytes", "nothing", "list", "long number"],
 )  # fmt: skip
 def test_a_line_that_is_not_as_it_was_written_costs_only_itself(tmp_path, line):

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from support.packages import needs_dask
 
 import gptcompare as gc
 from gptcompare.evaluation import provenance, workers
@@ -88,7 +89,7 @@ class Slow(LastWord):
 class TestDask:
     @pytest.fixture
     def distributed(self):
-        return pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
+        return needs_dask()
 
     @pytest.mark.parametrize("n_workers", [1, 2, 4])
     def test_rows_are_those_of_one_process_whatever_the_number_of_workers(self, distributed, lm, digest, n_workers):

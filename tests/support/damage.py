@@ -2,7 +2,7 @@
 
 import random
 
-PIECES = [b"", b"\0", b"\r", b"\n", b'"', b",", b"[" * 20_000, b"{}", b"\xff", b"\xef\xbb\xbf", b"nan", b"1e400", b"9" * 5000]
+PIECES = [b"", b"\0", b"\r", b"\n", b'"', b",", b"[" * 20_000, b"{}", b"\xff", b"nan", b"1e400", b"9" * 5000]
 
 
 def damaged(content: bytes, rng: random.Random) -> bytes:

@@ -81,7 +81,9 @@ class TestOneProcessAtATime:
                 one.join()
             (winner,) = [seed for seed in (0, 1) if not isinstance(found[seed], str)]
             assert found[winner] == expected[winner]
-            assert "another process is training in" in found[1 - winner] or "differs in recipe.seed" in found[1 - winner]
+            assert (
+                "another process is training in" in found[1 - winner] or "differs in recipe.seed" in found[1 - winner]
+            )
             assert json.loads((folder / "run.json").read_text())["recipe"]["seed"] == winner
             assert [line.step for line in read_metrics(folder)] == [1, 2]
 
@@ -90,7 +92,9 @@ class TestOneProcessAtATime:
             leftover = tmp_path / ".run.json.1-0123abcd.part"
             leftover.touch()
             (tmp_path / "run.json").write_bytes(b"not read")
-            with pytest.raises(ValueError, match=r"another process is training in .*: wait for its end, or give another"):
+            with pytest.raises(
+                ValueError, match=r"another process is training in .*: wait for its end, or give another"
+            ):
                 trained(tmp_path)
             assert leftover.exists()
 
@@ -153,7 +157,7 @@ class TestState:
         assert trained(stopped)[0] == reference[0]
         assert "blas_threads" in json.loads((stopped / "run.json").read_text())
 
-    @few_or_many("n", 60, 1500)
+    @few_or_many("n", 30, 1500)
     def test_a_damaged_folder_ends_as_the_whole_one_or_in_one_clear_error(self, stopped, tmp_path, reference, n):
         rng = random.Random(1)
         names = sorted(path.name for path in stopped.iterdir() if path.name != ".lock")
@@ -165,11 +169,13 @@ class TestState:
             content = damaged((folder / name).read_bytes(), rng)
             (folder / name).write_bytes(content)
             whole = [line for line in read_metrics(folder) if line.step <= 6]
+            error = ""
             try:
                 parameters, metrics = trained(folder)
-            except (ValueError, OSError) as error:
-                assert name in str(error) or "differs in" in str(error)
-                assert str(folder) in str(error)
+            except (ValueError, OSError) as refusal:
+                error = str(refusal)
+            if error:
+                assert f"{folder}/{name}" in error or f"{folder} has a run that differs in" in error
             else:
                 assert parameters == reference[0]
                 assert [line for line in whole if line not in metrics] == []
@@ -182,11 +188,12 @@ class TestState:
 
 class TestWhatItIsComparedBy:
     def test_how_to_train_on_is_said_where_there_is_a_model(self, stopped, tmp_path):
-        with pytest.raises(ValueError, match=rf"differs in recipe\.n_steps: .*give another folder, and --init {stopped}"):
+        with pytest.raises(
+            ValueError, match=rf"differs in recipe\.n_steps: .*give another folder, and --init {stopped}"
+        ):
             trained(stopped, n_steps=20)
-        with pytest.raises(MemoryError), RunFolder(tmp_path / "new") as folder:
+        with RunFolder(tmp_path / "new") as folder:
             folder.begin(gc.GPT(CONFIG, seed=1), RECIPE, TOKENS)
-            raise MemoryError
         with pytest.raises(ValueError, match=r"differs in recipe\.n_steps: .*, or another folder$"):
             trained(tmp_path / "new", n_steps=20)
 
