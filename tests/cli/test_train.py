@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.amounts import few_or_many
-from support.command import KINDS, start
+from support.command import KINDS, MANY, start
 from support.places import ALICE, STORY_FOLDER
 
 import gptcompare as gc
