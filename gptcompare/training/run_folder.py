@@ -72,13 +72,15 @@ class RunFolder:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.step = self.saved_step = 0
-        self._open = contextlib.ExitStack()
+        self._open = contextlib.ExitStack()  # the lock and metrics.csv
         self._metrics: AppendedFile | None = None
 
     def __enter__(self) -> RunFolder:
         self._refuse_foreign()  # before the lock's file is made: nothing is written into somebody else's folder
-        self._open.enter_context(locked(self.folder / ".lock", self._refuse_second))
-        remove_leftovers(self.folder, WRITTEN)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(self.folder / ".lock", self._refuse_second))
+            remove_leftovers(self.folder, WRITTEN)
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, *exception: Any) -> bool | None:

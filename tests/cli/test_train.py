@@ -288,6 +288,7 @@ def test_a_short_run_reaches_its_learning_rate(texts, config, tmp_path):
         pytest.param(["no-such.txt", "--config", "gpt2"], "No such file or directory", marks=pytest.mark.slow),
         (["TEXT", "--config", "gpt2-medum"], "did you mean gpt2-medium"),
         (["TEXT", "--config", "TEXT"], "not JSON"),
+        (["TEXT", "--config", "DEEP"], "deep.json: not JSON"),
         (["TEXT", "--config", "CONFIG", "--context", "33"], "longer than the model's 32"),
         (["TEXT", "--config", "CONFIG", "--validation", "TEXT"], "it cannot be held out"),
         (["TEXT", "--config", "CONFIG", "--seed", "-1"], "seed must be at least 0"),
@@ -299,7 +300,8 @@ def test_a_short_run_reaches_its_learning_rate(texts, config, tmp_path):
     ids=str,
 )
 def test_a_user_s_error_is_one_line_and_status_2(arguments, words, texts, config, tmp_path, capsys):
-    places = {"TEXT": texts[0], "CONFIG": config}
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    places = {"TEXT": texts[0], "CONFIG": config, "DEEP": str(tmp_path / "deep.json")}
     run = ["train", *(places.get(word, word) for word in arguments), "--out", str(tmp_path / "run")]
     assert main([*run, *FEW] if "--context" not in run else run) == 2
     err = capsys.readouterr().err
