@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, TextIO, cast
 
 from ..checks import shortened
+from ..display.messages import Forgiving, silence
 from ..display.text_width import printable
 from ..version import __version__
 
@@ -70,31 +73,80 @@ environment:
 LONGEST = 2000  # characters of a message, whatever a file or an argument has in it
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which end a command as Ctrl-C does, but for the exit status."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 2 for a user's error, 130 after Ctrl-C."""
+    """Run the command and return its exit status: 0, 2 for a user's error, 128 + n after signal n (Ctrl-C: 130)."""
+    with _streams(), _signals():
+        try:
+            given = sys.argv[1:] if arguments is None else arguments
+            if refusal := _not_utf8(given):
+                raise ValueError(refusal)
+            options = _parser(given).parse_args(given)
+            _heed_ctrl_c()
+            options.run(options)
+            sys.stdout.flush()
+        except KeyboardInterrupt as stop:
+            print(file=sys.stderr)
+            return 128 + getattr(stop, "number", signal.SIGINT)
+        except BrokenPipeError:  # the reader has stopped reading, as in `gptcompare ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
+            message = " ".join(str(error).split()) or type(error).__name__
+            print(f"gptcompare: {printable(shortened(message, LONGEST))}", file=sys.stderr)
+            return 2
+    return 0
+
+
+def _heed_ctrl_c() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt, where `__main__` has left it to the system while modules were imported."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def _streams() -> Iterator[None]:
+    """Let a closed stream swallow what it gets, and a full disk under the standard error stream end no work."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  open until the process ends
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")  # a terminal that cannot show a character
-    given = sys.argv[1:] if arguments is None else arguments
-    if refusal := _not_utf8(given):
-        print(f"gptcompare: {refusal}", file=sys.stderr)
-        return 2
-    options = _parser(given).parse_args(given)
+    errors = sys.stderr
+    sys.stderr = cast(TextIO, Forgiving(errors))
     try:
-        options.run(options)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader has stopped reading, as in `gptcompare ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
-        message = " ".join(str(error).split()) or type(error).__name__
-        print(f"gptcompare: {printable(shortened(message, LONGEST))}", file=sys.stderr)
-        return 2
-    return 0
+        yield
+    finally:
+        silence(errors)
+        sys.stderr = errors
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise an exception, as Ctrl-C does, unless they are ignored, as by `nohup`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise _Terminated(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _not_utf8(arguments: Sequence[str]) -> str | None:

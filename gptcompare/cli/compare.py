@@ -24,7 +24,7 @@ from ..comparison.sides import describe
 from ..comparison.summary import speeds, summary_of_texts
 from ..display.progress import progress_bar
 from ..display.text_width import printable
-from ..files.atomic_files import written_together
+from ..files.atomic_files import naming, written_together
 from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer.vocabulary import END_OF_TEXT
@@ -114,11 +114,8 @@ def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None
         _read_samples(options, models)
         return
     result = compare_text(text_in(options.text), models)
+    _print(result, result.to_text(_width(options)), options)
     _save_page(options, result)
-    if options.json:
-        print(json.dumps(result.to_dict()))
-    else:
-        show(result.to_text(_width(options)))
 
 
 def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
@@ -146,12 +143,16 @@ def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> Non
     else:
         _show(stream, options.width)
     result = stream.comparison()
-    _save_page(options, result)
-    if options.json:
-        print(json.dumps(result.to_dict()))
-    else:
-        show("\n" + result.summary(_width(options)))
+    _print(result, "\n" + result.summary(_width(options)), options)
+    _save_page(options, result)  # after what is printed, which a full disk or a wrong name must not lose
     show("\n" + speeds(result.sides), file=sys.stderr)
+
+
+def _print(result: Comparison | TextComparison, text: str, options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(result.to_dict()), flush=True)
+    else:
+        show(text)
 
 
 def _show(stream: ComparisonStream, n_cells: int | None) -> None:
@@ -232,7 +233,8 @@ def _save(name: str, html: str) -> None:
     content = html.encode("utf-8", errors="replace")
     path = Path(os.path.realpath(name))  # the target of a link is written, and the link stays
     if path.exists() and not path.is_file():
-        path.write_bytes(content)  # a pipe or a device, which must not be replaced by a file
+        with naming(name):
+            path.write_bytes(content)  # a pipe or a device, which must not be replaced by a file
     else:
         with written_together(path.parent, [path.name]) as (file,):
             file.write(content)

@@ -18,7 +18,7 @@ from ..model import GPT
 from ..tokenizer import END_OF_TEXT, Tokenizer
 from ..training import DivergedError, Metrics, Recipe, tokenize_files, train
 from ..training.data import count_texts, texts_in
-from ..training.run_folder import DESCRIPTION, refuse_foreign
+from ..training.run_folder import DESCRIPTION, RunFolder
 from .options import MODEL_HELP
 
 DEFAULT_STEPS, DEFAULT_CONTEXT = 1000, 512
@@ -26,7 +26,7 @@ HELP = """\
 Train a model on text files, from random parameters (--config) or from those of another model (--init). The folder
 gets the model, which `gptcompare generate --model FOLDER` loads, and the loss of every step, in metrics.csv. To resume
 a run that was stopped, by Ctrl-C or in any other way, run the same command again: the result is the same as without
-the interruption.
+the interruption. Ctrl-C, SIGTERM and SIGHUP let it finish the step, and save.
 """
 # Option -> field of the recipe, type, help. Options that are not given come from the preset, or from GPT-3.
 NUMBERS = {
@@ -77,27 +77,44 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    out = Path(options.out)
-    refuse_foreign(out)
     _refuse_seen_validation(options)
     recipe = _recipe(options)
+    with RunFolder(options.out) as folder:
+        try:
+            recipe, metrics = _train_in(folder, options, recipe)
+        except KeyboardInterrupt:
+            print(f"\n{_stopped(folder)}", end="", file=sys.stderr)
+            raise
+        except DivergedError as error:
+            raise ValueError(str(error)) from None
+    n_tokens = recipe.n_steps * recipe.tokens_per_step
+    print(f"{recipe.n_steps} steps, {n_tokens} tokens{_measured(metrics)}: see {folder.folder}")
+
+
+def _train_in(folder: RunFolder, options: argparse.Namespace, recipe: Recipe) -> tuple[Recipe, list[Metrics]]:
+    """Return the recipe with its context, and the metrics of all steps."""
+    out = folder.folder
     lm = _model(options, recipe, out)
     recipe = dataclasses.replace(recipe, context=options.context or min(lm.config.n_ctx, DEFAULT_CONTEXT))
     tokens = _tokens(options, options.texts, lm.tokenizer, out / "tokens.npy")
     validation = None
     if options.validation:
         validation = _tokens(options, options.validation, lm.tokenizer, out / "validation.npy")
-    try:
-        metrics = train(
-            lm.model, tokens, recipe, validation=validation, out=out, tokenizer=lm.tokenizer,
-            validate_every=options.validate_every, save_every=options.save_every, threads=options.threads,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        print(f"\nstopped and saved: run the same command again to resume {out}", end="", file=sys.stderr)
-        raise
-    except DivergedError as error:
-        raise ValueError(str(error)) from None
-    print(f"{recipe.n_steps} steps, {recipe.n_steps * recipe.tokens_per_step} tokens{_measured(metrics)}: see {out}")
+    metrics = train(
+        lm.model, tokens, recipe, validation=validation, out=folder, tokenizer=lm.tokenizer,
+        validate_every=options.validate_every, save_every=options.save_every, threads=options.threads,
+    )  # fmt: skip
+    return recipe, metrics
+
+
+def _stopped(folder: RunFolder) -> str:
+    """Say what a stop has left, and how to go on."""
+    again = f"run the same command again to resume {folder.folder}"
+    if folder.saved_step == folder.step > 0:
+        return f"stopped and saved at step {folder.step}: {again}"
+    if folder.saved_step:
+        return f"stopped at step {folder.step}, before it was saved: {again} from step {folder.saved_step}"
+    return f"stopped, and nothing was saved in this process: {again} from what was saved before, or to begin anew"
 
 
 def _tokens(options: argparse.Namespace, paths: list[str], tokenizer: Tokenizer, target: Path) -> Integers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
+from .messages import Forgiving
 from .text_width import printable
 
 if TYPE_CHECKING:
@@ -16,12 +17,16 @@ REDRAWN, WRITTEN = 0.1, 10.0  # seconds between two updates of the bar, on a ter
 
 
 def progress_bar(**options: Any) -> Bar:
-    """Open a bar on the standard error stream. The options are tqdm's; TQDM_DISABLE=1 in the environment hides it."""
+    """Open a bar on the standard error stream. The options are tqdm's; TQDM_DISABLE=1 in the environment hides it.
+
+    A stream that fails, such as on a full disk, ends no work: the bar is then not seen.
+    """
     from tqdm import tqdm  # imported here: it would cost every user of the library 20 ms
 
     if "desc" in options:
         options["desc"] = printable(options["desc"])
     if sys.stderr is None:
-        options["disable"] = True
-    interval = REDRAWN if sys.stderr and sys.stderr.isatty() else WRITTEN
-    return tqdm(**options, mininterval=interval, file=sys.stderr)
+        return tqdm(**{**options, "disable": True})
+    stream = Forgiving(sys.stderr)
+    interval = REDRAWN if stream.isatty() else WRITTEN
+    return tqdm(**options, mininterval=interval, file=stream)

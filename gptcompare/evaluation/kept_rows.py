@@ -2,22 +2,30 @@
 
 items.jsonl    what identifies this evaluation, then a row for each item, in the order in which they were finished
 result.json    the metrics over all items, once they are finished
+
+Each line of items.jsonl ends with a check, from the rest of the line. A row whose line is not as it was written, cut by
+a kill or damaged in any other way, is as if it had not been found yet: its item is scored anew, to the same bits.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
-from ..files.atomic_files import written_together
+from ..files.appended import AppendedFile
+from ..files.atomic_files import remove_leftovers, written_together
 from ..files.lock import locked
+from ..files.texts import parse_object
 from .tasks.protocols import Row
 
 ROWS, RESULT = "items.jsonl", "result.json"
+CHECK = "check"
 
 
 class KeptRows:
@@ -28,7 +36,7 @@ class KeptRows:
     found : dict of int -> Row
     """
 
-    def __init__(self, file: BinaryIO | None, found: dict[int, Row]) -> None:
+    def __init__(self, file: AppendedFile | None, found: dict[int, Row]) -> None:
         self._file = file
         self.found = found
 
@@ -37,7 +45,6 @@ class KeptRows:
         self.found.update(zip(numbers, rows, strict=True))
         if self._file is not None:
             self._file.write(b"".join(_line({"item": n, **self.found[n]}) for n in numbers))
-            self._file.flush()
 
 
 @contextmanager
@@ -57,15 +64,16 @@ def kept_rows(folder: str | os.PathLike[str] | None, identity: Mapping[str, Any]
     folder = Path(folder)
 
     def refuse() -> NoReturn:
-        raise ValueError(f"another process is evaluating in {folder}")
+        raise ValueError(f"another process is evaluating in {folder}: wait for its end, or give another folder")
 
     with locked(folder / ".lock", refuse):
+        remove_leftovers(folder, [ROWS, RESULT])
         found = _read(folder / ROWS, json.loads(json.dumps(identity)))
-        with written_together(folder, [ROWS]) as (file,):  # without a last line that is incomplete
+        with written_together(folder, [ROWS]) as (file,):  # without lines that are damaged
             file.write(_line(identity))
             file.writelines(_line({"item": number, **row}) for number, row in found.items())
-        with open(folder / ROWS, "ab") as file:
-            yield KeptRows(file, found)
+        with AppendedFile(folder / ROWS) as rows:
+            yield KeptRows(rows, found)
 
 
 def write_result(folder: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
@@ -75,36 +83,40 @@ def write_result(folder: str | os.PathLike[str], result: Mapping[str, Any]) -> N
 
 
 def _read(path: Path, identity: dict[str, Any]) -> dict[int, Row]:
-    """Read the rows of a file up to the first line that is incomplete; none if there is no file."""
+    """Read the rows of a file whose lines are as they were written; none if there is no file."""
     if not path.exists():
         return {}
     first, *lines = path.read_bytes().split(b"\n")
-    if _parsed([first]) != [identity]:
-        there = next(iter(_parsed([first])), {})
-        other = [part for part in identity if there.get(part) != identity[part]]
-        parts = ", ".join(other)
-        raise ValueError(f"{path} is from another evaluation (it differs in {parts}): give another folder (--out)")
+    there, is_whole = _parsed(first)
+    if there is None or (CHECK in there and not is_whole):
+        raise ValueError(
+            f"{path}, line 1: damaged, so nobody knows which evaluation the rows are from: give another folder "
+            "(--out), or remove the file, and all items are scored anew"
+        )
+    there.pop(CHECK, None)  # an earlier version, which differs in its version, wrote none
+    if there != identity:
+        other = ", ".join(part for part in {**identity, **there} if there.get(part) != identity.get(part))
+        raise ValueError(f"{path} is from another evaluation (it differs in {other}): give another folder (--out)")
     found = {}
-    for row in _parsed(lines):
-        number = row.pop("item", None)
-        if type(number) is not int:
-            break
-        found[number] = row
+    for row, is_whole in map(_parsed, lines):
+        if row is not None and is_whole and type(row.get("item")) is int:
+            del row[CHECK]
+            found[row.pop("item")] = row
     return found
 
 
-def _parsed(lines: Iterable[bytes]) -> list[dict[str, Any]]:
-    found = []
-    for line in lines:
-        try:
-            value = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(value, dict):
-            break
-        found.append(value)
-    return found
+def _parsed(line: bytes) -> tuple[dict[str, Any] | None, bool]:
+    """Return the object on a line, or None if it is none, and whether it is as it was written."""
+    with contextlib.suppress(ValueError):
+        value = parse_object(line, ROWS)
+        rest = {name: part for name, part in value.items() if name != CHECK}
+        return value, value.get(CHECK) == _check(rest)
+    return None, False
 
 
 def _line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value).encode() + b"\n"
+    return json.dumps({**value, CHECK: _check(value)}).encode() + b"\n"
+
+
+def _check(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

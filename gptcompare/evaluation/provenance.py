@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from ..generation import LanguageModel
 from ..parameters import digest_of
 from ..version import __version__
 from .tasks.data_files import Content
+from .tasks.items import Item
+from .tasks.protocols import Protocol, Window
 
 
 def of_library() -> dict[str, Any]:
@@ -64,6 +67,18 @@ def of_values(values: Sequence[Any]) -> str:
         hasher.update(repr(value).encode("utf-8", errors="surrogatepass"))
         hasher.update(b"\n")
     return hasher.hexdigest()
+
+
+def of_items(protocol: Protocol, items: Sequence[Item | Window]) -> str:
+    """Return the SHA-256 of how the items are scored and of their fields, by names that a renamed class keeps."""
+    hasher = hashlib.sha256(_json(protocol.described()))
+    for item in items:
+        hasher.update(_json(vars(item)))
+    return hasher.hexdigest()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, default=repr).encode() + b"\n"  # repr: for what a protocol of the user's may have
 
 
 def _commit(folder: Path) -> str | None:

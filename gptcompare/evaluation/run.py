@@ -11,6 +11,7 @@ from ..checks import integer, path
 from ..display.progress import progress_bar
 from ..files.whole_file import read_whole
 from ..generation import LanguageModel, load
+from ..version import __version__
 from . import provenance
 from .kept_rows import kept_rows, write_result
 from .result import Evaluation
@@ -49,7 +50,7 @@ def evaluate(
         See `Settings`.
     folder : path, optional
         Where to save a row for each item, a few at a time as they are found, and the result at the end. If an
-        evaluation was stopped, the same call resumes it.
+        evaluation was stopped, the same call of the same version of gptcompare resumes it.
     source : "huggingface" or "openai"
         Where to download the model from, if it is given by name.
     dask : str or int, optional
@@ -86,9 +87,9 @@ def evaluate(
 
     about_data = provenance.of_data(contents)
     identity = {
-        "task": chosen.name, "settings": asdict(settings), "model": about_model["sha256"],
+        "version": __version__, "task": chosen.name, "settings": asdict(settings), "model": about_model["sha256"],
         "data": [file["sha256"] for file in about_data],
-        "items": provenance.of_values([prepared.protocol, *prepared.items]),
+        "items": provenance.of_items(prepared.protocol, prepared.items),
     }  # fmt: skip
     n = len(prepared.items)
     with kept_rows(folder, identity) as kept, progress_bar(total=n, desc=chosen.name, unit="item") as bar:

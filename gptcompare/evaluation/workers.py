@@ -6,13 +6,11 @@ to the last bit, whichever worker computed it.
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -78,7 +76,7 @@ class Dask(Workers):
         SHA-256 of the model (`provenance.of_content`), which must be the same on all machines.
     address : str, optional
         The address of the cluster's scheduler, such as "tcp://10.0.0.1:8786". If not given, a cluster on this machine
-        is started, and closed at the end.
+        is started (see `cluster`), and closed at the end.
     n_workers : int, optional
         The number of workers of a cluster on this machine: by default one for each core.
 
@@ -125,13 +123,7 @@ class Dask(Workers):
         if self._address is not None:
             yield self._address
             return
-        with ExitStack() as stack:
-            with _deaf_to_interrupts():
-                cluster = self._distributed.LocalCluster(
-                    n_workers=self._n_workers, threads_per_worker=1, memory_limit=0, dashboard_address=None,
-                    silence_logs=logging.CRITICAL + 1,  # silences all: what matters is raised as an exception
-                )  # fmt: skip
-                stack.enter_context(cluster)
+        with import_module(".cluster", __package__).local_cluster(self._n_workers) as cluster:
             yield cluster
 
     def _client(self, address: Any) -> AbstractContextManager[Any]:
@@ -140,22 +132,6 @@ class Dask(Workers):
         except (OSError, ValueError) as error:
             raise OSError(f"there is no Dask scheduler at {address}: {error}") from None
         return client
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Block SIGINT: processes started in the `with` block never get a terminal's Ctrl-C, this one gets it later."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # otherwise it would start inside the block, and unblock the signal again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _rows(lm: LanguageModel, protocol: Protocol, items: Sequence[Any]) -> list[Row]:

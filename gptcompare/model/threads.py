@@ -137,6 +137,10 @@ def _linear_algebra_of_numpy() -> Any:
         return None
 
 
+def _unknown() -> int:
+    return 1
+
+
 class _Blas:
     """The number of threads that NumPy's BLAS uses for a product, where it can be read and set.
 
@@ -155,13 +159,18 @@ class _Blas:
         self.holders: set[object] = set()  # one for each caller that wants products on one thread
         self.n_threads = int(self.get())  # when there are no holders
 
+    @property
+    def can_be_set(self) -> bool:
+        """Whether the number of threads can be read and set."""
+        return self.get is not _unknown
+
     def _functions(self) -> tuple[Callable[[], int], Callable[[int], object]]:
         library = _linear_algebra_of_numpy()
         for name in self.NAMES:
             calls: list[Any] = [getattr(library, name.format(call), None) for call in self.CALLS]
             if all(calls) and calls[2]() != self.OPENMP:
                 return calls[0], calls[1]
-        return lambda: 1, lambda n: None
+        return _unknown, lambda n: None
 
     def restart(self) -> None:
         """Start anew in a forked process, which has no holders, and whose lock may have been held."""
@@ -184,6 +193,35 @@ def n_threads() -> int:
     if _is_single_threaded.get():
         return 1
     return _blas.n_threads if _blas.holders else int(_blas.get())
+
+
+def n_threads_if_known() -> int | None:
+    """Return `n_threads`, or None if this library can neither read nor set it."""
+    return n_threads() if _blas.can_be_set else None
+
+
+@contextmanager
+def products_on(n: int) -> Iterator[None]:
+    """Compute each product on `n` threads in a `with` block, where that number can be set.
+
+    The number decides in which order a product's terms are added, and so its last bits. The setting belongs to the
+    whole process. Inside, `products_on_one_thread` holds for its own block.
+    """
+    before = _set_threads(n)
+    try:
+        yield
+    finally:
+        _set_threads(before)
+
+
+def _set_threads(n: int) -> int:
+    """Set the number of threads that products use when there are no holders; return the one of before."""
+    with _blas.lock:
+        before = _blas.n_threads if _blas.holders else int(_blas.get())
+        _blas.n_threads = n
+        if not _blas.holders:
+            _blas.set(n)
+    return before
 
 
 @contextmanager

@@ -1,16 +1,16 @@
 """Training: how a model learns.
 
 Read `loop` first (`train`): `recipe` holds its numbers, `data` cuts batches from texts, `backward/` computes the exact
-gradient of every parameter, `optimizer` takes a step down the gradient, and `run_folder` saves what a run needs to
-resume.
+gradient of every parameter, `optimizer` takes a step down the gradient, `run_folder` saves what a run needs to resume,
+with the `metrics` of each step, and `stopping` lets a signal wait for that.
 """
 
 from .backward.gradients import loss_and_grads
 from .data import Batches, tokenize_files
 from .loop import DivergedError, train
+from .metrics import Metrics, read_metrics
 from .optimizer import AdamW
 from .recipe import Recipe
-from .run_folder import Metrics, read_metrics
 
 __all__ = [
     "AdamW",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +18,15 @@ from ..display.progress import Bar, progress_bar
 from ..generation import LanguageModel
 from ..model import GPT
 from ..model.ops import cross_entropy
-from ..model.threads import products_on_one_thread
+from ..model.threads import n_threads_if_known, products_on, products_on_one_thread
 from ..tokenizer import Tokenizer
 from .backward.gradients import Parameters, loss_and_grads
 from .data import Batches, check_row
+from .metrics import Metrics
 from .optimizer import AdamW, clip_, global_norm
 from .recipe import Recipe
-from .run_folder import Metrics, RunFolder
+from .run_folder import RunFolder
+from .stopping import stop_after_step
 
 VALIDATION_SEQUENCES = 64
 
@@ -41,7 +41,7 @@ def train(
     recipe: Recipe,
     *,
     validation: Integers | None = None,
-    out: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | RunFolder | None = None,
     tokenizer: Tokenizer | None = None,
     validate_every: int = 250,
     save_every: int = 250,
@@ -50,8 +50,8 @@ def train(
     """Train a model, in place.
 
     Called again with the same arguments after any interruption, it resumes from the last save and ends with the same
-    parameters, bit for bit, as an uninterrupted run on the same machine with the same number of BLAS threads. Ctrl-C
-    stops it after the current step, and saves.
+    parameters, bit for bit, as an uninterrupted run on the same machine. Ctrl-C, SIGTERM and SIGHUP stop it after the
+    current step, and it saves.
 
     Parameters
     ----------
@@ -63,15 +63,16 @@ def train(
     validation : integers, (M,), optional
         Tokens for the validation loss, which is measured on up to 64 evenly spaced sequences.
     out : path, optional
-        The folder for saves and metrics; if not given, nothing is written.
+        The folder for saves and metrics, which one process at a time may use; if not given, nothing is written. A
+        `RunFolder` that is open already is taken, too.
     tokenizer : Tokenizer, optional
         Saved beside the model, so that `gptcompare.load` can open the folder.
     validate_every, save_every : int
         Intervals in steps; the last step does both.
     threads : int
-        Number of parts of a batch (the recipe's `accumulation`) that are computed at the same time, each with its
-        products on one core. It changes no bit of the result, and pays for small models, in whose products the cores
-        would mostly wait for each other.
+        Number of parts of a batch (the recipe's `accumulation`) that are computed at the same time, each on its own
+        core. It changes no bit of the result: a batch of several parts has its products computed on one core each
+        whatever `threads` is, and a whole one on all cores.
 
     Returns
     -------
@@ -82,7 +83,10 @@ def train(
     ------
     ValueError
         If there are too few tokens, one is not in the model's vocabulary, the context is too long for the model, a
-        number makes no sense, or the folder holds another run or model or is in use by another training process.
+        number makes no sense, or the folder holds another run or model or is in use by another training process, or
+        the run was begun with a BLAS whose threads can be set and this one's cannot, or the other way round.
+    CheckpointError
+        If the saved state is damaged.
     DivergedError
         If the loss or the gradient is not finite, or the loss would not be finite after a step about to be saved.
     """
@@ -92,24 +96,25 @@ def train(
         LanguageModel(model, tokenizer)  # raises an error if they do not fit
     batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed)
     optimizer = AdamW(model.parameters(), recipe)
-    folder = RunFolder(path("out", out), model, recipe, tokens, validation) if out is not None else None
+    n_threads = n_threads_if_known()
     metrics: list[Metrics] = []
-    validated: float | None = None
     with contextlib.ExitStack() as stack:
-        if folder is not None:
-            stack.enter_context(folder.locked())
-            if folder.restore(model, optimizer):
+        folder = None
+        if out is not None:
+            folder = out if isinstance(out, RunFolder) else stack.enter_context(RunFolder(path("out", out)))
+            n_threads = folder.begin(model, recipe, tokens, validation)
+            if folder.restore(model, optimizer, recipe.n_steps):
                 folder.save_model(model, tokenizer)  # the run may have been killed between saving the state and this
-            metrics = folder.start_metrics(optimizer.step)
-        interrupted = stack.enter_context(_interrupt_after_step())
+            metrics = folder.start_metrics()
+        stop = stack.enter_context(stop_after_step())
         bar = stack.enter_context(
             progress_bar(total=recipe.n_steps, initial=optimizer.step, desc="training", unit="step")
         )
-        if threads > 1:
-            stack.enter_context(products_on_one_thread())
+        stack.enter_context(_product_threads(n_threads, recipe))
         pool = stack.enter_context(ThreadPoolExecutor(threads))
+        validated: float | None = None
         while optimizer.step < recipe.n_steps:
-            line = _step(model, optimizer, batches, recipe, pool)
+            line = _step(model, optimizer, batches, recipe, pool, folder)
             last = optimizer.step == recipe.n_steps
             if validation is not None and (last or optimizer.step % validate_every == 0):
                 line = replace(line, validation_loss=validation_loss(model, validation, recipe))
@@ -118,15 +123,33 @@ def train(
             _show(bar, metrics, validated)
             if folder is not None:
                 folder.append(line)
-                if last or interrupted.is_set() or optimizer.step % save_every == 0:
-                    _check_next_loss(model, batches, optimizer.step)
+                if last or stop.is_asked or optimizer.step % save_every == 0:
+                    _check_next_loss(model, batches, optimizer.step, folder)
                     folder.save(model, optimizer, tokenizer)
-            if interrupted.is_set():
-                raise KeyboardInterrupt
+            if stop.is_asked:
+                stop.take_course()
     return metrics
 
 
-def _step(model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, pool: ThreadPoolExecutor) -> Metrics:
+@contextlib.contextmanager
+def _product_threads(n_threads: int | None, recipe: Recipe) -> Iterator[None]:
+    """Compute matrix products on as many threads as the run began with; on one each, if a batch has several parts.
+
+    The number of threads decides the last bits of a product. So it follows from the recipe and from how the run began,
+    and neither from how many parts are computed at a time nor from where the run is resumed.
+    """
+    with contextlib.ExitStack() as stack:
+        if n_threads is not None:
+            stack.enter_context(products_on(n_threads))
+        if recipe.accumulation > 1:
+            stack.enter_context(products_on_one_thread())
+        yield
+
+
+def _step(
+    model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, pool: ThreadPoolExecutor,
+    folder: RunFolder | None = None,
+) -> Metrics:  # fmt: skip
     """Update the parameters once."""
     start, step = time.perf_counter(), optimizer.step
     # 1. The loss of a batch and its gradient, clipped.
@@ -134,27 +157,31 @@ def _step(model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, pool: 
     loss, gradients = accumulated(model, ids, targets, recipe, step, pool)
     norm = clip_(gradients, recipe.gradient_clip) if recipe.gradient_clip else global_norm(gradients)
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise _diverged(step + 1, f"the loss is {loss} and the gradient's norm {norm}")
+        raise _diverged(step + 1, f"the loss is {loss} and the gradient's norm {norm}", folder)
     # 2. A step down the gradient.
     learning_rate = recipe.learning_rate_at(step)
     optimizer.update(gradients, learning_rate)
-    speed = recipe.tokens_per_step / (time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    speed = recipe.tokens_per_step / seconds if seconds > 0 else 0.0  # a coarse clock may stand still
     return Metrics(step + 1, (step + 1) * recipe.tokens_per_step, loss, learning_rate, norm, speed)
 
 
-def _check_next_loss(model: GPT, batches: Batches, step: int) -> None:
+def _check_next_loss(model: GPT, batches: Batches, step: int, folder: RunFolder) -> None:
     """Raise DivergedError if the parameters about to be saved give a loss that is not finite."""
     ids, targets = batches[step]
     with np.errstate(all="ignore"):
         loss = float(cross_entropy(model(ids[0]), targets[0]).mean())
     if not math.isfinite(loss):
-        raise _diverged(step, f"the loss after it is {loss}")
+        raise _diverged(step, f"the loss after it is {loss}", folder)
 
 
-def _diverged(step: int, what: str) -> DivergedError:
+def _diverged(step: int, what: str, folder: RunFolder | None) -> DivergedError:
+    way_on = "Nothing was saved before: begin anew, in another folder if you gave one,"
+    if folder is not None and folder.saved_step:
+        saved = f"What was saved at step {folder.saved_step} is unchanged"
+        way_on = f"{saved}: to continue from that, tune it in another folder,"
     return DivergedError(
-        f"step {step}: {what}, so the run stops here, and what was saved earlier is unchanged. To continue from that, "
-        "tune it in another folder, with a lower learning rate or a longer warm-up"
+        f"step {step}: {what}, so the run stops here. {way_on} with a lower learning rate or a longer warm-up"
     )
 
 
@@ -214,27 +241,6 @@ def _check_intervals(recipe: Recipe, **numbers: int) -> None:
         raise ValueError(
             f"{numbers['threads']} threads need as many parts of a batch, but accumulation is {recipe.accumulation}"
         )
-
-
-@contextlib.contextmanager
-def _interrupt_after_step() -> Iterator[threading.Event]:
-    """Let Ctrl-C set the event, so that no step is left half done; a second Ctrl-C interrupts at once."""
-    event = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
-        yield event  # only the main thread can be interrupted, and a script's background job not at all
-        return
-
-    def handler(number: int, frame: object) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _show(bar: Bar, metrics: list[Metrics], validated: float | None) -> None:

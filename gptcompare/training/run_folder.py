@@ -2,8 +2,9 @@
 
     run.json             the run's identity: configuration, recipe, digests of the data and of the initial parameters
     state.safetensors    step, parameters and AdamW's moments, from which a run resumes
-    metrics.csv          one line per step
+    metrics.csv          one line per step: see `metrics`
     config.json, model.safetensors, vocab.json ...    the last saved model, as `gptcompare.load` reads it
+    .lock                held by the process that trains in the folder
 
 `gptcompare train` also keeps the tokens of its texts there: see `data.py`.
 """
@@ -11,143 +12,109 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
+import hashlib
 import json
 import os
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from ..arrays import Integers
+from ..arrays import AnyArray, Integers
 from ..checkpoints import CheckpointError
-from ..checkpoints.formats.safetensors import read_safetensors, write_safetensors
-from ..files.atomic_files import written_together
+from ..checkpoints.formats.safetensors import read_metadata, read_safetensors, write_safetensors
+from ..files.appended import AppendedFile
+from ..files.atomic_files import remove_leftovers, written_together
 from ..files.lock import locked
 from ..files.texts import parse_json
 from ..model import GPT
+from ..model.threads import n_threads_if_known
 from ..parameters import digest_of
 from ..tokenizer import Tokenizer
 from .data import digest_of_tokens
+from .metrics import METRICS, Metrics, cut_off
 from .optimizer import AdamW
 from .recipe import Recipe
 
 STEP = "step"
-DESCRIPTION = "run.json"
-FOREIGN = ("config.json", "hparams.json", "model.safetensors", "pytorch_model.bin", "state.safetensors")
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """The measurements of one step of a run.
-
-    Attributes
-    ----------
-    step : int
-        Counted from 1.
-    tokens : int
-        Number of tokens trained on so far, this step included.
-    loss : float
-        Loss of the step's batch before the update, in nats per token.
-    learning_rate : float
-    gradient_norm : float
-        Norm of the whole gradient before clipping.
-    tokens_per_second : float
-    validation_loss : float, optional
-        Validation loss after the step, in nats per token; None if it was not measured.
-    """
-
-    step: int
-    tokens: int
-    loss: float
-    learning_rate: float
-    gradient_norm: float
-    tokens_per_second: float
-    validation_loss: float | None = None
-
-
-COLUMNS = [field.name for field in fields(Metrics)]
-
-
-def read_metrics(folder: str | os.PathLike[str]) -> list[Metrics]:
-    """Read the lines of a run's metrics.csv, up to the first that a kill or a crash left incomplete.
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    list of Metrics
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(folder)!r}")
-    path = folder / "metrics.csv"
-    metrics: list[Metrics] = []
-    content = path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
-    whole_lines = content[: content.rfind("\n") + 1]
-    for row in csv.DictReader(io.StringIO(whole_lines)):
-        line = _line(row)
-        if line is None or (metrics and line.step <= metrics[-1].step):
-            break
-        metrics.append(line)
-    return metrics
-
-
-def _line(row: dict[str, str]) -> Metrics | None:
-    """Return a row as metrics, or None if it is incomplete."""
-    try:
-        step, tokens, *numbers, validation = (row[name] for name in COLUMNS)
-        validation_loss = float(validation) if validation else None
-        loss, rate, norm, speed = (float(number) for number in numbers)
-        return Metrics(int(step), int(tokens), loss, rate, norm, speed, validation_loss)
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def refuse_foreign(folder: Path) -> None:
-    """Raise ValueError if a folder has a model that no run has saved there, and that a run would overwrite."""
-    there = [name for name in FOREIGN if (folder / name).exists()]
-    if there and not (folder / DESCRIPTION).exists():
-        raise ValueError(f"{folder} has a model that no run has saved there ({', '.join(there)}): give another folder")
+DESCRIPTION, STATE = "run.json", "state.safetensors"
+FOREIGN = ("config.json", "hparams.json", "model.safetensors", "pytorch_model.bin", STATE)
+WRITTEN = (
+    DESCRIPTION, STATE, METRICS, "config.json", "model.safetensors", "vocab.json", "merges.txt",
+    "tokenizer_config.json", "tokens.npy", "tokens.json", "validation.npy", "validation.json",
+)  # fmt: skip
+BLAS_THREADS, DIGEST = "blas_threads", "sha256"  # parts of run.json that runs of earlier versions do not have
 
 
 class RunFolder:
-    """The files of one run.
+    """The files of one run, which one process at a time may read or write: use it in a `with` block.
 
     Parameters
     ----------
     folder
         Created if it does not exist.
-    model, recipe, tokens, validation
-        The arguments of the run, with the model as it is before the first step.
+
+    Attributes
+    ----------
+    folder : Path
+    step : int
+        The last step of this process, or that it found saved; 0 before the first.
+    saved_step : int
+        The step that the run would resume from now; 0 if it would begin anew.
 
     Raises
     ------
     ValueError
-        If the folder has a run with other arguments, or a model that no run has saved: runs are never mixed, and
-        nothing is overwritten.
+        If another process is training in the folder, or the folder has a model that no run has saved.
     """
 
-    def __init__(
-        self,
-        folder: str | os.PathLike[str],
-        model: GPT,
-        recipe: Recipe,
-        tokens: Integers,
-        validation: Integers | None = None,
-    ) -> None:
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        refuse_foreign(self.folder)
+        self.step = self.saved_step = 0
+        self._open = contextlib.ExitStack()  # the lock and metrics.csv
+        self._metrics: AppendedFile | None = None
+
+    def __enter__(self) -> RunFolder:
+        self._refuse_foreign()  # before the lock's file is made: nothing is written into somebody else's folder
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(self.folder / ".lock", self._refuse_second))
+            remove_leftovers(self.folder, WRITTEN)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> bool | None:
+        return self._open.__exit__(*exception)
+
+    def _refuse_foreign(self) -> None:
+        there = [name for name in FOREIGN if (self.folder / name).exists()]
+        if there and not (self.folder / DESCRIPTION).exists():
+            raise ValueError(
+                f"{self.folder} has a model that no run has saved there ({', '.join(there)}): give another folder"
+            )
+
+    def _refuse_second(self) -> NoReturn:
+        raise ValueError(f"another process is training in {self.folder}: wait for its end, or give another folder")
+
+    def begin(self, model: GPT, recipe: Recipe, tokens: Integers, validation: Integers | None = None) -> int | None:
+        """Write down which run this is or, if there is one, check that it is the same.
+
+        Parameters
+        ----------
+        model, recipe, tokens, validation
+            The arguments of the run, with the model as it is before the first step.
+
+        Returns
+        -------
+        int, optional
+            On how many threads the run's matrix products are computed, if that can be set; None if not.
+
+        Raises
+        ------
+        ValueError
+            If the folder has a run with other arguments: runs are never mixed. Or if the run was begun with another
+            kind of BLAS, and could not go on bit for bit.
+        """
         parts = {
             "config": model.config.to_dict(),
             "dtype": model.dtype.name,
@@ -157,26 +124,54 @@ class RunFolder:
             "validation": None if validation is None else digest_of_tokens(validation),
         }
         identity = json.loads(json.dumps(parts))
+        n_threads = n_threads_if_known()
         path = self.folder / DESCRIPTION
         if path.is_file():
-            _check_same_run(path, identity)
-        else:
-            with written_together(self.folder, [path.name]) as (file,):
-                file.write(json.dumps(identity, indent=2).encode() + b"\n")
+            there = _description(path, identity.keys())
+            self._check_same_run(there, identity)
+            if BLAS_THREADS in there:
+                self._check_blas(there[BLAS_THREADS], n_threads)
+                return there[BLAS_THREADS]  # type: ignore[no-any-return]  # checked by the file's digest
+        with written_together(self.folder, [DESCRIPTION]) as (file,):
+            file.write(_described({**identity, BLAS_THREADS: n_threads}))
+        return n_threads
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Lock the folder for a `with` block; raise ValueError if another process is training in it."""
+    def _check_same_run(self, there: dict[str, Any], identity: dict[str, Any]) -> None:
+        different = [
+            f"{part}.{name}" if name else part
+            for part, ours in identity.items()
+            for name in (ours if isinstance(ours, dict) and isinstance(there[part], dict) else [""])
+            if (there[part].get(name) != ours[name] if name else there[part] != ours)
+        ]
+        if different:
+            raise ValueError(
+                f"{self.folder} has a run that differs in {', '.join(different)}: give the same settings to resume it, "
+                f"or another folder{self._way_on()}"
+            )
 
-        def refuse() -> NoReturn:
-            raise ValueError(f"another process is training in {self.folder}")
+    def _check_blas(self, there: int | None, here: int | None) -> None:
+        if (there is None) != (here is None):
+            of_then, of_now = ("could not", "can") if there is None else ("could", "cannot")
+            raise ValueError(
+                f"{self.folder} has a run that cannot go on bit for bit: the number of threads of NumPy's BLAS "
+                f"{of_then} be set where it was begun, and {of_now} be set here: use the NumPy of then, or another "
+                f"folder{self._way_on()}"
+            )
 
-        return locked(self.folder / ".lock", refuse)
+    def _way_on(self) -> str:
+        """Say how to train on with other settings, if there is a model to train on."""
+        if not (self.folder / STATE).is_file():
+            return ""
+        return f". To train on from its model with these settings, give another folder, and --init {self.folder}"
 
     def save(self, model: GPT, optimizer: AdamW, tokenizer: Tokenizer | None) -> None:
         """Save the state, as one file that is renamed into place when complete, then the model for others to read."""
+        if self._metrics is not None:
+            self._metrics.sync()  # so that no power failure leaves a state without its lines
         tensors = {STEP: np.array(float(optimizer.step)), **_arrays(model, optimizer)}
-        with written_together(self.folder, ["state.safetensors"]) as (file,):
-            write_safetensors(file, tensors)
+        with written_together(self.folder, [STATE]) as (file,):
+            write_safetensors(file, tensors, **{DIGEST: digest_of(tensors)})
+        self.saved_step = optimizer.step
         self.save_model(model, tokenizer)
 
     def save_model(self, model: GPT, tokenizer: Tokenizer | None) -> None:
@@ -185,35 +180,42 @@ class RunFolder:
         if tokenizer is not None:
             tokenizer.save_pretrained(self.folder)
 
-    def restore(self, model: GPT, optimizer: AdamW) -> bool:
-        """Copy the saved numbers into the existing arrays; return False if nothing has been saved yet."""
-        path = self.folder / "state.safetensors"
+    def restore(self, model: GPT, optimizer: AdamW, n_steps: int) -> bool:
+        """Copy the saved numbers into the existing arrays; return False if nothing has been saved yet.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is not as it was written; the arrays are then as they were.
+        """
+        path = self.folder / STATE
         if not path.is_file():
             return False
         arrays, tensors = _arrays(model, optimizer), read_safetensors(path)
-        for name, array in arrays.items():
+        for name, array in {STEP: np.array(0.0), **arrays}.items():
             saved = tensors.get(name)
             if saved is None or (saved.shape, saved.dtype) != (array.shape, array.dtype):
                 raise CheckpointError(path, f"{name} is missing or of another kind: a run cannot resume from this file")
+        _check_digest(path, tensors)
+        step = float(tensors[STEP])
+        if not (step.is_integer() and 1 <= step <= n_steps):
+            raise CheckpointError(path, f"it is of step {step:g}, in a run of {n_steps} steps: damaged")
         for name, array in arrays.items():
             array[...] = tensors[name]
-        optimizer.step = int(tensors[STEP])
+        self.step = self.saved_step = optimizer.step = int(step)
         return True
 
-    def start_metrics(self, step: int) -> list[Metrics]:
-        """Return the metrics of the steps up to this one, and cut metrics.csv off after them."""
-        for leftover in self.folder.glob(".*.part"):  # from saves that were killed
-            leftover.unlink()
-        metrics = [line for line in read_metrics(self.folder) if line.step <= step]
-        with written_together(self.folder, ["metrics.csv"]) as (file,):
-            file.write(_csv_line(COLUMNS))
-            file.writelines(_csv_line(asdict(line).values()) for line in metrics)
+    def start_metrics(self) -> list[Metrics]:
+        """Return the metrics of the steps up to the saved one, and cut metrics.csv off after them."""
+        metrics = cut_off(self.folder, self.saved_step)
+        self._metrics = self._open.enter_context(AppendedFile(self.folder / METRICS))
         return metrics
 
     def append(self, line: Metrics) -> None:
-        """Add a line to metrics.csv."""
-        with open(self.folder / "metrics.csv", "ab") as file:
-            file.write(_csv_line(asdict(line).values()))
+        """Add a line to metrics.csv, after `start_metrics`."""
+        assert self._metrics is not None
+        self._metrics.write(line.to_line())
+        self.step = line.step
 
 
 def _arrays(model: GPT, optimizer: AdamW) -> dict[str, Any]:
@@ -221,24 +223,34 @@ def _arrays(model: GPT, optimizer: AdamW) -> dict[str, Any]:
     return {f"{kind}.{name}": array for kind, arrays in kinds.items() for name, array in arrays.items()}
 
 
-def _csv_line(values: Any) -> bytes:
-    return (",".join("" if value is None else str(value) for value in values) + "\n").encode()
+def _check_digest(path: Path, tensors: dict[str, AnyArray]) -> None:
+    """Check that the tensors are those that were saved. An earlier version wrote nothing to check them by."""
+    metadata = read_metadata(path)
+    if metadata != {"format": "pt"} and (not isinstance(metadata, dict) or metadata.get(DIGEST) != digest_of(tensors)):
+        raise CheckpointError(
+            path, "the numbers in it are not those that were saved: the file is damaged. Put a copy of it in its "
+            "place, or remove it, and the run begins anew"
+        )  # fmt: skip
 
 
-def _check_same_run(path: Path, identity: dict[str, Any]) -> None:
+def _described(parts: dict[str, Any]) -> bytes:
+    """Return the text of run.json."""
+    return json.dumps({**parts, DIGEST: _digest(parts)}, indent=2).encode() + b"\n"
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _description(path: Path, names: Any) -> dict[str, Any]:
+    """Read run.json; raise ValueError if it is not as it was written."""
     there = None
     with contextlib.suppress(ValueError):
         there = parse_json(path.read_bytes(), str(path))
-    if not isinstance(there, dict) or there.keys() != identity.keys():
-        raise ValueError(f"{path}: damaged; give another folder")
-    different = [
-        f"{part}.{name}" if name else part
-        for part, ours in identity.items()
-        for name in (ours if isinstance(ours, dict) and isinstance(there[part], dict) else [""])
-        if (there[part].get(name) != ours[name] if name else there[part] != ours)
-    ]
-    if different:
-        raise ValueError(
-            f"{path.parent} has a run that differs in {', '.join(different)}: give the same settings to resume it, "
-            "or another folder"
-        )
+    if isinstance(there, dict):
+        if there.keys() == names:  # of an earlier version
+            return there
+        digest = there.pop(DIGEST, None)
+        if there.keys() == {*names, BLAS_THREADS} and digest == _digest(there):
+            return there
+    raise ValueError(f"{path}: damaged; give another folder")

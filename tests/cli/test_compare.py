@@ -288,6 +288,27 @@ def test_a_page_is_written_with_the_rest(tmp_path, capsys):
     assert out.splitlines()[-1] in html.replace("&#x27;", "'")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("what", [[PROMPT, "--max-new-tokens", "3"], ["--text", "FILE"]], ids=["prompt", "text"])
+@pytest.mark.parametrize("form", [["--json"], []], ids=["JSON", "text"])
+def test_what_is_printed_does_not_depend_on_the_page(what, form, tmp_path, capsys):
+    """A page that could not be written once lost the whole comparison."""
+    (tmp_path / "text.txt").write_text(PROMPT)
+    command = ["compare", *(str(tmp_path / "text.txt") if word == "FILE" else word for word in what), *form]
+    assert main(command) == 0
+    expected = capsys.readouterr().out
+    assert main([*command, "--html", "/dev/full"]) == 2
+    out, err = capsys.readouterr()
+    assert out == expected
+    assert "No space left on device: '/dev/full'" in err
+
+
+def test_a_page_s_name_may_be_as_long_as_a_file_s(tmp_path):
+    name = tmp_path / f"{'a' * 250}.html"
+    assert main(["compare", "--report", "--html", str(name)]) == 0
+    assert name.stat().st_size > 1000
+
+
 def test_a_link_stays_and_what_it_points_to_is_the_page(tmp_path, capsys):
     (tmp_path / "link").symlink_to(tmp_path / "page.html")
     assert main(["compare", "--report", "--html", str(tmp_path / "link")]) == 0

@@ -1,12 +1,16 @@
+import contextlib
 import json
 import os
+import random
+import shutil
 import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from support.command import start
+from support.command import KINDS, MANY, start
+from support.packages import needs_dask
 from support.places import STORY_FOLDER
 
 from gptcompare import evaluation
@@ -114,7 +118,7 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(options, message, capsys)
 @pytest.mark.parametrize("dask", [[], pytest.param(["--dask", "2"], marks=pytest.mark.reference)])
 def test_ctrl_c_says_how_it_goes_on_and_costs_no_more_than_was_in_hand(dask, capsys):
     if dask:
-        pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
+        needs_dask()
     file = lambada(2000)
     command = ["evaluate", "--task", "lambada", "--data", file, *STORY]
     process = start(*command, *dask, start_new_session=True)
@@ -135,11 +139,50 @@ def test_ctrl_c_says_how_it_goes_on_and_costs_no_more_than_was_in_hand(dask, cap
     assert rows.read_bytes().count(b"\n") == 2001
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(("kind", "n_kills"), [("TERM", 1), *MANY])
+@pytest.mark.parametrize("dask", [[], pytest.param(["--dask", "2"], marks=pytest.mark.reference)])
+def test_an_evaluation_that_was_stopped_loses_no_row_and_ends_with_the_same_bits(kind, n_kills, dask):
+    """It is resumed after each stop, until all items are there, and then begun anew."""
+    if dask:
+        needs_dask()
+    file, rng = lambada(1200), random.Random(kind)
+    command = ["evaluate", "--task", "lambada", "--data", file, *STORY, "--json"]
+    whole = start(*command, "--out", "whole").communicate(timeout=600)[0]
+    rows = Path("stopped/story-gpt2/lambada/items.jsonl")
+    n_done = 0
+    while n_done < n_kills:
+        process = start(*command, *dask, "--out", "stopped", start_new_session=True)
+        before = kept = rows.read_bytes() if rows.exists() else b""
+        while process.poll() is None and len(kept) <= len(before):
+            time.sleep(0.01)
+            kept = rows.read_bytes() if rows.exists() else b""
+        time.sleep(rng.uniform(0, 0.1))
+        for number in KINDS[kind]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number) if kind == "KILL" else os.killpg(process.pid, number)
+            time.sleep(rng.uniform(0, 0.02))
+        out, err = process.communicate(timeout=120)
+        if process.returncode == 0:
+            assert out == whole
+            shutil.rmtree("stopped")
+            continue
+        assert process.returncode == (-signal.SIGKILL if kind == "KILL" else 128 + KINDS[kind][0]), err
+        assert b"Traceback" not in err, err
+        assert rows.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+        n_done += 1
+    last = start(*command, *dask, "--out", "stopped")
+    out, err = last.communicate(timeout=600)
+    assert (last.returncode, out) == (0, whole), err
+    kept, expected = (Path(name, "story-gpt2/lambada/items.jsonl").read_text() for name in ("stopped", "whole"))
+    assert sorted(set(kept.splitlines())) == sorted(expected.splitlines())
+
+
 @pytest.mark.reference
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dask", [["--dask", "2"], ["--dask"]])
 def test_with_dask_it_prints_the_same(dask, capsys):
-    pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
+    needs_dask()
     file = lambada(30)
     command = ["evaluate", "--task", "lambada", "--data", file, *STORY]
     assert main(command) == 0

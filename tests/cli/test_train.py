@@ -1,5 +1,7 @@
 import json
 import os
+import random
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.amounts import few_or_many
+from support.command import KINDS, MANY, start
 from support.places import ALICE, STORY_FOLDER
 
 import gptcompare as gc
@@ -16,6 +20,7 @@ from gptcompare.cli import main
 from gptcompare.cli import train as train_command
 from gptcompare.cli.train import NUMBERS
 from gptcompare.training import Recipe, read_metrics
+from gptcompare.training.run_folder import RunFolder
 
 SIZES = {"n_layer": 2, "n_head": 2, "d_model": 16, "n_ctx": 32, "n_vocab": 300}
 FEW = ["--steps", "6", "--batch", "2", "--warmup-steps", "2"]
@@ -196,6 +201,111 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_it_had_not_stopped
     assert files[0] == files[1]
 
 
+class TestStops:
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+    @pytest.mark.parametrize(("kind", "n_kills"), [("TERM", 1), *MANY])
+    def test_a_run_that_was_stopped_ends_with_the_same_bits(self, texts, config, tmp_path, kind, n_kills):
+        """It is resumed after each stop."""
+        steps = ["--steps", str(300 * n_kills), "--batch", "2", "--warmup-steps", "5", "--save-every", "100"]
+        command = ["train", *texts[:2], "--config", config, *steps]
+        rng = random.Random(kind)
+        for _ in range(n_kills):
+            process = start(*command, "--out", str(tmp_path / "stopped"))
+            self.wait_for_steps(process, tmp_path / "stopped")
+            time.sleep(rng.uniform(0, 0.2))
+            for number in KINDS[kind]:
+                process.send_signal(number)
+                time.sleep(rng.uniform(0, 0.02))
+            _, err = process.communicate(timeout=60)
+            self.check_end(process.returncode, KINDS[kind][0], err.decode(), read_metrics(tmp_path / "stopped"))
+        for folder in ("stopped", "whole"):
+            process = start(*command, "--out", str(tmp_path / folder))
+            _, err = process.communicate(timeout=600)
+            assert process.returncode == 0, err
+        for file in ("model.safetensors", "state.safetensors"):
+            assert (tmp_path / "stopped" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+        losses = [[(line.step, line.loss) for line in read_metrics(tmp_path / name)] for name in ("stopped", "whole")]
+        assert losses[0] == losses[1]
+        names = [{path.name for path in (tmp_path / name).iterdir()} for name in ("stopped", "whole")]
+        assert names[0] == names[1]
+
+    @staticmethod
+    def wait_for_steps(process, folder):
+        """Until this process has written a line."""
+        path = folder / "metrics.csv"
+        before = path.stat().st_ino if path.exists() else None
+        while process.poll() is None:
+            if path.exists() and path.stat().st_ino != before:
+                return
+            time.sleep(0.01)
+
+    @staticmethod
+    def check_end(status, number, err, metrics):
+        """The status of the signal, and a message that says what was saved."""
+        if status == 0:  # it had just finished
+            return
+        assert "Traceback" not in err
+        if number == signal.SIGKILL:
+            assert status == -number
+            return
+        assert status == 128 + number, err
+        saved = re.search(r"stopped and saved at step (\d+): run the same command again to resume", err)
+        if saved:
+            assert int(saved[1]) == len(metrics)
+        else:
+            assert re.search(r"stopped at step \d+, before it was saved: .* from step \d+|nothing was saved", err), err
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+    def test_sigterm_saves_where_ctrl_c_is_ignored(self, texts, config, tmp_path):
+        """As in a script's background job."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process = start("train", texts[0], "--config", config, "--out", str(tmp_path / "run"), "--steps", "100000")
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self.wait_for_steps(process, tmp_path / "run")
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert f"stopped and saved at step {len(read_metrics(tmp_path / 'run'))}" in err.decode()
+
+    def test_a_stop_while_it_saves_says_what_was_saved(self, texts, config, tmp_path, capsys, monkeypatch):
+        """The second Ctrl-C once said that all was saved."""
+
+        command = ["train", texts[0], "--config", config, "--out", str(tmp_path / "run"), *FEW, "--save-every", "2"]
+        for saves, words in ((0, "stopped, and nothing was saved"), (1, "stopped at step 4, before it was saved: ")):
+            with monkeypatch.context() as patch:
+                save, n_saved = RunFolder.save, []
+
+                def save_some(folder, *rest, saves=saves, save=save, n_saved=n_saved):
+                    if len(n_saved) == saves:
+                        raise KeyboardInterrupt
+                    n_saved.append(save(folder, *rest))
+
+                patch.setattr(RunFolder, "save", save_some)
+                assert main(command) == 130
+            assert words in capsys.readouterr().err
+        assert main(command) == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other locks")
+@few_or_many("n", 1, 60)
+def test_of_two_commands_that_start_together_one_trains_and_the_other_says_so(texts, config, tmp_path, n):
+    for number in range(n):
+        folder = tmp_path / f"run-{number}"
+        command = ["train", texts[0], "--config", config, "--out", str(folder), *FEW]
+        both = [start(*command, "--seed", str(seed)) for seed in (1, 2)]
+        ends = [process.communicate(timeout=120)[1].decode() for process in both]
+        assert sorted(process.returncode for process in both) == [0, 2], ends
+        winner = [process.returncode for process in both].index(0)
+        assert re.search("another process is training in|differs in parameters, recipe.seed", ends[1 - winner])
+        assert ends[1 - winner].count("gptcompare: ") == 1
+        assert recipe_of(folder)["seed"] == winner + 1
+        assert main([*command, "--seed", str(winner + 1)]) == 0
+
+
 def test_a_vocabulary_is_taken_over_from_a_run_and_from_nothing_else(texts, config, tmp_path, capsys):
     out = tmp_path / "run"
     gc.Tokenizer.train([Path(texts[0]).read_text()], 270).save_pretrained(out)
@@ -244,6 +354,7 @@ def test_a_short_run_reaches_its_learning_rate(texts, config, tmp_path):
         pytest.param(["no-such.txt", "--config", "gpt2"], "No such file or directory", marks=pytest.mark.slow),
         (["TEXT", "--config", "gpt2-medum"], "did you mean gpt2-medium"),
         (["TEXT", "--config", "TEXT"], "not JSON"),
+        (["TEXT", "--config", "DEEP"], "deep.json: not JSON"),
         (["TEXT", "--config", "CONFIG", "--context", "33"], "longer than the model's 32"),
         (["TEXT", "--config", "CONFIG", "--validation", "TEXT"], "it cannot be held out"),
         (["TEXT", "--config", "CONFIG", "--seed", "-1"], "seed must be at least 0"),
@@ -255,7 +366,8 @@ def test_a_short_run_reaches_its_learning_rate(texts, config, tmp_path):
     ids=str,
 )
 def test_a_user_s_error_is_one_line_and_status_2(arguments, words, texts, config, tmp_path, capsys):
-    places = {"TEXT": texts[0], "CONFIG": config}
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    places = {"TEXT": texts[0], "CONFIG": config, "DEEP": str(tmp_path / "deep.json")}
     run = ["train", *(places.get(word, word) for word in arguments), "--out", str(tmp_path / "run")]
     assert main([*run, *FEW] if "--context" not in run else run) == 2
     err = capsys.readouterr().err

@@ -12,7 +12,10 @@ ROW = {"logprob": -1.2345678901234567, "is_greedy": True, "answer": "naïve \n"}
 
 
 def lines(folder):
-    return [json.loads(line) for line in (folder / ROWS).read_text().splitlines()]
+    """Without the checks."""
+    found = [json.loads(line) for line in (folder / ROWS).read_text().splitlines()]
+    assert all(len(line.pop("check")) == 16 for line in found)
+    return found
 
 
 def test_a_later_try_finds_what_the_earlier_ones_found(tmp_path):
@@ -62,20 +65,48 @@ def test_another_evaluation_is_not_mixed_with_it(tmp_path, changed, named):
     assert (tmp_path / ROWS).read_bytes() == before
 
 
-@pytest.mark.parametrize("line", [{"logprob": 1.0}, {"item": "1"}, {"item": None}, {"item": 1.0}, {"item": True}])
-def test_a_line_without_the_number_of_an_item_ends_what_is_known(tmp_path, line):
+@pytest.mark.parametrize(
+    "line",
+    [b"{}", b'{"item": 1, "logprob": -1.0}', b'{"item": "1"}', b"[" * 100_000, b"\xff", b"", b"[1]", b"9" * 5000],
+    ids=["empty", "no check", "text", "deep", "bytes", "nothing", "list", "long number"],
+)  # fmt: skip
+def test_a_line_that_is_not_as_it_was_written_costs_only_itself(tmp_path, line):
     with kept_rows(tmp_path, IDENTITY) as kept:
-        kept.add([0], [ROW])
-    with open(tmp_path / ROWS, "a") as file:
-        file.write(json.dumps(line) + "\n" + json.dumps({"item": 2, **ROW}) + "\n")
+        kept.add([0, 1, 2], [ROW, ROW, ROW])
+    first, zero, one, two, end = (tmp_path / ROWS).read_bytes().split(b"\n")
+    (tmp_path / ROWS).write_bytes(b"\n".join([first, zero, line, two, end]))
     with kept_rows(tmp_path, IDENTITY) as kept:
-        assert kept.found == {0: ROW}
+        assert kept.found == {0: ROW, 2: ROW}
+    (tmp_path / ROWS).write_bytes(b"\n".join([first, zero, one.replace(b"logprob", b"logprop"), two, end]))
+    with kept_rows(tmp_path, IDENTITY) as kept:
+        assert kept.found == {0: ROW, 2: ROW}
+    assert lines(tmp_path) == [IDENTITY, {"item": 0, **ROW}, {"item": 2, **ROW}]
+
+
+def test_an_altered_byte_never_makes_another_row(tmp_path):
+    with kept_rows(tmp_path, IDENTITY) as kept:
+        kept.add([7], [ROW])
+    first, row, _ = (tmp_path / ROWS).read_bytes().split(b"\n")
+    for place in range(len(row)):
+        altered = row[:place] + bytes([row[place] ^ 1]) + row[place + 1 :]
+        (tmp_path / ROWS).write_bytes(first + b"\n" + altered + b"\n")
+        with kept_rows(tmp_path, IDENTITY) as kept:
+            assert kept.found in ({}, {7: ROW})  # the digits of a number may be more than it needs
+
+
+def test_rows_of_an_earlier_version_are_not_mixed_with_ours(tmp_path):
+    (tmp_path / ROWS).write_text(json.dumps({"task": "lambada"}) + "\n" + json.dumps({"item": 0, **ROW}) + "\n")
+    with (
+        pytest.raises(ValueError, match=r"another evaluation \(it differs in version\)"),
+        kept_rows(tmp_path, {"version": "1.0", "task": "lambada"}),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"{", b"[1]\n", b"\xff\n"])
 def test_a_file_of_something_else_is_not_written_over(tmp_path, content):
     (tmp_path / ROWS).write_bytes(content)
-    with pytest.raises(ValueError, match="another evaluation"), kept_rows(tmp_path, IDENTITY):
+    with pytest.raises(ValueError, match=r"items\.jsonl, line 1: damaged, so nobody"), kept_rows(tmp_path, IDENTITY):
         pass
     assert (tmp_path / ROWS).read_bytes() == content
 

@@ -1,8 +1,14 @@
 import dataclasses
 import json
+import random
+import re
 import shutil
 
 import pytest
+from support.amounts import few_or_many
+from support.damage import damaged
+from support.models import random_model
+from support.packages import needs_dask
 from support.places import STORY_FOLDER
 from support.published_tasks import additions, lambada, wikitext, winogrande
 
@@ -150,6 +156,46 @@ class TestFolder:
         shutil.copy(path, tmp_path / "copy.jsonl")
         assert same(evaluate(story, "lambada", tmp_path / "copy.jsonl", folder=tmp_path / "out"), first)
 
+    @few_or_many("n", 30, 1500)
+    def test_a_damaged_folder_ends_as_the_whole_one_or_in_one_clear_error(self, tmp_path, n):
+        lm = random_model(gc.load(STORY_FOLDER), n_layer=1)
+        path = lambada(tmp_path, n=24)
+        whole = evaluate(lm, "lambada", path, folder=tmp_path / "out")
+        first = (tmp_path / "out" / "items.jsonl").read_bytes().split(b"\n")[0]
+        rng, n_refused = random.Random(2), 0
+        for _ in range(n):
+            folder = shutil.copytree(tmp_path / "out", tmp_path / "copy")
+            name = rng.choice(["items.jsonl", "items.jsonl", "result.json"])
+            content = damaged((folder / name).read_bytes(), rng)
+            (folder / name).write_bytes(content)
+            error = ""
+            try:
+                assert same(evaluate(lm, "lambada", path, folder=folder), whole)
+            except ValueError as refusal:
+                error = str(refusal)
+            if error:
+                n_refused += 1
+                assert content.split(b"\n")[0] != first, error
+                assert re.search(r"items\.jsonl(, line 1: damaged| is from another evaluation)", error)
+            shutil.rmtree(folder)
+        assert 0 < n_refused < n / 2
+
+    def test_a_class_that_is_renamed_goes_on_with_its_rows(self, story, tmp_path, monkeypatch):
+        path = lambada(tmp_path)
+        first = evaluate(story, "lambada", path, folder=tmp_path / "out")
+        for class_ in (LastWord, Item):
+            monkeypatch.setattr(class_, "__qualname__", "Renamed")
+        monkeypatch.setattr(gc.GPT, "__call__", None)
+        monkeypatch.setattr(gc.GPT, "residual_stream", None)
+        assert same(evaluate(story, "lambada", path, folder=tmp_path / "out"), first)
+
+    def test_another_version_s_rows_are_not_mixed_with_ours(self, story, tmp_path, monkeypatch):
+        path = lambada(tmp_path)
+        evaluate(story, "lambada", path, folder=tmp_path / "out")
+        monkeypatch.setattr("gptcompare.evaluation.run.__version__", "9.9")
+        with pytest.raises(ValueError, match=r"another evaluation \(it differs in version\)"):
+            evaluate(story, "lambada", path, folder=tmp_path / "out")
+
 
 class TestWhatCannotBe:
     def test_without_a_network_a_file_must_be_given(self, story):
@@ -179,7 +225,7 @@ class TestWhatCannotBe:
 def test_with_dask_the_result_is_the_same_and_it_goes_on_where_one_process_stopped(
     story, task_and_file, tmp_path, monkeypatch
 ):
-    pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
+    needs_dask()
     expected = evaluate(STORY_FOLDER, *task_and_file)
     monkeypatch.chdir(STORY_FOLDER.parent)
     assert same(evaluate(STORY_FOLDER.name, *task_and_file, dask=2, folder=tmp_path / "out"), expected)

@@ -4,8 +4,10 @@ import signal
 import sys
 import threading
 import time
+import urllib.request
 
 import pytest
+from support.packages import needs_dask
 
 import gptcompare as gc
 from gptcompare.evaluation import provenance, workers
@@ -88,11 +90,45 @@ class Slow(LastWord):
 class TestDask:
     @pytest.fixture
     def distributed(self):
-        return pytest.importorskip("distributed", reason="needs Dask, of the extras `dask` and `reference`")
+        return needs_dask()
 
     @pytest.mark.parametrize("n_workers", [1, 2, 4])
     def test_rows_are_those_of_one_process_whatever_the_number_of_workers(self, distributed, lm, digest, n_workers):
         assert rows_by(Dask(NAME, "huggingface", digest, n_workers=n_workers)) == rows_by(Threads(lm))
+
+    def test_nobody_else_can_use_the_workers_and_there_is_no_page(self, distributed):
+        from gptcompare.evaluation.cluster import local_cluster
+
+        def listening():
+            me = psutil.Process()
+            ports = [one for process in (me, *me.children(recursive=True)) for one in process.net_connections("tcp")]
+            return {(one.laddr.ip, one.laddr.port) for one in ports if one.status == psutil.CONN_LISTEN}
+
+        psutil = pytest.importorskip("psutil")
+        before, environment = listening(), dict(os.environ)
+        with local_cluster(1) as cluster:
+            assert dict(os.environ) == environment
+            found = listening() - before
+            assert {ip for ip, _ in found} == {"127.0.0.1"}
+            for _, port in found:  # neither without a certificate, nor with one of one's own, nor by HTTP
+                for security in (None, distributed.Security.temporary()):
+                    scheme = "tcp" if security is None else "tls"
+                    with pytest.raises(OSError, match=r"Timed out|establish|closed|[Cc]ertificate|CERTIFICATE|SSL"):
+                        distributed.Client(f"{scheme}://127.0.0.1:{port}", security=security, timeout=1)
+                with pytest.raises(OSError, match=r"."):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).read()
+            assert cluster.scheduler_address.startswith("tls://")
+        assert dict(os.environ) == environment
+
+    def test_workers_that_cannot_be_started_are_one_clear_error(self, distributed, digest, monkeypatch):
+        from gptcompare.evaluation import cluster
+
+        def fail(*_, **__):
+            raise RuntimeError("Nanny failed to start.")
+
+        monkeypatch.setattr(cluster, "SpecCluster", fail)
+        with pytest.raises(OSError, match=r"Dask cannot start workers .*Nanny failed to start.*shared memory"):
+            rows_by(Dask(NAME, "huggingface", digest, n_workers=1), n=8)
 
     def test_a_cluster_that_runs_already_is_used_and_left_running(self, distributed, lm, digest):
         with distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
@@ -154,6 +190,13 @@ class TestDask:
             pytest.raises(OSError, match=r"there is no Dask scheduler at tcp://127\.0\.0\.1:9"),
         ):
             rows_by(Dask(NAME, "huggingface", digest, address="tcp://127.0.0.1:9"), n=8)
+
+
+def test_without_certificates_there_is_a_word_about_how_to_get_them(monkeypatch, digest):
+    pytest.importorskip("distributed")
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(ImportError, match=r"need the package cryptography: pip install \"gptcompare\[dask\]\""):
+        rows_by(Dask(NAME, "huggingface", digest, n_workers=1), n=8)
 
 
 def test_without_dask_there_is_a_word_about_how_to_get_it(monkeypatch, digest):

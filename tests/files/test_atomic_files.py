@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from gptcompare.files.atomic_files import written_together
+from gptcompare.files.atomic_files import remove_leftovers, temporary_name, written_together
 
 NAMES = ["a.json", "b.bin"]
 
@@ -86,3 +86,72 @@ def test_two_writers_at_once_do_not_mix_their_files(tmp_path):
             for file in files:
                 file.write(text)
     assert contents(tmp_path) == {"a.json": b"first", "b.bin": b"first"}  # the block that ends last
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "é" * 127, "a", ".hidden.html"])
+def test_a_name_of_any_length_that_a_file_may_have_can_be_written(tmp_path, name):
+    """The temporary name once was longer than the name, and so longer than file systems allow."""
+    for text in (b"one", b"two"):
+        with written_together(tmp_path, [name]) as (file,):
+            file.write(text)
+    assert contents(tmp_path) == {name: b"two"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444, 0o755])
+def test_a_file_that_is_replaced_keeps_its_permissions_and_has_them_while_it_is_written(tmp_path, mode):
+    write(tmp_path, b"old", b"old")
+    (tmp_path / "a.json").chmod(mode)
+    with written_together(tmp_path, NAMES) as files:
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.glob(".a.json.*.part")} == {mode}
+        for file in files:
+            file.write(b"new")
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == mode
+    assert contents(tmp_path) == {"a.json": b"new", "b.bin": b"new"}
+
+
+def test_the_folder_is_synced_after_the_files_have_their_names(tmp_path, monkeypatch):
+    """Without it a power failure may undo the renaming."""
+    done = []
+    rename, sync = os.replace, os.fsync
+    monkeypatch.setattr(
+        os, "replace", lambda old, new: done.append(f"rename {os.path.basename(new)}") or rename(old, new)
+    )
+
+    def noted(descriptor):
+        done.append("sync folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "sync file")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write(tmp_path, b"one", b"two")
+    if os.path.isdir("/proc/self/fd"):
+        assert done == ["sync file", "sync file", "rename a.json", "sync folder", "rename b.bin", "sync folder"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), r"No space left on device: '.*a\.json, .*b\.bin'"),
+        (OSError("40744 requested and 4032 written"), r"cannot write .*a\.json, .*b\.bin: 40744 requested and 4032"),
+        (FileNotFoundError(2, "No such file", "a text"), "No such file: 'a text'"),
+    ],
+    ids=["full", "NumPy's", "of another file"],
+)
+def test_an_error_names_a_file(tmp_path, error, words):
+    with pytest.raises(type(error), match=words) as found:
+        write(tmp_path, b"new one", error)
+    assert found.value.errno == error.errno
+
+
+class TestLeftovers:
+    def test_those_of_the_given_names_go(self, tmp_path):
+        name = temporary_name("a.json")
+        (tmp_path / name).touch()
+        (tmp_path / temporary_name("page.html")).touch()
+        (tmp_path / temporary_name("b.bin")).mkdir()
+        before = {path.name for path in tmp_path.iterdir()}
+        remove_leftovers(tmp_path, NAMES)
+        assert before - {path.name for path in tmp_path.iterdir()} == {name}
+
+    def test_no_two_names_are_the_same(self):
+        assert len({temporary_name("a") for _ in range(100)}) == 100

@@ -1,9 +1,16 @@
-"""The command in a process of its own."""
+"""The command in a process of its own, and what ends it."""
 
+import signal
 import subprocess
 import sys
 
+import pytest
+
+NAMES = [name for name in ("KILL", "TERM", "INT", "HUP") if hasattr(signal, f"SIG{name}")]
+KINDS = {name: [getattr(signal, f"SIG{name}")] for name in NAMES} | {"INT twice": [signal.SIGINT, signal.SIGINT]}
+MANY = [pytest.param(kind, 60, marks=pytest.mark.slow) for kind in KINDS]  # kind, number of kills
+
 
 def start(*arguments, **options):
-    command = [sys.executable, "-c", "import sys; from gptcompare.cli import main; sys.exit(main())", *arguments]
+    command = [sys.executable, "-m", "gptcompare", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)

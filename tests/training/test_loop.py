@@ -177,7 +177,9 @@ class TestStops:
     def test_what_is_saved_is_good_for_another_step(self, tmp_path):
         """The loss of a step is that of before its update, which may be the one that ruins the model."""
         wild = dataclasses.replace(RECIPE, learning_rate=1e30, gradient_clip=0.0, warmup_steps=0)
-        with pytest.raises(DivergedError, match="step 1: the loss after it is nan"):
+        with pytest.raises(
+            DivergedError, match=r"step 1: the loss after it is nan.*Nothing was saved before: begin anew"
+        ):
             parameters_after(recipe=wild, out=tmp_path, save_every=1)
         assert not (tmp_path / "model.safetensors").exists()
         with pytest.raises(DivergedError):
@@ -204,14 +206,6 @@ class TestStops:
             parameters_after(out=tmp_path)
         assert_identical(gc.GPT.from_pretrained(tmp_path).parameters(), parameters_after())
 
-    def test_an_ignored_ctrl_c_stays_ignored(self, monkeypatch):
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            with loop._interrupt_after_step():
-                assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        finally:
-            signal.signal(signal.SIGINT, before)
-
     def test_the_handler_of_before_is_there_again_afterwards(self):
         before = signal.getsignal(signal.SIGINT)
         parameters_after()
@@ -219,7 +213,7 @@ class TestStops:
 
     def test_files_of_killed_saves_are_removed(self, tmp_path):
         parameters_after(out=tmp_path)
-        (tmp_path / ".state.safetensors.1-abc.part").touch()
+        (tmp_path / ".state.safetensors.1-0123abcd.part").touch()
         parameters_after(out=tmp_path)
         assert not list(tmp_path.glob(".*.part"))
 
@@ -278,7 +272,7 @@ class TestStops:
             return loss, grads
 
         monkeypatch.setattr(loop, "loss_and_grads", diverging)
-        with pytest.raises(DivergedError, match="step 18: the loss is"):
+        with pytest.raises(DivergedError, match=r"step 18: the loss is .* What was saved at step 10 is unchanged"):
             parameters_after(out=tmp_path, save_every=10)
         saved = gc.GPT.from_pretrained(tmp_path).parameters()
         monkeypatch.undo()
@@ -336,33 +330,6 @@ class TestTheFolder:
         model = gc.GPT(CONFIG, seed=0)
         metrics = train(model, TOKENS, RECIPE, validation=TOKENS, validate_every=7, out=tmp_path)
         assert read_metrics(tmp_path) == metrics
-
-    @few_or_many("step", 7, 1)
-    def test_a_line_that_a_kill_cut_is_left_out(self, tmp_path, step):
-        parameters_after(out=tmp_path)
-        path = tmp_path / "metrics.csv"
-        whole = path.read_bytes()
-        lines = read_metrics(tmp_path)
-        for n in range(1, len(whole), step):
-            path.write_bytes(whole[:n])
-            assert read_metrics(tmp_path) == lines[: max(whole[:n].count(b"\n") - 1, 0)]
-        path.write_bytes(whole[:-1])
-        assert_identical(parameters_after(out=tmp_path), parameters_after())
-
-    @pytest.mark.parametrize(
-        "damage", [b"\xff\xfe\n", b"1,2\n", b"31,inf,1,1,1,1,\n", b"3,1,1,1,1,1,\n", b"nan,1,1,1,1,1,\n"]
-    )
-    def test_a_line_that_is_none_ends_what_is_read(self, tmp_path, damage):
-        parameters_after(out=tmp_path)
-        lines = read_metrics(tmp_path)
-        with open(tmp_path / "metrics.csv", "ab") as file:
-            file.write(damage)
-        assert read_metrics(tmp_path) == lines
-
-    def test_metrics_of_no_folder_are_refused(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="there is no folder"):
-            read_metrics(tmp_path / "none")
-        assert read_metrics(tmp_path) == []
 
     def test_a_run_whose_metrics_are_gone_goes_on(self, tmp_path):
         parameters_after(out=tmp_path)

@@ -20,12 +20,12 @@ import json
 import os
 import secrets
 import shutil
-import sys
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ...display.messages import tell
 from ...files import lock
 from ...files.atomic_files import written_together
 from ...presets import presets, published
@@ -109,7 +109,7 @@ def locked(place: Place) -> AbstractContextManager[None]:
     """Keep other processes from changing a cache folder during a `with` block; wait for one that is changing it."""
     folder = folder_of(place)
     waiting = f"waiting for another process that is using {place.full_name}"
-    return lock.locked(folder.with_name(f".{folder.name}.lock"), lambda: print(waiting, file=sys.stderr, flush=True))
+    return lock.locked(folder.with_name(f".{folder.name}.lock"), lambda: tell(waiting))
 
 
 def find(origin: Origin, wanted: Wanted = "model") -> Path | None:

@@ -9,10 +9,10 @@ import contextlib
 import errno
 import re
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ...display.messages import tell
 from ..errors import DownloadError
 from ..folder import read_config
 from ..layouts import MAX_JSON, shard_names
@@ -192,7 +192,7 @@ def _explained(folder: Path, kept: str = "*") -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"stopped{_kept(folder, kept)}", file=sys.stderr)
+        tell(f"stopped{_kept(folder, kept)}")
         raise
     except DownloadError as error:
         raise type(error)(f"{error}{_kept(folder, kept)}") from None

@@ -25,6 +25,7 @@ import urllib3
 
 from ...display.progress import Bar, progress_bar
 from ...display.units import in_bytes
+from ...files.atomic_files import put_in_place
 from ...version import __version__
 from ..errors import DownloadError
 from .environment import host
@@ -126,7 +127,7 @@ class Transfer:
                         f"{path.name} from {host(remote.url)} arrived damaged: {problem}. It was deleted; try "
                         "again, and if that happens again, do not trust this server"
                     )
-        os.replace(part, path)
+        put_in_place(part, path)
 
     def _persist(self, url: str, attempt: Callable[[], T], n_bytes: Callable[[], int] = lambda: 0) -> T:
         """Attempt until it succeeds, waiting longer after each failure; an attempt that brought bytes resets that."""

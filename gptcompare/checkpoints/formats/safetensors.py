@@ -33,6 +33,7 @@ def read_safetensors(path: Path) -> dict[str, AnyArray]:
     """
     buffer = map_file(path)
     header, data = _split(path, buffer)
+    header.pop(METADATA, None)
     spans = []
     tensors = {}
     for name, entry in header.items():
@@ -49,6 +50,11 @@ def read_safetensors(path: Path) -> dict[str, AnyArray]:
     return tensors
 
 
+def read_metadata(path: Path) -> Any:
+    """Read what a file says about itself, which should be a dict of str -> str, or nothing. Raises as above."""
+    return _split(path, map_file(path))[0].get(METADATA)
+
+
 def _split(path: Path, buffer: Buffer) -> tuple[dict[str, Any], Buffer]:
     """Return the parsed header, and the bytes after it."""
     length = int.from_bytes(buffer[:8].tobytes(), "little")
@@ -60,7 +66,6 @@ def _split(path: Path, buffer: Buffer) -> tuple[dict[str, Any], Buffer]:
         raise CheckpointError(path, f"the header is not JSON ({error})") from None
     if not isinstance(header, dict):
         raise CheckpointError(path, "the header is not a JSON object")
-    header.pop(METADATA, None)
     return header, buffer[8 + length :]
 
 
@@ -81,9 +86,9 @@ def _checked_entry(path: Path, name: str, entry: Any) -> tuple[str, list[int], i
     return dtype, shape, begin, end
 
 
-def write_safetensors(file: BinaryIO, tensors: Mapping[str, AnyArray]) -> None:
-    """Write float16, float32 or float64 arrays, of any memory order, to an open file."""
-    header: dict[str, Any] = {METADATA: {"format": "pt"}}  # transformers requires this entry
+def write_safetensors(file: BinaryIO, tensors: Mapping[str, AnyArray], **metadata: str) -> None:
+    """Write float16, float32 or float64 arrays, of any memory order, to an open file, with words about them."""
+    header: dict[str, Any] = {METADATA: {"format": "pt", **metadata}}  # transformers requires "format"
     offset = 0
     for name, array in tensors.items():
         dtype = TYPE_NAMES[array.dtype.name]

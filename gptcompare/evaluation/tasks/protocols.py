@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -29,7 +29,25 @@ TOKEN_PERPLEXITY = "perplexity (per token)"
 
 
 class Protocol(ABC):
-    """One way of scoring items."""
+    """One way of scoring items.
+
+    Attributes
+    ----------
+    kept_as : str
+        The name by which kept rows are known, with the protocol's fields if it is a dataclass. It stays when a class is
+        renamed, and is another one for another way of scoring. A class that gives none is known by its own name.
+    """
+
+    kept_as: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        if "kept_as" not in vars(cls):
+            cls.kept_as = cls.__qualname__
+
+    def described(self) -> dict[str, Any]:
+        """Return what identifies the protocol: its name and its fields."""
+        fields: dict[str, Any] = asdict(self) if is_dataclass(self) else {}
+        return {"protocol": self.kept_as, **fields}
 
     @abstractmethod
     def rows(self, lm: LanguageModel, items: Sequence[Any]) -> list[Row]:
@@ -69,6 +87,8 @@ class Choosing(Protocol):
     Brown et al. 2020 (arXiv:2005.14165), section 2.4, for the comparison per token; EleutherAI's
     lm-evaluation-harness 0.4.13 for the other two, its acc and acc_norm.
     """
+
+    kept_as = "choosing"
 
     normalised: bool
 
@@ -112,6 +132,8 @@ class LastWord(Protocol):
     EleutherAI's lm-evaluation-harness 0.4.13, lambada_openai.
     """
 
+    kept_as = "last word"
+
     def rows(self, lm: LanguageModel, items: Sequence[Item]) -> list[Row]:
         found = log_likelihoods(lm, [(item.context, item.answer) for item in items])
         return [asdict(one) for one in found]
@@ -138,6 +160,8 @@ class Writing(Protocol):
     ----------
     Brown et al. 2020 (arXiv:2005.14165), section 2.4: beam search with a width of 4 and a length penalty of 0.6.
     """
+
+    kept_as = "writing"
 
     beams: int
     max_new_tokens: int = 16
@@ -176,6 +200,8 @@ class EveryToken(Protocol):
     Radford et al. 2019, section 3.1: the log-probability of a data set divided by the number of its units, whatever the
     model's tokens are. EleutherAI's lm-evaluation-harness 0.4.13, wikitext, with a stride of the context's length.
     """
+
+    kept_as = "every token"
 
     n_bytes: tuple[int, ...]
     n_words: tuple[int, ...] | None = None
