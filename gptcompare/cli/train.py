@@ -37,7 +37,7 @@ NUMBERS = {
     "--warmup-steps": ("warmup_steps", int, "steps of rising learning rate (default: a tenth of all, at most 100)"),
     "--weight-decay": ("weight_decay", float, "AdamW's weight decay"),
     "--gradient-clip": ("gradient_clip", float, "largest norm of the gradient; 0: no clipping"),
-    "--accumulation": ("accumulation", int, "compute a batch in N parts, to save memory"),
+    "--accumulation": ("accumulation", int, "compute a batch in N parts, each on one core, to save memory"),
     "--dropout": ("dropout", float, "probability that an activation is set to zero"),
     "--seed": ("seed", int, "seed for the parameters, the order of the data and dropout"),
 }
@@ -67,7 +67,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option, dest=name, type=kind, metavar="N" if kind is int else "X", help=text)
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N",
-        help="compute N of a batch's parts (--accumulation) at a time, each on its own core",
+        help="compute N of a batch's parts (--accumulation) at a time; the result is the same",
     )  # fmt: skip
     for name in ("validate", "save"):
         parser.add_argument(

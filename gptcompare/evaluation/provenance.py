@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,12 @@ def of_model(lm: LanguageModel, name: str | None, source: str) -> dict[str, Any]
 
 
 def of_content(lm: LanguageModel) -> str:
-    """Return the SHA-256 of everything that a model's numbers depend on: parameters, configuration and vocabulary."""
+    """Return the SHA-256 of all that a model's numbers depend on: parameters, configuration and tokens."""
     vocabulary = lm.tokenizer.vocabulary
     parts = [
         digest_of(lm.model.parameters()), lm.model.dtype.name, sorted(lm.config.to_dict().items()), vocabulary.merges,
         sorted(vocabulary.ids.items()), sorted(vocabulary.special_tokens.items()), vocabulary.eot, vocabulary.bos,
+        sorted(lm.end_ids),
     ]  # fmt: skip
     return of_values(parts)
 
@@ -73,7 +75,8 @@ def of_items(protocol: Protocol, items: Sequence[Item | Window]) -> str:
     """Return the SHA-256 of how the items are scored and of their fields, by names that a renamed class keeps."""
     hasher = hashlib.sha256(_json(protocol.described()))
     for item in items:
-        hasher.update(_json(vars(item)))
+        compared = {field.name: getattr(item, field.name) for field in fields(item) if field.compare}
+        hasher.update(_json(compared))
     return hasher.hexdigest()
 
 

@@ -33,7 +33,7 @@ class Recipe:
     gradient_clip : float
         Largest norm of the whole gradient; 0 for no clipping.
     accumulation : int
-        Number of parts in which a batch is computed, one after the other, to save memory; divides `batch`.
+        Number of parts in which a batch is computed, each on one core, to save memory; divides `batch`.
     dropout : float
         Probability of dropout, in GPT-2's three places.
     seed : int

@@ -183,11 +183,16 @@ class TestFolder:
     def test_a_class_that_is_renamed_goes_on_with_its_rows(self, story, tmp_path, monkeypatch):
         path = lambada(tmp_path)
         first = evaluate(story, "lambada", path, folder=tmp_path / "out")
-        for class_ in (LastWord, Item):
-            monkeypatch.setattr(class_, "__qualname__", "Renamed")
         monkeypatch.setattr(gc.GPT, "__call__", None)
         monkeypatch.setattr(gc.GPT, "residual_stream", None)
-        assert same(evaluate(story, "lambada", path, folder=tmp_path / "out"), first)
+        names = {class_: class_.__qualname__ for class_ in (LastWord, Item)}
+        try:
+            for class_ in names:
+                class_.__qualname__ = "Renamed"
+            assert same(evaluate(story, "lambada", path, folder=tmp_path / "out"), first)
+        finally:
+            for class_, name in names.items():
+                class_.__qualname__ = name
 
     def test_another_version_s_rows_are_not_mixed_with_ours(self, story, tmp_path, monkeypatch):
         path = lambada(tmp_path)
