@@ -12,8 +12,8 @@ from gptcompare.checkpoints.download import cache
 from gptcompare.checkpoints.download.publishers import HuggingFace
 from gptcompare.model import threads
 
-settings.register_profile("quick", max_examples=QUICK)
-settings.register_profile("ci", max_examples=CI)
+settings.register_profile("quick", max_examples=QUICK, deadline=None)  # a busy machine is no fault
+settings.register_profile("ci", max_examples=CI, deadline=None)
 settings.load_profile("quick")  # --hypothesis-profile comes later
 
 OF_THE_USER = (
