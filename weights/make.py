@@ -53,8 +53,7 @@ def read_manifest(corpus: Path) -> list[Book]:
 def export(run: Path, folder: Path) -> gc.LanguageModel:
     """Save a run's model in float16, and load it from there."""
     lm = gc.load(run)
-    lm.model.save_pretrained(folder, dtype="float16")
-    lm.tokenizer.save_pretrained(folder)
+    lm.save_pretrained(folder, dtype="float16")
     return gc.load(folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,13 @@ def read_end_ids(folder: str | os.PathLike[str]) -> list[int] | None:
     if not all(isinstance(id_, int) and not isinstance(id_, bool) for id_ in several):
         raise CheckpointError(path, f"eos_token_id must be an id or a list of them, got {shown(given)}")
     return several
+
+
+def write_end_ids(folder: str | os.PathLike[str], end_ids: Collection[int]) -> None:
+    """Write generation_config.json, from which `read_end_ids` and transformers read the tokens that end a text."""
+    ids = sorted(end_ids)
+    with written_together(folder, ["generation_config.json"]) as (file,):
+        file.write(json.dumps({"eos_token_id": ids[0] if len(ids) == 1 else ids or None}, indent=2).encode() + b"\n")
 
 
 def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:

@@ -7,12 +7,15 @@ has ended leaves the batch, so no sequence is padded and each gets the same toke
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from ..arrays import Array, Ids
+from ..checkpoints.folder import write_end_ids
 from ..checks import each_text, instance, integer
 from ..config import GPTConfig
 from ..model import GPT
@@ -61,6 +64,23 @@ class LanguageModel:
     def config(self) -> GPTConfig:
         """The model's configuration."""
         return self.model.config
+
+    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
+        """Write the model, its tokenizer, and the tokens that end a text, in generation_config.json.
+
+        Parameters
+        ----------
+        folder, dtype
+            As for `GPT.save_pretrained`.
+
+        Raises
+        ------
+        ValueError
+            As for `GPT.save_pretrained`.
+        """
+        self.model.save_pretrained(folder, dtype=dtype)
+        self.tokenizer.save_pretrained(folder)
+        write_end_ids(folder, self.end_ids)
 
     @overload
     def generate(self, prompt: str, **options: Any) -> Completion: ...

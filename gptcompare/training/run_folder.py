@@ -28,6 +28,7 @@ from ..files.appended import AppendedFile
 from ..files.atomic_files import remove_leftovers, written_together
 from ..files.lock import locked
 from ..files.texts import parse_json
+from ..generation import LanguageModel
 from ..model import GPT
 from ..model.threads import n_threads_if_known
 from ..parameters import digest_of
@@ -176,9 +177,10 @@ class RunFolder:
 
     def save_model(self, model: GPT, tokenizer: Tokenizer | None) -> None:
         """Save the model, and the tokenizer if there is one, as `gptcompare.load` reads them."""
-        model.save_pretrained(self.folder)
-        if tokenizer is not None:
-            tokenizer.save_pretrained(self.folder)
+        if tokenizer is None:
+            model.save_pretrained(self.folder)
+        else:
+            LanguageModel(model, tokenizer).save_pretrained(self.folder)
 
     def restore(self, model: GPT, optimizer: AdamW, n_steps: int) -> bool:
         """Copy the saved numbers into the existing arrays; return False if nothing has been saved yet.

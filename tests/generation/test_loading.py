@@ -119,3 +119,26 @@ def test_the_ends_are_those_of_transformers(torch, transformers, described, of_c
 def test_a_model_is_as_the_story_model_is_loaded(story):
     assert story.end_ids == {story.tokenizer.eot_id}
     assert gc.load(STORY_FOLDER).end_ids == story.end_ids
+
+
+def test_a_saved_model_ends_its_texts_as_before(story, described, ids, tmp_path):
+    lm = gc.load(described("absent", {"eos_token_id": ["a", "b"]}))
+    for ends in ({ids["a"], ids["b"]}, {ids["b"]}, set()):
+        gc.LanguageModel(lm.model, lm.tokenizer, ends).save_pretrained(tmp_path / "saved")
+        again = gc.load(tmp_path / "saved")
+        assert again.end_ids == (ends or {story.tokenizer.eot_id})  # the file cannot say that nothing ends a text
+        assert again.generate(PROMPT).ids == (lm if len(ends) == 2 else again).generate(PROMPT).ids
+
+
+def test_a_model_that_is_saved_alone_names_no_token_that_it_cannot_know(story, tmp_path):
+    """The end of the story model's texts is its first token, and not the last of its vocabulary."""
+    story.model.save_pretrained(tmp_path)
+    story.tokenizer.save_pretrained(tmp_path)
+    assert gc.load(tmp_path).end_ids == {story.tokenizer.eot_id} == {0}
+
+
+@pytest.mark.reference
+def test_transformers_ends_the_texts_of_a_saved_model_there(torch, transformers, story, ids, tmp_path):
+    gc.LanguageModel(story.model, story.tokenizer, [ids["a"], ids["b"]]).save_pretrained(tmp_path)
+    reference = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert sorted(reference.generation_config.eos_token_id) == sorted(ids.values())

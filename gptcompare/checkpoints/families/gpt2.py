@@ -42,7 +42,6 @@ def config_to_hf(config: GPTConfig) -> dict[str, Any] | None:
     all_dense = all(isinstance(config.pattern_of(layer), Dense) for layer in range(config.n_layer))
     if not all_dense or config.d_attention != config.d_model:
         return None
-    eot = min(50256, config.n_vocab - 1)  # GPT-2's end of text, or the last token of `Tokenizer.train`
     activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
     return {
         "architectures": ["GPT2LMHeadModel"],
@@ -56,8 +55,8 @@ def config_to_hf(config: GPTConfig) -> dict[str, Any] | None:
         "activation_function": activations[config.activation],
         "layer_norm_epsilon": config.layer_norm_eps,
         "tie_word_embeddings": config.tied_embeddings,
-        "bos_token_id": eot,
-        "eos_token_id": eot,
+        "bos_token_id": None,  # the vocabulary's, which a model does not know: older versions of transformers would
+        "eos_token_id": None,  # otherwise take GPT-2's; `write_end_ids` writes them where they are known
     }
 
 
