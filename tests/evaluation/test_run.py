@@ -3,6 +3,7 @@ import json
 import random
 import re
 import shutil
+from functools import partial
 
 import pytest
 from support.amounts import few_or_many
@@ -159,11 +160,12 @@ class TestFolder:
             shutil.rmtree(folder)
         assert 0 < n_refused < n / 2
 
-    def test_a_class_that_is_renamed_goes_on_with_its_rows(self, story, tmp_path, monkeypatch):
+    def test_a_class_that_is_renamed_goes_on_with_its_rows(self, story, tmp_path, monkeypatch, request):
         path = lambada(tmp_path)
         first = evaluate(story, "lambada", path, folder=tmp_path / "out")
-        for class_ in (LastWord, Item):
-            monkeypatch.setattr(class_, "__qualname__", "Renamed")
+        request.addfinalizer(partial(setattr, LastWord, "__qualname__", "LastWord"))
+        request.addfinalizer(partial(setattr, Item, "__qualname__", "Item"))
+        LastWord.__qualname__ = Item.__qualname__ = "Renamed"
         monkeypatch.setattr(gc.GPT, "__call__", None)
         monkeypatch.setattr(gc.GPT, "residual_stream", None)
         assert same(evaluate(story, "lambada", path, folder=tmp_path / "out"), first)
