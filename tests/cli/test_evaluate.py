@@ -148,7 +148,11 @@ def test_an_evaluation_that_was_stopped_loses_no_row_and_ends_with_the_same_bits
         needs_dask()
     file, rng = lambada(1200), random.Random(kind)
     command = ["evaluate", "--task", "lambada", "--data", file, *STORY, "--json"]
-    whole = start(*command, "--out", "whole").communicate(timeout=600)[0]
+
+    def result(out):  # without the commit, which changes if somebody works in the repository
+        return {**json.loads(out), "gptcompare": None}
+
+    whole = result(start(*command, "--out", "whole").communicate(timeout=600)[0])
     rows = Path("stopped/story-gpt2/lambada/items.jsonl")
     n_done = 0
     while n_done < n_kills:
@@ -164,16 +168,18 @@ def test_an_evaluation_that_was_stopped_loses_no_row_and_ends_with_the_same_bits
             time.sleep(rng.uniform(0, 0.02))
         out, err = process.communicate(timeout=120)
         if process.returncode == 0:
-            assert out == whole
+            assert result(out) == whole
             shutil.rmtree("stopped")
             continue
-        assert process.returncode == (-signal.SIGKILL if kind == "KILL" else 128 + KINDS[kind][0]), err
+        number = KINDS[kind][0]  # a second Ctrl-C may meet the process when Python ends, or before the command begins
+        assert process.returncode in {"KILL": [-number], "INT twice": [128 + number, -number]}.get(kind, [128 + number])
         assert b"Traceback" not in err, err
         assert rows.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
         n_done += 1
     last = start(*command, *dask, "--out", "stopped")
     out, err = last.communicate(timeout=600)
-    assert (last.returncode, out) == (0, whole), err
+    assert last.returncode == 0, err
+    assert result(out) == whole
     kept, expected = (Path(name, "story-gpt2/lambada/items.jsonl").read_text() for name in ("stopped", "whole"))
     assert sorted(set(kept.splitlines())) == sorted(expected.splitlines())
 

@@ -248,7 +248,7 @@ class TestStops:
         if number == signal.SIGKILL:
             assert status == -number
             return
-        assert status == 128 + number, err
+        assert status in (128 + number, -signal.SIGINT), err  # a second Ctrl-C may meet the process when Python ends
         saved = re.search(r"stopped and saved at step (\d+): run the same command again to resume", err)
         if saved:
             assert int(saved[1]) == len(metrics)
