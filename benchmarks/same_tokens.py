@@ -1,7 +1,7 @@
 """Count how often tokens are the same: those that two models draw, and those that one model writes in different ways.
 
-    python benchmarks/same_tokens.py                    # some 200,000 tokens in each line of the second table: an hour
-    python benchmarks/same_tokens.py --prompts 100
+    python benchmarks/same_tokens.py                    # some 200,000 tokens in each line of the second table: hours
+    python benchmarks/same_tokens.py --prompts 100 --how greedy
 
 Needs nothing but the library. The first table is about two models in the same contexts, those of a book: how often they
 draw the same token with the noise that belongs to the tokens, with one random number for all tokens, and with dice of
@@ -116,14 +116,14 @@ def same_until(one: list[int], other: list[int]) -> int:
     )
 
 
-def one_model(n_prompts: int) -> Iterator[tuple[str, str, int, int]]:
+def one_model(n_prompts: int, ways_to_choose: list[str]) -> Iterator[tuple[str, str, int, int]]:
     """Yield how tokens were chosen, the way in which texts were written, the tokens compared, and those that differ."""
     lm = gc.load("nano-gpt2")
     text = TEXT.read_text(encoding="utf-8")
     rng = np.random.default_rng(0)
     prompts = [text[start : start + rng.integers(20, 400)] for start in rng.integers(0, len(text) - 400, n_prompts)]
-    for how, options in HOW_CHOSEN.items():
-        options = {**options, "max_new_tokens": NEW_TOKENS, "seed": 0}
+    for how in ways_to_choose:
+        options = {**HOW_CHOSEN[how], "max_new_tokens": NEW_TOKENS, "seed": 0}
         expected = [one.ids for one in alone(lm)(prompts, options)]
         for way, write in other_ways(lm).items():
             found = [one.ids for one in write(prompts, options)]
@@ -135,13 +135,16 @@ def one_model(n_prompts: int) -> Iterator[tuple[str, str, int, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, default=3300, metavar="N", help="texts in each line (default: 3300)")
-    n_prompts = parser.parse_args().prompts
+    parser.add_argument(
+        "--how", action="append", choices=HOW_CHOSEN, help="how tokens are chosen (default: in all ways)"
+    )
+    args = parser.parse_args()
     print(machine(), end="\n\n")
     print(f"| {PAIR[0]} and {PAIR[1]} draw with | the same token |\n|---|---:|")
     for dice, share in two_models():
         print(f"| {dice} | {share:.1%} |", flush=True)
     print("\n| tokens | written | compared | changed |\n|---|---|---:|---:|")
-    for how, way, n_compared, n_changed in one_model(n_prompts):
+    for how, way, n_compared, n_changed in one_model(args.prompts, args.how or list(HOW_CHOSEN)):
         print(f"| {how} | {way} | {n_compared:,} | {n_changed} |", flush=True)
 
 

@@ -202,6 +202,7 @@ class TestWhatItIsComparedBy:
         used = []
         monkeypatch.setattr(loop, "products_on", lambda n: used.append(n) or threads.single_threaded())
         monkeypatch.setattr(threads._blas, "get", lambda: 7)
+        monkeypatch.setattr(threads._blas, "set", lambda n: None)  # else seven threads would stay after the test
         trained(stopped)
         assert used == [description["blas_threads"]] != [7]
 
