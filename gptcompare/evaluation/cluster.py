@@ -16,7 +16,7 @@ from typing import Any
 
 import dask
 from dask.system import CPU_COUNT
-from distributed import Nanny, Scheduler, Security, SpecCluster, Worker
+from distributed import Nanny, Scheduler, Security, SpecCluster, Status, Worker
 
 NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 
@@ -29,6 +29,14 @@ class _Scheduler(Scheduler):  # type: ignore[misc]  # Dask has no types
 class _Worker(Worker):  # type: ignore[misc]
     def start_http_server(self, *arguments: Any, **options: Any) -> None:
         """Start none."""
+
+
+class _Cluster(SpecCluster):  # type: ignore[misc]
+    async def _close(self) -> None:
+        """Close the cluster, even if it is stopped before all its workers have begun, which Dask asserts."""
+        for worker in [worker for worker in self._created if worker.status == Status.init]:
+            self._created.discard(worker)
+        await super()._close()
 
 
 @contextmanager
@@ -55,7 +63,7 @@ def local_cluster(n_workers: int | None) -> Iterator[Any]:
     }  # fmt: skip
     try:
         with _environment_unchanged(), _deaf_to_interrupts(), dask.config.set(NO_PAGES):
-            cluster = SpecCluster(
+            cluster = _Cluster(
                 scheduler={"cls": _Scheduler, "options": {**common, "port": 0}},
                 workers={n: {"cls": Nanny, "options": worker} for n in range(n_workers or CPU_COUNT)},
                 security=security, silence_logs=logging.CRITICAL + 1,

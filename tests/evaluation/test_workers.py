@@ -120,13 +120,24 @@ class TestDask:
             assert cluster.scheduler_address.startswith("tls://")
         assert dict(os.environ) == environment
 
+    def test_a_cluster_is_closed_that_is_stopped_before_a_worker_has_begun(self, distributed):
+        from gptcompare.evaluation.cluster import local_cluster
+
+        class NotBegun:
+            status = distributed.Status.init
+
+        worker = NotBegun()
+        with local_cluster(1) as cluster:
+            cluster._created.add(worker)
+        assert cluster.status == distributed.Status.closed
+
     def test_workers_that_cannot_be_started_are_one_clear_error(self, distributed, digest, monkeypatch):
         from gptcompare.evaluation import cluster
 
         def fail(*_, **__):
             raise RuntimeError("Nanny failed to start.")
 
-        monkeypatch.setattr(cluster, "SpecCluster", fail)
+        monkeypatch.setattr(cluster, "_Cluster", fail)
         with pytest.raises(OSError, match=r"Dask cannot start workers .*Nanny failed to start.*shared memory"):
             rows_by(Dask(NAME, "huggingface", digest, n_workers=1), n=8)
 
