@@ -9,16 +9,15 @@ text is `card.md` with the measured numbers filled in. Needs the `plots` extra.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
 import string
 from collections import Counter
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from writing import Book, measure_writing, read_manifest, writing_table
 
 import gptcompare as gc
 from gptcompare import plots
@@ -30,24 +29,6 @@ WEIGHTS = Path(__file__).parent
 NAMES = ("nano-gpt2", "nano-gpt3")
 BITS = "bits per byte"
 PROMPTS = ("Once upon a time", '"Where are you going?" asked the fox', "The king had three daughters")
-
-
-@dataclass(frozen=True)
-class Book:
-    gutenberg_id: str
-    title: str
-    author: str
-    year: str
-    path: Path
-    split: str
-
-
-def read_manifest(corpus: Path) -> list[Book]:
-    with open(corpus / "MANIFEST.tsv", encoding="utf-8", newline="") as file:
-        return [
-            Book(row["gutenberg_id"], row["title"], row["author"], row["year"], corpus / row["file"], row["split"])
-            for row in csv.DictReader(file, delimiter="\t")
-        ]
 
 
 def export(run: Path, folder: Path) -> gc.LanguageModel:
@@ -186,6 +167,7 @@ def main() -> None:
     models = {name: export(args.runs / name, WEIGHTS / name) for name in NAMES}
     training_tokens = np.load(args.runs / NAMES[0] / "tokens.npy").tolist()
     measured = measure(models, [book for book in books if book.split == "val"], training_tokens)
+    measured["writing"] = {name: measure_writing(lm, books) for name, lm in models.items()}
     (WEIGHTS / "measurements.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
     draw(args.runs, WEIGHTS / "training.png")
     training = published(NAMES[0]).training
@@ -197,6 +179,7 @@ def main() -> None:
         n_seen=f"{training.tokens:,}",
         n_epochs=f"{training.tokens / len(training_tokens):.1f}",
         held_out=held_out_table(measured),
+        writing=writing_table(measured["writing"]),
         curve=validation_table(args.runs),
         samples=samples(models),
         books=book_table(books),

@@ -20,14 +20,19 @@ LINK = re.compile(r"!?\[[^\]]*\]\((?!https?://)([^)\s]*)\)")
 COMMAND = "gptcompare "
 
 
-def module_of_the_docs(name: str) -> ModuleType:
-    """A script of the documentation's folder, such as rooms."""
-    spec = importlib.util.spec_from_file_location(Path(name).stem, DOCS / f"{name}.py")
+def module_at(path: Path) -> ModuleType:
+    """A script outside the package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def module_of_the_docs(name: str) -> ModuleType:
+    """A script of the documentation's folder, such as rooms."""
+    return module_at(DOCS / f"{name}.py")
 
 
 # Page that is copied from elsewhere in the repository -> the file there.
