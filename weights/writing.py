@@ -22,8 +22,8 @@ import numpy as np
 
 import gptcompare as gc
 from gptcompare.evaluation import log_likelihoods
+from gptcompare.files.texts import read_text
 from gptcompare.generation.completion import Completion
-from gptcompare.training.data import read_text
 
 SENTENCES = Path(__file__).parents[1] / "tests" / "data" / "uses"
 N_PROMPTS, PROMPT_WORDS, MAX_NEW_TOKENS = 100, 8, 100
