@@ -83,7 +83,10 @@ def test_no_function_that_a_room_gives_out_hides_a_module_of_the_room():
         )
         if module.endswith("__main__"):
             continue
-        importlib.import_module(module)
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as missing:
+            assert (module, missing.name) == ("gptcompare.evaluation.cluster", "dask")  # of an extra
         package, _, name = module.rpartition(".")
         if package:
             assert getattr(sys.modules[package], name) is sys.modules[module], module
