@@ -84,7 +84,7 @@ def tokenize_files(
     target : path
         The `.npy` file for the tokens.
     end_of_text : str, optional
-        What separates the texts in a file: "<|endoftext|>" (with the line end after it, if there is one), whatever the
+        What separates the texts in a file: ``<|endoftext|>`` (with the line end after it, if any), whatever the
         tokenizer's own end-of-text token is called. With None or "" each file is one text.
 
     Returns
