@@ -175,7 +175,7 @@ def test_a_signal_keeps_what_was_written_and_is_the_status(name):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@few_or_many("n", 4, 60)
+@few_or_many("n", 4, 30)
 def test_ctrl_c_at_any_moment_gives_no_traceback(n):
     """Also while modules are imported."""
     rng = random.Random(0)

@@ -292,7 +292,7 @@ class TestStops:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other locks")
-@few_or_many("n", 1, 60)
+@few_or_many("n", 1, 10)
 def test_of_two_commands_that_start_together_one_trains_and_the_other_says_so(texts, config, tmp_path, n):
     for number in range(n):
         folder = tmp_path / f"run-{number}"

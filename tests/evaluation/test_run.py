@@ -156,7 +156,7 @@ class TestFolder:
         shutil.copy(path, tmp_path / "copy.jsonl")
         assert same(evaluate(story, "lambada", tmp_path / "copy.jsonl", folder=tmp_path / "out"), first)
 
-    @few_or_many("n", 30, 1500)
+    @few_or_many("n", 30, 400)
     def test_a_damaged_folder_ends_as_the_whole_one_or_in_one_clear_error(self, tmp_path, n):
         lm = random_model(gc.load(STORY_FOLDER), n_layer=1)
         path = lambada(tmp_path, n=24)

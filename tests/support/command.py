@@ -1,5 +1,6 @@
 """The command in a process of its own, and what ends it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import pytest
 
 NAMES = [name for name in ("KILL", "TERM", "INT", "HUP") if hasattr(signal, f"SIG{name}")]
 KINDS = {name: [getattr(signal, f"SIG{name}")] for name in NAMES} | {"INT twice": [signal.SIGINT, signal.SIGINT]}
-MANY = [pytest.param(kind, 60, marks=pytest.mark.slow) for kind in KINDS]  # kind, number of kills
+# How often the slow tests kill each command: GPTCOMPARE_KILLS=60 looks harder, for half an hour.
+N_KILLS = int(os.environ.get("GPTCOMPARE_KILLS", "5"))
+MANY = [pytest.param(kind, N_KILLS, marks=pytest.mark.slow) for kind in KINDS]  # kind, number of kills
 
 
 def start(*arguments, **options):

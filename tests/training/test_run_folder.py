@@ -61,7 +61,7 @@ def stopped(tmp_path, monkeypatch):
 
 
 class TestOneProcessAtATime:
-    @few_or_many("n", 10, 250)
+    @few_or_many("n", 10, 100)
     def test_of_two_that_start_together_one_trains_and_the_other_changes_nothing(self, tmp_path, n):
         expected = [trained(seed=seed, n_steps=2)[0] for seed in (0, 1)]
         for number in range(n):
@@ -157,7 +157,7 @@ class TestState:
         assert trained(stopped)[0] == reference[0]
         assert "blas_threads" in json.loads((stopped / "run.json").read_text())
 
-    @few_or_many("n", 30, 1500)
+    @few_or_many("n", 30, 400)
     def test_a_damaged_folder_ends_as_the_whole_one_or_in_one_clear_error(self, stopped, tmp_path, reference, n):
         rng = random.Random(1)
         names = sorted(path.name for path in stopped.iterdir() if path.name != ".lock")
