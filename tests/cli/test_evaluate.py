@@ -173,7 +173,8 @@ def test_an_evaluation_that_was_stopped_loses_no_row_and_ends_with_the_same_bits
             continue
         number = KINDS[kind][0]  # before the command begins and when it has ended, the system ends the process
         assert process.returncode in ({-number} if kind == "KILL" else {128 + number, -number})
-        assert b"Traceback" not in err, err
+        if not dask:  # Dask's own log may tell how it ended a worker that had only just begun
+            assert b"Traceback" not in err, err
         assert rows.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
         n_done += 1
     last = start(*command, *dask, "--out", "stopped")
