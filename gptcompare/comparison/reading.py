@@ -112,7 +112,7 @@ def read(
     same_top: list[bool] = []
     overlap: list[float] = []
     same_choice: list[bool] = []
-    drawn = options is not None and options.temperature != 0
+    drawing = options if options is not None and options.temperature != 0 else None
     shared = len(models) > 1 and share_vocabulary(models)
     # 1. The logits of each model, computed as they are read.
     predictions = [
@@ -129,29 +129,33 @@ def read(
             divergence += jensen_shannon(distributions).tolist()
             tops = np.array([logits.argmax(axis=-1) for logits in distributions])
             same_top += (tops == tops[0]).all(axis=0).tolist()
-            if options is not None and drawn:
+            if drawing is not None:
                 for rows in zip(*distributions, strict=True):
                     before = [*contexts[0], *ids[0][: len(overlap)]]
-                    overlap.append(most_alike(rows, options, before))
-                    same_choice.append(len({options.choose(row, Noise(options.seed), before) for row in rows}) == 1)
+                    probability, is_same = drawn_alike(rows, drawing, Noise(drawing.seed), before)
+                    overlap.append(probability)
+                    same_choice.append(is_same)
     # 3. The bytes that each model's tokens stand for.
     tokens = tuple([lm.tokenizer.decode_bytes([id_]) for id_ in wanted] for lm, wanted in zip(models, ids, strict=True))
     n_bytes = tuple(sum(map(len, of_model)) for of_model in tokens)
-    compared = (divergence, same_top, *((overlap, same_choice) if drawn else ())) if shared else ()
+    compared = (divergence, same_top, *((overlap, same_choice) if drawing is not None else ())) if shared else ()
     return Reading(text, n_bytes, tokens, tuple(logprobs), *compared)
 
 
-def most_alike(logits: Sequence[Array], sampling: Sampling, previous: Sequence[int]) -> float:
-    """Return the largest probability with which several models can draw the same token, from the logits (V,) of each.
+def drawn_alike(
+    logits: Sequence[Array], sampling: Sampling, noise: Noise, previous: Sequence[int]
+) -> tuple[float, bool]:
+    """Return the largest probability with which several models can draw the same token, and whether they do.
 
-    The sizes V may differ.
+    The logits (V,) of each model are those after the ids `previous`; the sizes V may differ.
 
-    >>> f"{most_alike([np.log([0.5, 0.5]), np.log([0.75, 0.25])], Sampling(1.0), []):.2f}"
-    '0.75'
+    >>> drawn_alike([np.array([0.0, 0.0]), np.array([0.0, -np.inf])], Sampling(1.0), Noise(1), [])
+    (0.5, True)
     """
-    n_vocab = min(map(len, logits))
-    probabilities = [sampling.probabilities(of_model, previous)[:n_vocab] for of_model in logits]
-    return float(np.minimum.reduce(probabilities).sum())
+    probabilities = [sampling.probabilities(of_model, previous) for of_model in logits]
+    n_vocab = min(map(len, probabilities))
+    overlap = np.minimum.reduce([of_model[:n_vocab] for of_model in probabilities]).sum()
+    return float(overlap), len({noise.draw(of_model, len(previous)) for of_model in probabilities}) == 1
 
 
 def jensen_shannon(logits: Sequence[Array]) -> Array:
