@@ -43,7 +43,7 @@ DESCRIPTION, STATE = "run.json", "state.safetensors"
 FOREIGN = ("config.json", "hparams.json", "model.safetensors", "pytorch_model.bin", STATE)
 WRITTEN = (
     DESCRIPTION, STATE, METRICS, "config.json", "model.safetensors", "vocab.json", "merges.txt",
-    "tokenizer_config.json", "tokens.npy", "tokens.json", "validation.npy", "validation.json",
+    "tokenizer_config.json", "generation_config.json", "tokens.npy", "tokens.json", "validation.npy", "validation.json",
 )  # fmt: skip
 BLAS_THREADS, DIGEST = "blas_threads", "sha256"  # parts of run.json that runs of earlier versions do not have
 

@@ -19,7 +19,7 @@ import gptcompare as gc
 from gptcompare.checkpoints.formats.safetensors import read_safetensors, write_safetensors
 from gptcompare.model import threads
 from gptcompare.training import Recipe, loop, read_metrics, train
-from gptcompare.training.run_folder import RunFolder
+from gptcompare.training.run_folder import WRITTEN, RunFolder
 
 CONFIG = gc.GPTConfig(n_layer=1, n_head=2, d_model=8, n_ctx=16, n_vocab=100)
 TOKENS = np.random.default_rng(0).integers(0, 100, 500).astype(np.uint16)
@@ -184,6 +184,14 @@ class TestState:
             shutil.rmtree(folder)
         assert len(ends) == len(names)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_leftovers_are_looked_for_of_every_file_that_a_run_writes(tmp_path):
+    tokenizer = gc.Tokenizer.train(["a"], 257)
+    model = gc.GPT(dataclasses.replace(CONFIG, n_vocab=257), seed=1)
+    train(model, TOKENS, RECIPE, out=tmp_path, tokenizer=tokenizer)
+    assert {path.name for path in tmp_path.iterdir()} - {".lock"} <= {*WRITTEN}
+    assert (tmp_path / "generation_config.json").exists()
 
 
 class TestWhatItIsComparedBy:
