@@ -17,6 +17,13 @@ from .errors import CheckpointError
 GPT2_SIZE = 50257  # tokens of GPT-2's vocabulary, which is in the package: such a model needs no tokenizer files
 TOKENIZER_LAYOUTS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 TOKENIZER_FILES = tuple(name for layout in TOKENIZER_LAYOUTS for name in layout)
+# Files of other tokenizers (WordPiece, SentencePiece, tiktoken, Mistral's), by which a folder shows that it has one.
+OTHER_TOKENIZERS = (
+    "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model", "tiktoken.model",
+    "tekken.json",
+)  # fmt: skip
+# Classes of transformers that read vocab.json + merges.txt as GPT-2's does; each also with "Fast" at its end.
+BYTE_LEVEL_CLASSES = ("GPT2Tokenizer", "CodeGenTokenizer", "PreTrainedTokenizer", "TokenizersBackend")
 # In order of preference: first the memory-mapped layout, in which no code can hide.
 HF_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 MAX_JSON = 100_000_000  # bytes
@@ -25,6 +32,17 @@ MAX_JSON = 100_000_000  # bytes
 def has_tokenizer(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder has one of the layouts that `read_vocabulary` reads."""
     return any(all((Path(folder) / name).is_file() for name in layout) for layout in TOKENIZER_LAYOUTS)
+
+
+def other_tokenizer(folder: Path) -> str | None:
+    """Return what shows that a folder's tokenizer is not byte-level BPE: the class it names, or a file; else None."""
+    for name in ("tokenizer_config.json", "config.json"):
+        kind = read_object(folder / name).get("tokenizer_class") if (folder / name).is_file() else None
+        if kind is not None and not (isinstance(kind, str) and kind.removesuffix("Fast") in BYTE_LEVEL_CLASSES):
+            return f"{name} names the class {shown(kind)}"
+        if kind is not None:
+            return None  # the file that is read first decides
+    return next((f"{name} is another tokenizer's" for name in OTHER_TOKENIZERS if (folder / name).is_file()), None)
 
 
 def has_weights(folder: Path) -> bool:

@@ -17,12 +17,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import chain, pairwise
 
-import regex
-
 from ..checkpoints import locate
 from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
-from ..checks import each_text, integer, path
+from ..checks import each_text, integer, path, shown
 from ..config import GPTConfig
+from .added_tokens import TokenFinder
 from .files import bundled_gpt2, read_vocabulary, write_vocabulary
 from .learning import learn_merges
 from .pieces import pieces
@@ -31,13 +30,15 @@ from .vocabulary import BYTE_TO_CHAR, Vocabulary, to_bytes, to_characters
 CACHED_CHARACTERS = 4_000_000  # of the pieces whose ids are cached; beyond that, the cache is emptied
 SHORT_PIECE = 24  # bytes; measured: up to this length, scanning all pairs is faster than a heap
 UNRANKED = 2**62  # the rank of a pair that no merge joins
+NO_ID = -1  # of a byte that the vocabulary lacks
 
 
 class Tokenizer:
     """A byte-level BPE tokenizer.
 
     Every text has ids and every list of ids has bytes: there is no unknown token. Special tokens, such as
-    `<|endoftext|>`, are plain text to `encode` unless the caller allows them, as in tiktoken.
+    `<|endoftext|>`, are plain text to `encode` unless the caller allows them, as in tiktoken. A vocabulary that was
+    learned without all 256 bytes is the exception: a text with a byte that it lacks is refused.
 
     Parameters
     ----------
@@ -53,14 +54,16 @@ class Tokenizer:
     def __init__(self, vocabulary: Vocabulary) -> None:
         ids = vocabulary.ids
         self._vocabulary = vocabulary
-        self._id_of_byte = [ids[BYTE_TO_CHAR[byte]] for byte in range(256)]
+        self._id_of_byte = [ids.get(BYTE_TO_CHAR[byte], NO_ID) for byte in range(256)]
         self._rank = {(ids[left], ids[right]): rank for rank, (left, right) in enumerate(vocabulary.merges)}
         self._merged = [ids[left + right] for left, right in vocabulary.merges]
         self._bytes_of = {id_: to_bytes(token) for token, id_ in ids.items()}
-        self._bytes_of |= {id_: token.encode() for token, id_ in vocabulary.special_tokens.items()}
+        added = {**vocabulary.special_tokens, **vocabulary.added_tokens}
+        self._bytes_of |= {id_: token.encode() for token, id_ in added.items() if token not in ids}
         self._n_vocab = max(self._bytes_of) + 1
         self._cache: dict[str, list[int]] = {}  # piece -> ids
         self._n_cached = 0  # characters in the cache
+        self._finders: dict[frozenset[str], TokenFinder] = {}  # by the special tokens that are allowed
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | os.PathLike[str]) -> Tokenizer:
@@ -141,7 +144,7 @@ class Tokenizer:
 
     @property
     def special_tokens(self) -> dict[str, int]:
-        """The tokens that do not stand for text of their own, as text -> id."""
+        """The tokens that are found as they stand where `encode` is allowed to, as text -> id."""
         return dict(self._vocabulary.special_tokens)
 
     @property
@@ -161,14 +164,16 @@ class Tokenizer:
         ----------
         text : str
         allowed_special : collection of str, or "all"
-            Special tokens that are recognised in the text; all others are read as plain text.
+            Special tokens that are recognised in the text; all others are read as plain text. The few vocabularies
+            with added tokens that are not special have these recognised in every text, as in Hugging Face tokenizers.
 
         Raises
         ------
         TypeError
             If the text is not a string, or `allowed_special` is a string other than "all".
         ValueError
-            If the text contains a lone surrogate, which UTF-8 cannot represent, or an allowed token is not special.
+            If the text contains a lone surrogate, which UTF-8 cannot represent, or a byte that the vocabulary lacks, or
+            an allowed token is not special.
 
         Examples
         --------
@@ -177,22 +182,23 @@ class Tokenizer:
         [15496, 995, 50256]
         """
         text = _checked_text(text)
-        special = self._vocabulary.special_tokens
+        special, added = self._vocabulary.special_tokens, self._vocabulary.added_tokens
         if isinstance(allowed_special, str) and allowed_special == "all":
             allowed_special = special.keys()
         elif isinstance(allowed_special, str) or not isinstance(allowed_special, Iterable):
             raise TypeError(f'allowed_special must be a collection of tokens or "all", got {allowed_special!r}')
         if unknown := [token for token in allowed_special if not isinstance(token, str) or token not in special]:
             raise ValueError(f"{unknown} are not special tokens of this vocabulary: it has {[*special]}")
-        if not allowed_special:
+        if not allowed_special and not added:
             return self._encode_plain(text)
-        longest_first = sorted(allowed_special, key=len, reverse=True)
-        parts = regex.split("(" + "|".join(map(regex.escape, longest_first)) + ")", text)
-        # split with a group gives text, token, text, token, ..., text
+        allowed = frozenset(allowed_special)
+        if allowed not in self._finders:
+            wanted = {**added, **{token: special[token] for token in allowed}}
+            self._finders = {allowed: TokenFinder(wanted, self._vocabulary.matching)}
         return [
             id_
-            for n, part in enumerate(parts)
-            for id_ in ([special[part]] if n % 2 else self._encode_plain(part))
+            for part in self._finders[allowed].split(text)
+            for id_ in ([part] if isinstance(part, int) else self._encode_plain(part))
         ]  # fmt: skip
 
     def _encode_plain(self, text: str) -> list[int]:
@@ -211,6 +217,12 @@ class Tokenizer:
         Example, with GPT-2's merges: b"lower" -> l o w e r -> l o w er -> l ow er -> l ower -> lower.
         """
         ids = [self._id_of_byte[byte] for byte in piece]
+        if NO_ID in ids:
+            byte = piece[ids.index(NO_ID)]
+            raise ValueError(
+                f"{self._vocabulary.source} has no token for byte {byte}, which is in {shown(piece.decode())}: the "
+                "vocabulary was learned without it"
+            )
         if len(ids) > SHORT_PIECE:
             return self._merge_long(ids)
         rank_of, merged = self._rank.get, self._merged
