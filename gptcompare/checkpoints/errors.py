@@ -13,7 +13,8 @@ class CheckpointError(ValueError):
     """A checkpoint file is damaged, or this library cannot represent its model; names the file and the reason."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
-        super().__init__(f"{os.fspath(path)}: {shortened(reason, LONGEST)}")
+        self.reason = shortened(reason, LONGEST)
+        super().__init__(f"{os.fspath(path)}: {self.reason}")
 
 
 class DownloadError(FileNotFoundError):

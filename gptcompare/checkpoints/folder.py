@@ -19,10 +19,13 @@ from . import families
 from .errors import CheckpointError
 from .formats.safetensors import TYPE_NAMES, read_safetensors, write_safetensors
 from .formats.tensorflow import read_tensorflow
-from .formats.torch_zip import read_torch_zip
-from .layouts import HF_WEIGHTS, read_object, weight_map_of
+from .formats.torch_zip import read_torch_file, read_torch_zip
+from .layouts import HF_WEIGHTS, latest_tensorflow, read_object, weight_map_of
 
 Tensors = dict[str, AnyArray]
+
+NANOGPT_FILE = "ckpt.pt"
+WEIGHTS_WITHOUT_SIZES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".index", ".h5", ".msgpack")
 
 READERS: dict[str, Callable[[Path], Tensors]] = dict(zip(HF_WEIGHTS, (read_safetensors, read_torch_zip), strict=True))
 
@@ -31,7 +34,8 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
     """Read the configuration and the parameters of a checkpoint, memory-mapped where its layout allows that.
 
     Known layouts: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one file or in shards with an
-    index (Hugging Face, and what `write_checkpoint` writes), and `hparams.json` with `model.ckpt.*` (OpenAI). Where a
+    index (Hugging Face, and what `write_checkpoint` writes), `hparams.json` with the TensorFlow checkpoint that
+    `checkpoint` names, or `model.ckpt.*` (OpenAI, and programs for fine-tuning), and `ckpt.pt` (nanoGPT). Where a
     family stores its tensors differently from ours, new arrays are made, in `dtype`.
 
     Raises
@@ -46,15 +50,20 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
         return _read_hf(folder, dtype)
     if (folder / "hparams.json").is_file():
         return _read_openai(folder, dtype)
+    if (folder / NANOGPT_FILE).is_file():
+        return _read_nanogpt(folder / NANOGPT_FILE, dtype)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}")
+    weights = [path.name for path in sorted(folder.iterdir()) if path.suffix in WEIGHTS_WITHOUT_SIZES]
+    beside = f", only {weights[0]}, which does not say which sizes its model has" if weights else ""
     raise FileNotFoundError(
-        f"{folder} has no checkpoint: neither config.json (Hugging Face's layout) nor hparams.json (OpenAI's)"
+        f"{folder} has no checkpoint: neither config.json (Hugging Face's layout), nor hparams.json (OpenAI's), nor "
+        f"{NANOGPT_FILE} (nanoGPT's){beside}"
     )
 
 
 def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
-    """Read the configuration alone, from config.json or hparams.json; the weights may be missing.
+    """Read the configuration alone, from config.json, hparams.json or nanoGPT's ckpt.pt; the weights may be missing.
 
     Raises
     ------
@@ -68,6 +77,8 @@ def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
         if path.is_file():
             values = read_object(path)
             return family_of(path, values).config(path, values)
+    if (Path(folder) / NANOGPT_FILE).is_file():
+        return _read_nanogpt(Path(folder) / NANOGPT_FILE, np.float32)[0]
     raise FileNotFoundError(f"{folder} has neither config.json nor hparams.json")
 
 
@@ -106,10 +117,10 @@ def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     config = family.config(path, values)
     for name, reader in READERS.items():
         if (folder / name).is_file():
-            return family.parameters(folder / name, reader(folder / name), config, dtype)
+            return family.read(folder / name, reader(folder / name), config, dtype)
         index = folder / f"{name}.index.json"
         if index.is_file():
-            return family.parameters(index, _read_shards(index, reader), config, dtype)
+            return family.read(index, _read_shards(index, reader), config, dtype)
     raise FileNotFoundError(
         f"{folder} has a config.json but no weights: neither {' nor '.join(HF_WEIGHTS)}, nor shards"
     )
@@ -133,10 +144,16 @@ def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
 def _read_openai(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     path = folder / "hparams.json"
     config = families.OPENAI.config(path, read_object(path))
-    index = folder / "model.ckpt.index"
+    index = folder / f"{latest_tensorflow(folder)}.index"
     if not index.is_file():
         raise FileNotFoundError(f"{folder} has a hparams.json but no weights: {index.name} is missing")
-    return families.OPENAI.parameters(index, read_tensorflow(index), config, dtype)
+    return families.OPENAI.read(index, read_tensorflow(index), config, dtype)
+
+
+def _read_nanogpt(path: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+    tensors, others = read_torch_file(path)
+    config = families.NANOGPT.config(path, families.nanogpt.model_args(path, others))
+    return families.NANOGPT.read(path, tensors, config, dtype)
 
 
 def write_checkpoint(

@@ -7,6 +7,7 @@ missing before it fetches anything.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,23 @@ def has_weights(folder: Path) -> bool:
         if index.is_file():
             return all((folder / shard).is_file() for shard in shard_names(index))
     return False
+
+
+def latest_tensorflow(folder: Path) -> str:
+    """Return the name of a folder's TensorFlow checkpoint: by its file `checkpoint`, else OpenAI's, "model.ckpt".
+
+    The file is text of the protocol buffer CheckpointState; what it names may be a path on the machine that wrote it.
+    """
+    path = folder / "checkpoint"
+    if not path.is_file():
+        return "model.ckpt"
+    if path.stat().st_size > MAX_JSON:
+        raise CheckpointError(path, "too large for the list of checkpoints")
+    found = re.search(rb'^\s*model_checkpoint_path\s*:\s*"((?:[^"\\\n]|\\.)*)"', path.read_bytes(), re.MULTILINE)
+    if not found:
+        raise CheckpointError(path, "names no model_checkpoint_path, as TensorFlow's list of checkpoints does")
+    escaped = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8) & 255]), found[1])
+    return re.sub(rb"\\(.)", rb"\1", escaped).decode(errors="replace").replace("\\", "/").rpartition("/")[2]
 
 
 def shard_names(index: Path) -> list[str]:

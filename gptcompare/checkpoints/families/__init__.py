@@ -8,6 +8,7 @@ would compute a different function from our forward pass is refused by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,8 @@ import numpy.typing as npt
 from ...checks import shown
 from ...config import GPTConfig
 from ..errors import CheckpointError
-from . import gpt2, gpt_neo, openai, opt, ours
-from .common import Tensors
+from . import gpt2, gpt_neo, nanogpt, openai, opt, ours
+from .common import Tensors, without_prefix
 
 
 class Family(NamedTuple):
@@ -25,14 +26,26 @@ class Family(NamedTuple):
 
     config: Callable[[Path, Mapping[str, Any]], GPTConfig]
     parameters: Callable[[Path, Tensors, GPTConfig, npt.DTypeLike], tuple[GPTConfig, Tensors]]
+    embedding: str = r"(transformer\.)?wte\.weight"  # the name of its token embedding, with optional beginnings
+
+    def read(self, path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+        """Return `parameters` of tensors that may all have a further name before their own."""
+        tensors, prefix = without_prefix(path, tensors, self.embedding)
+        try:
+            return self.parameters(path, tensors, config, dtype)
+        except CheckpointError as error:
+            if not prefix:
+                raise
+            raise CheckpointError(path, f"{error.reason} ({shown(prefix)} before the names was left out)") from None
 
 
-OPENAI = Family(openai.config, openai.parameters)
+OPENAI = Family(openai.config, openai.parameters, r"model/wte")
+NANOGPT = Family(nanogpt.config, nanogpt.parameters)
 # model_type in config.json -> family.
 FAMILIES = {
     "gpt2": Family(gpt2.config, gpt2.parameters),
     "gpt_neo": Family(gpt_neo.config, gpt_neo.parameters),
-    "opt": Family(opt.config, opt.parameters),
+    "opt": Family(opt.config, opt.parameters, r"(model\.)?(decoder\.)?embed_tokens\.weight"),
     ours.MODEL_TYPE: Family(ours.config, gpt2.parameters),
 }
 
@@ -42,7 +55,10 @@ def family_of(path: Path, values: Mapping[str, Any]) -> Family:
     model_type = values.get("model_type", "gpt2" if "n_embd" in values else None)  # GPT-2's first files had none
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise CheckpointError(path, f"model_type {shown(model_type)} is not supported: known are {', '.join(FAMILIES)}")
-    return FAMILIES[model_type]
+    family = FAMILIES[model_type]
+    if model_type == "gpt2" and gpt2.has_other_scores(values):
+        return family._replace(parameters=partial(gpt2.parameters, values=values))
+    return family
 
 
 def to_files(config: GPTConfig, parameters: Tensors) -> tuple[dict[str, Any], Tensors]:

@@ -1,21 +1,26 @@
-"""Functions that several families share: checked configurations and parameters, activations, the output matrix."""
+"""Functions that several families share: fields and activations, the names in a file, checked parameters."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...arrays import AnyArray
-from ...checks import shown
+from ...checks import shortened, shown
 from ...config import GPTConfig
-from ...parameters import check_parameters
+from ...parameters import check_parameters, parameter_shapes
 from ..errors import CheckpointError
 
 Tensors = dict[str, AnyArray]
+
+INSIDE = re.compile(r"(.*\.)?(h|layers)\.\d+\..*|lm_head\.weight")  # of a block, or of the path to the logits
+ADAPTER = re.compile(r"lora_|\.base_layer\.|adapter")  # of peft, loralib and adapters
 
 # Names in Hugging Face's config.json -> ours. "gelu" there is the erf form.
 ACTIVATIONS = {
@@ -50,25 +55,102 @@ def activation(path: Path, name: object) -> str:
     return ACTIVATIONS[name]
 
 
+def field(path: Path, values: Mapping[str, Any], name: str, other: str, default: Any) -> Any:
+    """Return a field that has two names in transformers (a configuration's `attribute_map`), or its default."""
+    if name in values and other in values and values[name] != values[other]:
+        raise CheckpointError(
+            path, f"{name} {shown(values[name])} and {other} {shown(values[other])} are two names of one number"
+        )
+    return values.get(name, values.get(other, default))
+
+
+def without_prefix(path: Path, tensors: Tensors, embedding: str) -> tuple[Tensors, str]:
+    """Return the tensors without what stands before their family's names in a file, and that beginning.
+
+    A model that was saved from inside another one, such as torch.compile's or a trainer's, has its name before all of
+    them: "_orig_mod.", "module.". What does not begin so is left as it is.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    tensors : dict of name -> array
+    embedding : str
+        A regular expression for the name of the token embedding in this family, with all beginnings of its own.
+
+    Raises
+    ------
+    CheckpointError
+        If the file has several such models.
+    """
+    for pattern in (embedding, r"lm_head\.weight"):  # a tied model may be stored under the name of its output
+        found = {match[1] for name in tensors if (match := re.fullmatch(f"(|.*?\\.){pattern}", name))}
+        if "" in found or not found:
+            if found:
+                return tensors, ""
+            continue
+        if len(found) > 1:
+            raise CheckpointError(path, f"has several models, under the names {', '.join(map(shown, sorted(found)))}")
+        prefix = found.pop()
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, prefix
+    return tensors, ""
+
+
 def checked(path: Path, parameters: Tensors, config: GPTConfig) -> Tensors:
-    """Return the parameters after checking that they are those that the configuration requires."""
+    """Return the parameters of the configuration, which must all be there, without what a file has beside them.
+
+    What is left out is named in a warning: other heads, a trainer's counters. What belongs to a block would change the
+    result: it is refused, be it another block, another part of one, or an adapter that is not merged.
+    """
     if config.n_layer > len(parameters):  # checked first, before making a table as large as a forged number asks for
         raise CheckpointError(path, "the configuration asks for more layers than there are tensors")
+    expected = parameter_shapes(config)
+    others = {name: tensor for name, tensor in parameters.items() if name not in expected}
+    _refuse_adapters(path, others)
+    own = {name: tensor for name, tensor in parameters.items() if name in expected}
     try:
-        check_parameters(parameters, config)
+        check_parameters(own, config)
     except ValueError as error:
-        raise CheckpointError(path, str(error)) from None
-    return parameters
+        also = f"; it has {len(others)} other tensors, among them {_some(others)}" if others else ""
+        raise CheckpointError(path, f"{error}{also}") from None
+    if inside := [name for name in others if INSIDE.fullmatch(name) and not ADAPTER.search(name)]:
+        raise CheckpointError(path, f"{len(inside)} parameters are not part of this model, among them {_some(inside)}")
+    if others:
+        warnings.warn(
+            f"{path}: {len(others)} of its tensors are not part of the model and were left out: {_some(others)}",
+            stacklevel=2,
+        )
+    return own
+
+
+def _refuse_adapters(path: Path, others: Tensors) -> None:
+    """Raise CheckpointError if there are low-rank adapters that are not merged and not all zero, as untrained ones."""
+    adapters = [name for name in others if ADAPTER.search(name)]
+    untrained = [name for name in adapters if "lora_B" in name or "lora_embedding_B" in name]
+    if adapters and not (untrained and all(not others[name].any() for name in untrained)):
+        raise CheckpointError(
+            path,
+            f"has {len(adapters)} tensors of adapters that change the result, among them {_some(adapters)}: merge them "
+            "into the model and save it again (peft: model.merge_and_unload().save_pretrained(FOLDER))",
+        )
+
+
+def _some(names: Collection[str]) -> str:
+    first = [shortened(name, 100) for name in list(names)[:3]]
+    return ", ".join(first) + (", ..." if len(names) > len(first) else "")
 
 
 def with_output(path: Path, parameters: Tensors, config: GPTConfig) -> tuple[GPTConfig, Tensors]:
     """Return the configuration, which the file may untie, and the checked parameters.
 
     As in transformers (since 5.0: modeling_utils.py, tie_weights), the file has the last word: a model that its
-    configuration calls tied is untied if the file has an output matrix that differs from the embedding.
+    configuration calls tied is untied if the file has an output matrix that differs from the embedding. If it has only
+    one of the two, that is both.
     """
     if config.tied_embeddings and "lm_head.weight" in parameters:
-        if np.array_equal(parameters["lm_head.weight"].T, parameters.get("wte.weight", ())):
+        if "wte.weight" not in parameters:
+            parameters["wte.weight"] = parameters.pop("lm_head.weight").T
+        elif np.array_equal(parameters["lm_head.weight"].T, parameters["wte.weight"]):
             del parameters["lm_head.weight"]
         else:
             config = dataclasses.replace(config, tied_embeddings=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 import numpy.typing as npt
 
 from ...arrays import AnyArray
+from ...checks import shown
 from ...config import GPTConfig
 from ...patterns import Dense
 from ..errors import CheckpointError
-from .common import ACTIVATIONS, Tensors, activation, make_config, require, with_output
+from .common import ACTIVATIONS, Tensors, activation, field, make_config, require, with_output
 
-REQUIRED = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
+REQUIRED = {"add_cross_attention": False}
+# Scores are divided by sqrt(d_head), and not by the layer's number as well (modeling_gpt2.py, GPT2Attention).
+USUAL_SCORES = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False}
 # The causal masks that old exports contain.
 MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 
@@ -23,13 +27,16 @@ MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
     """Read a config.json; a missing field has transformers' default."""
     require(path, values, REQUIRED)
+    for name, usual in USUAL_SCORES.items():
+        if not isinstance(values.get(name, usual), bool):
+            raise CheckpointError(path, f"{name} must be true or false, got {shown(values[name])}")
     return make_config(
         path,
-        n_layer=values.get("n_layer", 12),
-        n_head=values.get("n_head", 12),
-        d_model=values.get("n_embd", 768),
+        n_layer=field(path, values, "n_layer", "num_hidden_layers", 12),
+        n_head=field(path, values, "n_head", "num_attention_heads", 12),
+        d_model=field(path, values, "n_embd", "hidden_size", 768),
         d_mlp=values.get("n_inner"),
-        n_ctx=values.get("n_positions", 1024),
+        n_ctx=field(path, values, "n_positions", "max_position_embeddings", 1024),
         n_vocab=values.get("vocab_size", 50257),
         activation=activation(path, values.get("activation_function", "gelu_new")),
         layer_norm_eps=values.get("layer_norm_epsilon", 1e-5),
@@ -60,8 +67,18 @@ def config_to_hf(config: GPTConfig) -> dict[str, Any] | None:
     }
 
 
-def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
-    """Drop the prefix "transformer." and the masks, and transpose the output matrix to (d_in, d_out)."""
+def has_other_scores(values: Mapping[str, Any]) -> bool:
+    """Return whether a config.json asks for attention scores that are not divided by sqrt(d_head) and no more."""
+    return any(values.get(name, usual) is not usual for name, usual in USUAL_SCORES.items())
+
+
+def parameters(
+    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, values: Mapping[str, Any] | None = None
+) -> tuple[GPTConfig, Tensors]:
+    """Drop the prefix "transformer." and the masks, and transpose the output matrix to (d_in, d_out).
+
+    If config.json is given and has other scores, their factor becomes part of the queries, in arrays of `dtype`.
+    """
     found: Tensors = {}
     for name, tensor in tensors.items():
         short = name.removeprefix("transformer.")
@@ -70,7 +87,16 @@ def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DType
         if short in found:
             raise CheckpointError(path, f"{short} occurs with and without its prefix")
         found[short] = tensor.T if short == "lm_head.weight" else tensor
-    return with_output(path, found, config)
+    config, found = with_output(path, found, config)
+    if values is not None:
+        A = config.d_attention
+        for layer in range(config.n_layer):
+            scale = 1.0 if values.get("scale_attn_weights", True) else math.sqrt(config.d_head)
+            scale /= layer + 1 if values.get("scale_attn_by_inverse_layer_idx", False) else 1
+            for name in (f"h.{layer}.attn.c_attn.weight", f"h.{layer}.attn.c_attn.bias"):
+                found[name] = found[name].astype(dtype)
+                found[name][..., :A] *= scale
+    return config, found
 
 
 def parameters_to_hf(parameters: Mapping[str, AnyArray]) -> Tensors:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ...checks import shown
 from ...config import GPTConfig
 from ..errors import CheckpointError
-from .common import Tensors, activation, make_config, with_output
+from .common import Tensors, activation, field, make_config, with_output
 from .linear_layers import renamed, with_joined_qkv
 
 PREFIX = re.compile(r"^transformer\.")
@@ -40,14 +40,14 @@ MAX_LAYERS = 10_000  # more than any model has; bounds the memory that a forged 
 
 def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
     """Read a config.json; a missing field has transformers' default."""
-    n_layer = values.get("num_layers", 24)
+    n_layer = field(path, values, "num_layers", "num_hidden_layers", 24)
     if type(n_layer) is not int or not 1 <= n_layer <= MAX_LAYERS:
         raise CheckpointError(path, f"num_layers must be an integer from 1 to {MAX_LAYERS}, got {shown(n_layer)}")
     attention = _attention(path, values, n_layer)
     return make_config(
         path,
         n_layer=n_layer,
-        n_head=values.get("num_heads", 16),
+        n_head=field(path, values, "num_heads", "num_attention_heads", 16),
         d_model=values.get("hidden_size", 2048),
         d_mlp=values.get("intermediate_size"),
         n_ctx=values.get("max_position_embeddings", 2048),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ...config import GPTConfig
 from ...parameters import check_array
 from ..errors import CheckpointError
-from .common import Tensors
+from .common import INSIDE, Tensors
 
 EMBEDDINGS = ("wte", "wpe")
 
@@ -23,7 +23,7 @@ EMBEDDINGS = ("wte", "wpe")
 def renamed(
     path: Path, tensors: Tensors, prefix: re.Pattern[str], block: re.Pattern[str], modules: Mapping[str, str]
 ) -> Tensors:
-    """Rename the tensors to our names, and transpose matrices to (d_in, d_out).
+    """Rename the tensors to our names, and transpose matrices to (d_in, d_out); others keep their names.
 
     Parameters
     ----------
@@ -40,15 +40,18 @@ def renamed(
     Raises
     ------
     CheckpointError
-        If a name is none of these, or occurs with and without its prefix.
+        If a name in a block is none of these, or one occurs with and without its prefix.
     """
     found: Tensors = {}
     for name, tensor in tensors.items():
         module, _, kind = prefix.sub("", name).rpartition(".")
         layer = block.match(module)
         ours = modules.get("*." + module[layer.end() :] if layer else module)
-        if ours is None:
+        if ours is None and (INSIDE.fullmatch(name) or name in found):
             raise CheckpointError(path, f"{name} is not a parameter of such a model")
+        if ours is None:
+            found[name] = tensor
+            continue
         new_name = f"{ours.replace('*', f'h.{layer[1]}', 1) if layer else ours}.{kind}"
         if new_name in found:
             raise CheckpointError(path, f"{name} occurs twice, with and without its prefix")

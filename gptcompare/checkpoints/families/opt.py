@@ -28,6 +28,7 @@ REQUIRED = {
     "layer_norm_elementwise_affine": True,
 }
 PREFIX = re.compile(r"^(model\.)?decoder\.")
+PROJECTION = re.compile(r"project_(in|out)\..*")
 BLOCK = re.compile(r"^layers\.(\d+)\.")
 MODULES = {
     "embed_tokens": "wte",
@@ -70,6 +71,8 @@ def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
 
 def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     """Convert to our names and layout, and drop the unused rows of positions."""
+    if narrow := [name for name in tensors if PROJECTION.fullmatch(PREFIX.sub("", name))]:
+        raise CheckpointError(path, f"{narrow[0]} belongs to embeddings narrower than the model: not supported")
     found = renamed(path, tensors, PREFIX, BLOCK, MODULES)
     found = with_joined_qkv(path, found, config, dtype, biased=True)
     if "wpe.weight" in found and found["wpe.weight"].ndim == 2:

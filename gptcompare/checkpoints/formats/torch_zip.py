@@ -4,21 +4,16 @@
     NAME/data/0, 1, ...  the storages' bytes, uncompressed
     NAME/byteorder       "little" (newer files)
 
-A pickle is a program for a stack machine, and Python's own machine calls whatever function the program names. Here
-`pickletools` only splits the program into operations, and the machine below performs the few that describe tensors.
-It cannot import, call or set an attribute, so there is nothing to restrict.
+`torch_pickle` reads the pickle. A trainer's checkpoint is a dict in which the one of tensors has a name, beside the
+optimizer's state and settings.
 """
 
 from __future__ import annotations
 
 import math
-import pickletools
 import struct
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -26,8 +21,6 @@ from ...arrays import AnyArray
 from ..errors import CheckpointError
 from .tensor_file import (
     DTYPES,
-    MAX_DIMENSIONS,
-    MAX_ELEMENTS,
     Buffer,
     aligned,
     bfloat16_to_float32,
@@ -35,49 +28,35 @@ from .tensor_file import (
     map_file,
     n_bytes,
 )
+from .torch_pickle import Storage, Tensor, unpickle
 
 MAX_PICKLE = 2_000_000  # bytes; the largest GPT-2's pickle has 60 thousand
 LARGE = 1 << 27  # bytes; up to here the tensors may be any number of times as large as the file
+STATE_DICTS = ("model", "module", "state_dict", "model_state_dict")  # names of a model's tensors in trainers' dicts
+LIGHTNING = b"pytorch-lightning_version"  # a key in every checkpoint of Lightning
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first pickle in a file from PyTorch before 1.6
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, length of the name, length of the extra field
-STORAGES = {
-    "DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16",
-    "LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8",
-    "ByteStorage": "U8", "BoolStorage": "BOOL",
-}  # fmt: skip
-ORDERED_DICT = "collections OrderedDict"
-REBUILD_TENSOR = "torch._utils _rebuild_tensor_v2"
-REBUILD_PARAMETER = "torch._utils _rebuild_parameter"
-ALLOWED = {ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER, *(f"torch {name}" for name in STORAGES)}
-
-
-@dataclass(frozen=True)
-class _Global:
-    """A name that the pickle mentions. It is only a name: what it stands for is never looked up."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class _Storage:
-    key: str
-    dtype: str
-    n_elements: int
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    storage: _Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-_MARK = object()
 
 
 def read_torch_zip(path: Path) -> dict[str, AnyArray]:
     """Read every tensor of a saved state_dict: name -> memory-mapped array."""
+    return read_torch_file(path)[0]
+
+
+def read_torch_file(path: Path) -> tuple[dict[str, AnyArray], dict[str, object]]:
+    """Read a saved state_dict, and what else is in the file if it is only one of the entries of a trainer's dict.
+
+    Returns
+    -------
+    tensors : dict of name -> memory-mapped array
+    others : dict
+        The other entries: plain values, lists and dicts of them, and descriptions of tensors that were not read.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, is no dict of tensors and holds none, or has other objects than these in it.
+    """
     buffer = map_file(path)
     members = _members(path, buffer)
     pickles = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
@@ -91,12 +70,29 @@ def read_torch_zip(path: Path) -> dict[str, AnyArray]:
         order = slice(*members[f"{prefix}byteorder"])
         if buffer[order].tobytes() != b"little":
             raise CheckpointError(path, "the data is not little-endian, which is not supported")
-    state = _unpickle(path, buffer[begin:end].tobytes())
-    if not isinstance(state, dict):
-        raise CheckpointError(path, "the pickle is not a dict of tensors")
+    program = buffer[begin:end].tobytes()
+    if LIGHTNING in program:
+        raise CheckpointError(
+            path,
+            "a checkpoint of Lightning, which holds a training run and not only a model: load it there and save the "
+            "model by itself (for a model of transformers: model.save_pretrained(FOLDER))",
+        )
+    state, others = _state_dict(path, unpickle(path, program))
     folder = f"{prefix}data/"
     spans = {name.removeprefix(folder): span for name, span in members.items() if name.startswith(folder)}
-    return _tensors(path, buffer, spans, state)
+    return _tensors(path, buffer, spans, state), others
+
+
+def _state_dict(path: Path, saved: object) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the dict of tensors that was saved, which may be one of a dict's entries, and those beside it."""
+    if not isinstance(saved, dict):
+        raise CheckpointError(path, "the pickle is not a dict of tensors")
+    names = [name for name in STATE_DICTS if isinstance(saved.get(name), dict)]
+    if any(isinstance(value, Tensor) for value in saved.values()) or not names:
+        return saved, {}
+    if len(names) > 1:
+        raise CheckpointError(path, f"holds several models, {' and '.join(names)}")
+    return saved[names[0]], {name: value for name, value in saved.items() if name != names[0]}
 
 
 def _members(path: Path, buffer: Buffer) -> dict[str, tuple[int, int]]:
@@ -138,11 +134,11 @@ def _tensors(
     path: Path, buffer: Buffer, spans: dict[str, tuple[int, int]], state: dict[str, object]
 ) -> dict[str, AnyArray]:
     """Make the arrays of a state_dict, whose storages are at the spans of their keys."""
-    storages: dict[_Storage, AnyArray] = {}  # each is converted once, however many tensors share it
+    storages: dict[Storage, AnyArray] = {}  # each is converted once, however many tensors share it
     tensors: dict[str, AnyArray] = {}
     total = 0
     for name, tensor in state.items():
-        if not isinstance(tensor, _Tensor):
+        if not isinstance(tensor, Tensor):
             raise CheckpointError(path, f"the entry {name!r} is not a tensor")
         storage = tensor.storage
         if storage not in storages:
@@ -155,7 +151,7 @@ def _tensors(
     return tensors
 
 
-def _load(path: Path, buffer: Buffer, span: tuple[int, int] | None, storage: _Storage) -> AnyArray:
+def _load(path: Path, buffer: Buffer, span: tuple[int, int] | None, storage: Storage) -> AnyArray:
     """Return the numbers of a storage, in one dimension."""
     if span is None:
         raise CheckpointError(path, f"storage {storage.key!r} is missing")
@@ -169,7 +165,7 @@ def _load(path: Path, buffer: Buffer, span: tuple[int, int] | None, storage: _St
     return bfloat16_to_float32(flat) if storage.dtype == "BF16" else flat
 
 
-def _view(path: Path, name: str, flat: AnyArray, tensor: _Tensor) -> AnyArray:
+def _view(path: Path, name: str, flat: AnyArray, tensor: Tensor) -> AnyArray:
     """Return the tensor as a strided view of its storage, after checking that it stays inside it.
 
     A tensor with a stride of 0, from `expand`, repeats its elements, also where it has more than the storage.
@@ -184,139 +180,3 @@ def _view(path: Path, name: str, flat: AnyArray, tensor: _Tensor) -> AnyArray:
     view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides)
     repeats = any(n > 1 and stride == 0 for n, stride in zip(tensor.shape, tensor.strides, strict=True))
     return view.copy() if repeats else view  # training changes each number by itself
-
-
-def _unpickle(path: Path, program: bytes) -> object:
-    """Return the object that a pickle describes: dicts, tuples, numbers, strings and `_Tensor`s."""
-    try:
-        return _run(path, pickletools.genops(program))
-    except (IndexError, KeyError, TypeError) as error:  # an empty stack, an unknown memo, an unhashable key
-        raise CheckpointError(path, f"data.pkl is damaged ({type(error).__name__}: {error})") from None
-    except (ValueError, struct.error, OverflowError, EOFError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(path, f"data.pkl is damaged ({error})") from None
-
-
-def _run(path: Path, operations: Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]) -> object:
-    stack: list[Any] = []
-    memo: dict[int, Any] = {}
-    for operation, argument, _ in operations:
-        match operation.name:
-            case "PROTO" | "FRAME":
-                pass
-            case "STOP":
-                return stack.pop()
-            case "MARK":
-                stack.append(_MARK)
-            case "EMPTY_DICT":
-                stack.append({})
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_TUPLE":
-                stack.append(())
-            case "NONE":
-                stack.append(None)
-            case "NEWTRUE":
-                stack.append(True)
-            case "NEWFALSE":
-                stack.append(False)
-            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE" | "SHORT_BINUNICODE":
-                stack.append(argument)
-            case "BINPUT" | "LONG_BINPUT":
-                memo[argument] = stack[-1]
-            case "MEMOIZE":
-                memo[len(memo)] = stack[-1]
-            case "BINGET" | "LONG_BINGET":
-                stack.append(memo[argument])
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                stack.append(tuple([stack.pop() for _ in range(int(operation.name[-1]))][::-1]))
-            case "TUPLE":
-                stack.append(tuple(_pop_to_mark(stack)))
-            case "APPEND":
-                _top(stack, 2, list).append(stack.pop())
-            case "APPENDS":
-                items = _pop_to_mark(stack)
-                _top(stack, 1, list).extend(items)
-            case "SETITEM":
-                value, key = stack.pop(), stack.pop()
-                _top(stack, 1, dict)[_key(path, key)] = value
-            case "SETITEMS":
-                items = _pop_to_mark(stack)
-                keys = [_key(path, key) for key in items[::2]]
-                _top(stack, 1, dict).update(zip(keys, items[1::2], strict=True))
-            case "GLOBAL":
-                stack.append(_named(path, argument))
-            case "STACK_GLOBAL":
-                name, module = stack.pop(), stack.pop()
-                if not isinstance(module, str) or not isinstance(name, str):
-                    raise TypeError("a name is not a string")
-                stack.append(_named(path, f"{module} {name}"))
-            case "BINPERSID":
-                stack.append(_storage(path, stack.pop()))
-            case "REDUCE":
-                arguments, function = stack.pop(), stack.pop()
-                stack.append(_rebuild(path, function, arguments))
-            case "BUILD":  # the attributes of an OrderedDict, such as torch's _metadata: not needed
-                stack.pop()
-                _top(stack, 1, dict)
-            case other:
-                raise CheckpointError(path, f"data.pkl uses the operation {other}, which no dict of tensors needs")
-    raise CheckpointError(path, "data.pkl ends in the middle")
-
-
-def _pop_to_mark(stack: list[Any]) -> list[Any]:
-    items = []
-    while (item := stack.pop()) is not _MARK:
-        items.append(item)
-    return items[::-1]
-
-
-def _top(stack: list[Any], depth: int, kind: type) -> Any:
-    if not isinstance(stack[-depth], kind):
-        raise TypeError(f"expected a {kind.__name__}")
-    return stack[-depth]
-
-
-def _key(path: Path, key: object) -> str:
-    """Check that a key is a string: comparing tuples that nest each other many times over could take for ever."""
-    if not isinstance(key, str):
-        raise CheckpointError(path, f"data.pkl has a dict with a key of type {type(key).__name__}: not of tensors")
-    return key
-
-
-def _named(path: Path, name: str) -> _Global:
-    if name not in ALLOWED:
-        raise CheckpointError(
-            path,
-            f"data.pkl names {name.replace(' ', '.')[:80]!r}, which is not part of a tensor: refused, nothing was run",
-        )
-    return _Global(name)
-
-
-def _storage(path: Path, description: object) -> _Storage:
-    match description:
-        case ("storage", _Global(name), str(key), str(), int(n_elements)) if name.startswith("torch "):
-            return _Storage(key, STORAGES[name.removeprefix("torch ")], n_elements)
-    raise CheckpointError(path, "data.pkl refers to something outside itself that is not a storage of numbers")
-
-
-def _rebuild(path: Path, function: object, arguments: object) -> object:
-    match function, arguments:
-        case _Global("collections OrderedDict"), ():
-            return {}
-        case _Global("torch._utils _rebuild_parameter"), (_Tensor() as tensor, *_):
-            return tensor
-        case _Global("torch._utils _rebuild_tensor_v2"), (
-            _Storage() as storage,
-            int(offset),
-            tuple(shape),
-            tuple(strides),
-            *_,
-        ):
-            if len(shape) == len(strides) <= MAX_DIMENSIONS and all(
-                type(n) is int and 0 <= n < MAX_ELEMENTS for n in (offset, *shape, *strides)
-            ):
-                return _Tensor(storage, offset, shape, strides)
-    called = function.name.replace(" ", ".") if isinstance(function, _Global) else type(function).__name__
-    raise CheckpointError(path, f"data.pkl calls {called} with arguments that do not describe a tensor")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from support.forge import little_memory, random_parameters, small_config
+from support.forge import assert_same_arrays, little_memory, random_parameters, small_config
 
 from gptcompare.checkpoints import CheckpointError
 from gptcompare.checkpoints.families import common
@@ -88,8 +88,72 @@ class TestOutputMatrix:
         with pytest.raises(CheckpointError, match=r"lm_head\.weight has shape"):
             common.with_output("model.safetensors", parameters, CONFIG)
 
-    def test_a_matrix_without_an_embedding_is_refused(self):
-        parameters = random_parameters(CONFIG) | {"lm_head.weight": np.ones(0, np.float32)}
+    def test_a_matrix_alone_is_the_embedding_too(self):
+        parameters = random_parameters(CONFIG)
+        alone = {name: array for name, array in parameters.items() if name != "wte.weight"}
+        config, read = common.with_output("x", alone | {"lm_head.weight": parameters["wte.weight"].T}, CONFIG)
+        assert config == CONFIG
+        assert_same_arrays(read, parameters)
+
+    def test_an_untied_model_needs_both(self):
+        parameters = random_parameters(UNTIED)
         del parameters["wte.weight"]
         with pytest.raises(CheckpointError, match=r"missing, among them wte\.weight"):
-            common.with_output("model.safetensors", parameters, CONFIG)
+            common.with_output("model.safetensors", parameters, UNTIED)
+
+
+class TestOtherTensors:
+    OTHERS = {"score.weight": np.ones((2, 8)), "transformer.steps": np.array(7)}  # noqa: RUF012
+
+    def read(self, others):
+        return common.checked("model.safetensors", random_parameters(CONFIG) | others, CONFIG)
+
+    def test_they_are_left_out_and_named(self):
+        with pytest.warns(UserWarning, match=r"^model\.safetensors: 2 .* left out: score\.weight, transformer\.steps$"):
+            assert_same_arrays(self.read(self.OTHERS), random_parameters(CONFIG))
+
+    def test_they_are_named_where_something_is_missing(self):
+        parameters = random_parameters(CONFIG) | self.OTHERS
+        del parameters["wpe.weight"]
+        with pytest.raises(CheckpointError, match=r"among them wpe\.weight; it has 2 other tensors, among them score"):
+            common.checked("model.safetensors", parameters, CONFIG)
+
+    @pytest.mark.parametrize(
+        "place", ["h.0.attn.c_attn.lora_{}.default.weight", "h.0.attn.c_attn.lora_{}", "x.lora_{}"]
+    )
+    def test_adapters_that_change_the_result_are_refused_and_untrained_ones_left_out(self, place):
+        a, b = place.format("A"), place.format("B")
+        with pytest.raises(CheckpointError, match=r"has 2 tensors of adapters that change the result.*merge them"):
+            self.read({a: np.ones((2, 8)), b: np.ones((8, 2))})
+        with pytest.raises(CheckpointError, match="has 1 tensors of adapters"):
+            self.read({a: np.ones((2, 8))})
+        with pytest.warns(UserWarning, match="2 of its tensors"):
+            self.read({a: np.ones((2, 8)), b: np.zeros((8, 2))})
+
+
+class TestPrefix:
+    WTE = r"(transformer\.)?wte\.weight"
+
+    @pytest.mark.parametrize(
+        "prefix", ["_orig_mod.", "module.", "model.", "base_model.model.", "module._orig_mod.", "a.h."]
+    )
+    @pytest.mark.parametrize("own", ["", "transformer."])
+    def test_what_stands_before_all_names_is_left_out(self, prefix, own):
+        tensors = {f"{own}{name}": 1 for name in ("wte.weight", "h.0.ln_1.bias")} | {"lm_head.weight": 2}
+        before = {prefix + name: value for name, value in tensors.items()}
+        assert common.without_prefix("x", tensors, self.WTE) == (tensors, "")
+        assert common.without_prefix("x", before, self.WTE) == (tensors, prefix)
+        assert common.without_prefix("x", before | {"step": 3}, self.WTE) == (tensors | {"step": 3}, prefix)
+
+    def test_a_tied_model_may_be_stored_under_its_output_alone(self):
+        assert common.without_prefix("x", {"m.lm_head.weight": 1, "m.a": 2}, self.WTE) == (
+            {"lm_head.weight": 1, "a": 2}, "m.",
+        )  # fmt: skip
+
+    def test_several_models_are_refused_by_their_names(self):
+        tensors = {"student.wte.weight": 1, "teacher.transformer.wte.weight": 2}
+        with pytest.raises(CheckpointError, match=r"has several models, under the names 'student\.', 'teacher\.'"):
+            common.without_prefix("x", tensors, self.WTE)
+
+    def test_no_model_has_none(self):
+        assert common.without_prefix("x", {"a.b": 1}, self.WTE) == ({"a.b": 1}, "")

@@ -1,5 +1,6 @@
 """What GPT-Neo and OPT have in common, of each of them."""
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -88,14 +89,23 @@ class TestNames:
         with pytest.raises(CheckpointError, match=r"^model\.safetensors: h\.1\.attn\.q_proj\.weight is missing$"):
             read(family, tensors)
 
+    @pytest.mark.parametrize("extra", ["score.weight", "weight", "", "decoder.version", "*.ln_1"])
+    def test_a_tensor_outside_of_the_model_is_left_out_with_a_warning(self, family, extra):
+        tensors = family.tensors(random_parameters(CONFIG), family.prefixes[1])
+        with pytest.warns(
+            UserWarning, match=rf"^model\.safetensors: 1 .* left out: {re.escape(extra)}$"
+        ):
+            _, parameters = read(family, tensors | {extra: np.ones(3, np.float32)})
+        assert_same_arrays(parameters, original(family, CONFIG))
+
     @pytest.mark.parametrize(
         "extra",
         [
-            "score.weight", "weight", "", "h.0.attn.c_attn.weight", "h.1.attn.c_attn.bias", "h.0.attn.q_proj.weight",
-            "layers.0.attn.c_attn.weight", "h.0.attn.bias", "decoder.version", "*.ln_1", "h.0.*.weight",
+            "h.0.attn.c_attn.weight", "h.1.attn.c_attn.bias", "h.0.attn.q_proj.weight", "layers.0.attn.c_attn.weight",
+            "h.0.attn.bias", "h.0.*.weight",
         ],
     )  # fmt: skip
-    def test_a_tensor_of_no_known_name_is_named_and_not_silently_dropped(self, family, extra):
+    def test_an_unknown_tensor_in_a_block_is_refused(self, family, extra):
         tensors = family.tensors(random_parameters(CONFIG), family.prefixes[1])
         with pytest.raises(CheckpointError) as refusal:
             read(family, tensors | {extra: np.ones(3, np.float32)})
