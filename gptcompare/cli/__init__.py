@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import NoReturn, TextIO, cast
 
 from ..checks import shortened
-from ..display.messages import Forgiving, silence
+from ..display.messages import Forgiving, silence, tell
 from ..display.text_width import printable
 from ..version import __version__
 
@@ -83,7 +84,8 @@ class _Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 2 for a user's error, 128 + n after signal n (Ctrl-C: 130)."""
-    with _streams(), _signals():
+    with _streams(), _signals(), warnings.catch_warnings():
+        warnings.showwarning = _tell_of  # type: ignore[assignment]  # it needs the first of six arguments
         try:
             given = sys.argv[1:] if arguments is None else arguments
             if refusal := _not_utf8(given):
@@ -102,6 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"gptcompare: {printable(shortened(message, LONGEST))}", file=sys.stderr)
             return 2
     return 0
+
+
+def _tell_of(message: Warning | str, *_: object) -> None:
+    """Show a warning as one line, without the place in the program that it comes from."""
+    tell(f"gptcompare: {printable(shortened(' '.join(str(message).split()), LONGEST))}")
 
 
 def _heed_ctrl_c() -> None:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..comparison import (
@@ -27,9 +27,18 @@ from ..display.text_width import printable
 from ..files.atomic_files import naming, written_together
 from ..generation import LanguageModel
 from ..report import report
-from ..tokenizer.vocabulary import END_OF_TEXT
+from ..tokenizer import END_OF_TEXT, AllowedSpecial
 from .generation_options import add_generation_options, flag_of, generation_options_of, given_options
-from .options import DASH_HELP, hint_at_last_space, show, text_in, text_of
+from .options import (
+    DASH_HELP,
+    add_allow_special,
+    add_tokenizer,
+    allowed_special,
+    hint_at_last_space,
+    show,
+    text_in,
+    text_of,
+)
 
 GPT3_SAMPLES = "gpt3-samples"
 
@@ -56,6 +65,8 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         help=f"names or folders (without commas in them), as for --model of `gptcompare generate` (default: "
         f"{','.join(EMBEDDED_PAIR)})",
     )  # fmt: skip
+    add_tokenizer(parser)
+    add_allow_special(parser)
     add_generation_options(parser)
     parser.add_argument(
         "--width",
@@ -75,7 +86,7 @@ def _compare(options: argparse.Namespace) -> None:
     if options.report:
         _report(options, names)
         return
-    models = load_models(names)
+    models = load_models(names, tokenizer=options.tokenizer)
     if options.text is not None:
         _read(options, models)
     else:
@@ -113,7 +124,8 @@ def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None
     if options.text == GPT3_SAMPLES:
         _read_samples(options, models)
         return
-    result = compare_text(text_in(options.text), models)
+    text = text_in(options.text)
+    result = compare_text(text, models, allowed_special=_allowed(options, models, text))
     _print(result, result.to_text(_width(options)), options)
     _save_page(options, result)
 
@@ -135,7 +147,8 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
 
 def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
     prompt = text_of(options.prompt)
-    stream = ComparisonStream(prompt, models, generation_options_of(options))
+    allowed = _allowed(options, models, prompt)
+    stream = ComparisonStream(prompt, models, generation_options_of(options), allowed)
     hint_at_last_space(prompt)
     if options.json:
         for _ in stream:
@@ -146,6 +159,10 @@ def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> Non
     _print(result, "\n" + result.summary(_width(options)), options)
     _save_page(options, result)  # after what is printed, which a full disk or a wrong name must not lose
     show("\n" + speeds(result.sides), file=sys.stderr)
+
+
+def _allowed(options: argparse.Namespace, models: Mapping[str, LanguageModel], text: str) -> AllowedSpecial:
+    return allowed_special(options, [lm.tokenizer for lm in models.values()], text)
 
 
 def _print(result: Comparison | TextComparison, text: str, options: argparse.Namespace) -> None:

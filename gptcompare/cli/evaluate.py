@@ -66,7 +66,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         folder = _folder(options, name)
         try:
             result = evaluation.evaluate(
-                options.model, name, options.data, **settings, folder=folder, source=options.source, dask=options.dask
+                options.model, name, options.data, **settings, folder=folder, source=options.source,
+                tokenizer=options.tokenizer, dask=options.dask,
             )  # fmt: skip
         except KeyboardInterrupt:
             show(f"stopped: run the same command again to resume from {folder}", file=sys.stderr)

@@ -10,14 +10,23 @@ from dataclasses import asdict
 
 from ..generation import load
 from ..generation.language_model import REPETITIONS
-from .generation_options import add_generation_options, generation_options_of
-from .options import DASH_HELP, add_model, hint_at_last_space, show, text_of
+from .generation_options import add_generation_options, generation_options_of, load_model
+from .options import (
+    DASH_HELP,
+    add_allow_special,
+    add_model,
+    allowed_special,
+    hint_at_last_space,
+    show,
+    text_of,
+)
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.description = "Continue a prompt with the text that a model writes."
     parser.add_argument("prompt", metavar="PROMPT", help=f"the text to continue; {DASH_HELP}")
     add_model(parser, "which needs no network")
+    add_allow_special(parser)
     add_generation_options(parser)
     parser.add_argument(
         "--draft", metavar="FOLDER_OR_NAME",
@@ -32,10 +41,11 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
 
 def _generate(options: argparse.Namespace) -> None:
     prompt = text_of(options.prompt)
-    lm = load(options.model, source=options.source)
+    lm = load_model(options)
     draft = options.draft if options.draft in (None, REPETITIONS) else load(options.draft, source=options.source)
     start = time.perf_counter()
-    stream = lm.stream(prompt, draft=draft, **generation_options_of(options).to_dict())
+    allowed = allowed_special(options, [lm.tokenizer], prompt)
+    stream = lm.stream(prompt, draft=draft, allowed_special=allowed, **generation_options_of(options).to_dict())
     hint_at_last_space(prompt)
     if options.json:
         for _ in stream:

@@ -1,11 +1,16 @@
-"""The options of generation on the command line: one for each field of `GenerationOptions`."""
+"""The options of generation on the command line, one for each field of `GenerationOptions`, and the model."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 
-from ..generation import GenerationOptions
+from ..generation import GenerationOptions, LanguageModel, load
+
+
+def load_model(options: argparse.Namespace) -> LanguageModel:
+    """Load the model that the options of `add_model` name."""
+    return load(options.model, source=options.source, tokenizer=options.tokenizer)
 
 
 def add_generation_options(parser: argparse.ArgumentParser) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
+from ..display.messages import tell
 from ..display.text_width import printable
 from ..files.texts import decode_text, lines_of, read_text
 from ..files.whole_file import read_stream
+from ..tokenizer import AllowedSpecial, Tokenizer
 
 MODEL_HELP = (
     "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout), or hparams.json "
@@ -68,6 +71,30 @@ def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:
         help=f"{MODEL_HELP} (default: {DEFAULT_MODEL}, {of_the_default})",
     )  # fmt: skip
     add_source(parser)
+    add_tokenizer(parser)
+
+
+def add_tokenizer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tokenizer", metavar="FOLDER_OR_NAME",
+        help="use the tokenizer of another model, for a folder without one or with one of another kind",
+    )  # fmt: skip
+
+
+def add_allow_special(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-special", action="store_true",
+        help='read special tokens such as "<|endoftext|>" as such, and not as the text that they are written with',
+    )  # fmt: skip
+
+
+def allowed_special(options: argparse.Namespace, tokenizers: Iterable[Tokenizer], text: str) -> AllowedSpecial:
+    """Return the special tokens that are read as such, and hint at those in the text that are not."""
+    if options.allow_special:
+        return "all"
+    if found := {token for tokenizer in tokenizers for token in tokenizer.special_tokens if token in text}:
+        tell(f"hint: {', '.join(sorted(found))} is read as plain text; --allow-special reads special tokens as such")
+    return ()
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:

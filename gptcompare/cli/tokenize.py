@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..tokenizer import Tokenizer
-from .options import DASH_HELP, text_of
+from .options import DASH_HELP, add_allow_special, allowed_special, text_of
 
 
 def add_tokenize(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +15,7 @@ def add_tokenize(parser: argparse.ArgumentParser) -> None:
         "--model", default="gpt2", metavar="FOLDER_OR_NAME",
         help="a folder with a tokenizer, or the name of a model (default: gpt2, whose vocabulary needs no network)",
     )  # fmt: skip
-    parser.add_argument(
-        "--allow-special", action="store_true", help='read "<|endoftext|>" in the text as the special token'
-    )
+    add_allow_special(parser)
     parser.add_argument("--ids", action="store_true", help="print only the ids, on one line")
     parser.set_defaults(run=_tokenize)
 
@@ -25,7 +23,7 @@ def add_tokenize(parser: argparse.ArgumentParser) -> None:
 def _tokenize(options: argparse.Namespace) -> None:
     text = text_of(options.text)
     tokenizer = Tokenizer.from_pretrained(options.model)
-    ids = tokenizer.encode(text, allowed_special="all" if options.allow_special else ())
+    ids = tokenizer.encode(text, allowed_special(options, [tokenizer], text))
     if options.ids:
         print(*ids)
         return

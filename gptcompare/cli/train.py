@@ -19,7 +19,7 @@ from ..tokenizer import END_OF_TEXT, Tokenizer
 from ..training import DivergedError, Metrics, Recipe, tokenize_files, train
 from ..training.data import count_texts, texts_in
 from ..training.run_folder import DESCRIPTION, RunFolder
-from .options import MODEL_HELP
+from .options import MODEL_HELP, add_allow_special
 
 DEFAULT_STEPS, DEFAULT_CONTEXT = 1000, 512
 HELP = """\
@@ -63,6 +63,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--tokenizer", metavar="FOLDER_OR_NAME",
         help="default: that of --init; GPT-2's if the vocabulary has its size; else one learned from the texts",
     )  # fmt: skip
+    add_allow_special(parser)
     for option, (name, kind, text) in NUMBERS.items():
         parser.add_argument(option, dest=name, type=kind, metavar="N" if kind is int else "X", help=text)
     parser.add_argument(
@@ -119,7 +120,8 @@ def _stopped(folder: RunFolder) -> str:
 
 def _tokens(options: argparse.Namespace, paths: list[str], tokenizer: Tokenizer, target: Path) -> Integers:
     """Return the tokens of the texts in the files, and say on standard error how many texts there are."""
-    tokens = tokenize_files(paths, tokenizer, target, options.end_of_text)
+    allowed = "all" if options.allow_special else ()
+    tokens = tokenize_files(paths, tokenizer, target, options.end_of_text, allowed)
     n_texts = count_texts(tokens, tokenizer)
     name = "validation" if paths is options.validation else "training"
     counted = f"{_counted(n_texts, 'text')} in {_counted(len(paths), 'file')}, {_counted(len(tokens), 'token')}"
@@ -158,10 +160,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 def _model(options: argparse.Namespace, recipe: Recipe, out: Path) -> LanguageModel:
     if options.init is not None:
-        lm = load(options.init)
-        if options.tokenizer is not None:
-            return LanguageModel(lm.model, Tokenizer.from_pretrained(options.tokenizer))
-        return lm
+        return load(options.init, tokenizer=options.tokenizer)
     config = _config(options.config)
     return LanguageModel(GPT(config, seed=recipe.seed), _tokenizer(options, config, out))
 

@@ -9,9 +9,19 @@ from dataclasses import asdict
 
 from .. import uses
 from ..files.texts import parse_object
-from ..generation import LanguageModel, load
+from ..generation import LanguageModel
 from ..uses import Classification, Template
-from .options import DASH_HELP, add_model, lines_in_standard_input, show, text_in, text_of
+from .generation_options import load_model
+from .options import (
+    DASH_HELP,
+    add_allow_special,
+    add_model,
+    allowed_special,
+    lines_in_standard_input,
+    show,
+    text_in,
+    text_of,
+)
 
 EXAMPLES_HELP = "examples with their answers, for a few-shot prompt: one JSON object per line, such as "
 QUESTIONS_HELP = EXAMPLES_HELP + '{"question": "...", "answer": "..."}'
@@ -87,6 +97,7 @@ def _add_common(parser: argparse.ArgumentParser, examples_help: str) -> None:
         "--show-prompt", action="store_true", help="print what the model would read, without running it"
     )
     add_model(parser, "which needs no network, but is too small to be right often")
+    add_allow_special(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
@@ -105,7 +116,7 @@ def _classify(options: argparse.Namespace) -> None:
         _print_prompts(uses.classification_prompts(texts, labels, examples, template))
         return
     result = uses.classify(
-        _model(options), texts, labels, examples, template=template, normalisation=options.normalisation
+        _model(options, *texts), texts, labels, examples, template=template, normalisation=options.normalisation
     )
     _print_labels(options, texts, result)
 
@@ -133,7 +144,7 @@ def _entities(options: argparse.Namespace) -> None:
             [uses.entity_prompt(text, type_, examples, template) for text in texts for type_ in types]
         )  # fmt: skip
         return
-    found = uses.entities(_model(options), texts, types, examples, template=template)
+    found = uses.entities(_model(options, *texts), texts, types, examples, template=template)
     if options.json:
         rows = [
             {"text": text, "entities": [asdict(entity) for entity in of_text]}
@@ -154,8 +165,9 @@ def _choose(options: argparse.Namespace) -> None:
         _print_prompts([template.prompt(question, examples)])
         return
     result = uses.choose(
-        _model(options), question, options.choices, examples, template=template, normalisation=options.normalisation
-    )
+        _model(options, question, *options.choices), question, options.choices, examples, template=template,
+        normalisation=options.normalisation,
+    )  # fmt: skip
     probabilities = dict(zip(result.choices, result.probabilities.tolist(), strict=True))
     if options.json:
         print(json.dumps({"question": question, "best": result.best, "probabilities": probabilities}))
@@ -170,14 +182,16 @@ def _answer(options: argparse.Namespace) -> None:
         _print_prompts([template.prompt(question, examples)])
         return
     text = uses.answer(
-        _model(options), question, examples, template=template, max_new_tokens=options.max_new_tokens,
+        _model(options, question), question, examples, template=template, max_new_tokens=options.max_new_tokens,
         beams=options.beams,
     )  # fmt: skip
     show(json.dumps({"question": question, "answer": text}) if options.json else text)
 
 
-def _model(options: argparse.Namespace) -> LanguageModel:
-    return load(options.model, source=options.source)
+def _model(options: argparse.Namespace, *texts: str) -> LanguageModel:
+    """Load the model for these texts, with the special tokens that are allowed in them."""
+    lm = load_model(options)
+    return lm.allowing(allowed_special(options, [lm.tokenizer], "\n".join(texts)))
 
 
 def _texts(options: argparse.Namespace) -> list[str]:

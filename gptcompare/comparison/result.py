@@ -22,7 +22,8 @@ class Comparison:
     ----------
     prompt : str
     options : dict
-        The options of the generation: the fields of `GenerationOptions`, as plain values.
+        The options of the generation: the fields of `GenerationOptions`, as plain values, and `allowed_special`, if
+        any are.
     sides : tuple of Side
         What each model wrote, in the order of the models.
     share_vocabulary : bool

@@ -8,6 +8,7 @@ from typing import Any, overload
 from ..checks import each_text
 from ..generation.options import GenerationOptions, takes_generation_options
 from ..presets import EMBEDDED_PAIR
+from ..tokenizer import AllowedSpecial
 from .reading import read
 from .result import Comparison, TextComparison
 from .sides import Models, load_models
@@ -20,7 +21,7 @@ def compare(prompt: str, models: Models = ..., **options: Any) -> Comparison: ..
 def compare(prompt: Iterable[str], models: Models = ..., **options: Any) -> list[Comparison]: ...
 @takes_generation_options
 def compare(
-    prompt: str | Iterable[str], models: Models = EMBEDDED_PAIR, **options: Any
+    prompt: str | Iterable[str], models: Models = EMBEDDED_PAIR, *, allowed_special: AllowedSpecial = (), **options: Any
 ) -> Comparison | list[Comparison]:
     """Let several models continue a prompt, or each of several prompts, and compare what they write.
 
@@ -33,7 +34,7 @@ def compare(
         Each prompt is compared as it would be by itself.
     models : sequence of names, folders or LanguageModels; or dict of name -> LanguageModel
         At least one; the pair in the package if not given.
-    temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens, seed, stop
+    allowed_special, temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens, seed, stop
         As for `LanguageModel.generate`. If tokens are drawn at random and no seed is given, one is chosen and recorded
         in the result's options.
 
@@ -55,8 +56,8 @@ def compare(
     checked = GenerationOptions.of(**options)
     lms = load_models(models)
     if not isinstance(prompt, str):
-        return [compare(one, lms, **options) for one in each_text("prompt", prompt)]
-    stream = ComparisonStream(prompt, lms, checked)
+        return [compare(one, lms, allowed_special=allowed_special, **options) for one in each_text("prompt", prompt)]
+    stream = ComparisonStream(prompt, lms, checked, allowed_special)
     for _ in stream:
         pass
     return stream.comparison()
@@ -64,11 +65,15 @@ def compare(
 
 @overload
 def compare_text(  # type: ignore[overload-overlap]  # a str is one text, though it can be iterated
-    text: str, models: Models = ...
+    text: str, models: Models = ..., *, allowed_special: AllowedSpecial = ...
 ) -> TextComparison: ...
 @overload
-def compare_text(text: Iterable[str], models: Models = ...) -> list[TextComparison]: ...
-def compare_text(text: str | Iterable[str], models: Models = EMBEDDED_PAIR) -> TextComparison | list[TextComparison]:
+def compare_text(
+    text: Iterable[str], models: Models = ..., *, allowed_special: AllowedSpecial = ...
+) -> list[TextComparison]: ...
+def compare_text(
+    text: str | Iterable[str], models: Models = EMBEDDED_PAIR, *, allowed_special: AllowedSpecial = ()
+) -> TextComparison | list[TextComparison]:
     """Let several models read a text, or each of several, and compare how probable they find it.
 
     Before the text, each model reads the token that begins or separates its texts, so that the whole text counts
@@ -77,7 +82,7 @@ def compare_text(text: str | Iterable[str], models: Models = EMBEDDED_PAIR) -> T
     Parameters
     ----------
     text : str, or a list of them
-    models
+    models, allowed_special
         As for `compare`.
 
     Returns
@@ -95,12 +100,12 @@ def compare_text(text: str | Iterable[str], models: Models = EMBEDDED_PAIR) -> T
     >>> [f"{bits:.2f}" for bits in gc.compare_text("Once upon a time").reading.bits_per_byte]
     ['0.90', '0.69']
     """
-    several = load_models(models)
+    several = {name: lm.allowing(allowed_special) for name, lm in load_models(models).items()}
     if not isinstance(text, str):
         return [compare_text(one, several) for one in each_text("text", text)]
     if not text:
         raise ValueError("the text is empty: there is nothing to compare")
     lms = list(several.values())
-    ids = [lm.tokenizer.encode(text) for lm in lms]
+    ids = [lm.encode(text) for lm in lms]
     reading = read(lms, text, [lm.prompt_ids("") for lm in lms], ids)
     return TextComparison(tuple(several), tuple(lm.config for lm in lms), reading)

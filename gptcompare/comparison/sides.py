@@ -15,8 +15,11 @@ from ..presets import EMBEDDED_PAIR
 Models: TypeAlias = "Sequence[str | os.PathLike[str] | LanguageModel] | Mapping[str, LanguageModel]"
 
 
-def load_models(models: Models) -> dict[str, LanguageModel]:
-    """Return name -> model, loading each name once; a model given without a name is named by its number."""
+def load_models(models: Models, tokenizer: str | None = None) -> dict[str, LanguageModel]:
+    """Return name -> model, loading each name once; a model given without a name is named by its number.
+
+    With `tokenizer`, all that are loaded get that of this name or folder.
+    """
     if isinstance(models, (str, os.PathLike, LanguageModel)) or not isinstance(models, (Sequence, Mapping)):
         raise TypeError(f"models must be a list of models, such as {EMBEDDED_PAIR}, got {models!r}")
     if isinstance(models, Mapping):
@@ -34,7 +37,7 @@ def load_models(models: Models) -> dict[str, LanguageModel]:
             if not isinstance(model, (str, os.PathLike)):
                 raise TypeError(f"models[{number - 1}] must be a name, folder or LanguageModel, got {model!r}")
             name = os.fspath(model)
-            loaded[name] = loaded.get(name) or load(name)
+            loaded[name] = loaded.get(name) or load(name, tokenizer=tokenizer)
             given[_free_name(name, given)] = loaded[name]
     if not given:
         raise ValueError("models is empty: give at least one")

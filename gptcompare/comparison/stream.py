@@ -11,6 +11,7 @@ from dataclasses import replace
 from ..generation import GenerationOptions, LanguageModel
 from ..generation.completion import Completion
 from ..model.ops import log_softmax
+from ..tokenizer import AllowedSpecial
 from .reading import Reading, read, share_vocabulary
 from .result import Comparison
 from .sides import Parting, Side
@@ -25,6 +26,8 @@ class ComparisonStream:
     models : dict of name -> LanguageModel
     options : GenerationOptions, optional
         If tokens are drawn at random and no seed is given, one is chosen.
+    allowed_special
+        As for `compare`.
 
     Attributes
     ----------
@@ -33,9 +36,14 @@ class ComparisonStream:
     """
 
     def __init__(
-        self, prompt: str, models: Mapping[str, LanguageModel], options: GenerationOptions | None = None
+        self,
+        prompt: str,
+        models: Mapping[str, LanguageModel],
+        options: GenerationOptions | None = None,
+        allowed_special: AllowedSpecial = (),
     ) -> None:
-        self.models = dict(models)
+        self.models = {name: lm.allowing(allowed_special) for name, lm in models.items()}
+        self._allowed = frozenset[str]().union(*(lm.allowed_special for lm in self.models.values()))
         self.prompt = prompt
         self.options = options or GenerationOptions()
         if self.options.seed is None and self.options.temperature != 0:
@@ -81,12 +89,15 @@ class ComparisonStream:
         # 3. The first token that differs.
         ends = [side.completion.end_id for side in sides]
         parting = _parting(lms, self.prompt, written, ends) if shared else None
-        return Comparison(self.prompt, self.options.to_dict(), sides, shared, readings, parting)
+        options = self.options.to_dict()
+        if self._allowed:
+            options["allowed_special"] = sorted(self._allowed)
+        return Comparison(self.prompt, options, sides, shared, readings, parting)
 
     def _reading(self, lms: Sequence[LanguageModel], number: int, ids: list[int], shared: bool) -> Reading:
         """Let all models read what one of them wrote: its tokens or, with another vocabulary, the same text."""
         text = lms[number].tokenizer.decode(ids)
-        by_model = [ids if shared or n == number else lm.tokenizer.encode(text) for n, lm in enumerate(lms)]
+        by_model = [ids if shared or n == number else lm.encode(text) for n, lm in enumerate(lms)]
         return read(lms, text, [lm.prompt_ids(self.prompt) for lm in lms], by_model, self.options)
 
 

@@ -57,7 +57,7 @@ def of_content(lm: LanguageModel) -> str:
     parts = [
         digest_of(lm.model.parameters()), lm.model.dtype.name, sorted(lm.config.to_dict().items()), vocabulary.merges,
         sorted(vocabulary.ids.items()), sorted(vocabulary.special_tokens.items()), vocabulary.eot, vocabulary.bos,
-        sorted(lm.end_ids),
+        sorted(lm.end_ids), *vocabulary.others(),
     ]  # fmt: skip
     return of_values(parts)
 

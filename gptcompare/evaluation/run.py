@@ -33,6 +33,7 @@ def evaluate(
     beams: int | None = None,
     folder: str | os.PathLike[str] | None = None,
     source: str = DEFAULT_SOURCE,
+    tokenizer: str | os.PathLike[str] | None = None,
     dask: str | int | None = None,
 ) -> Evaluation:
     """Evaluate a model on a published task, or on one of your own.
@@ -51,8 +52,8 @@ def evaluate(
     folder : path, optional
         Where to save a row for each item, a few at a time as they are found, and the result at the end. If an
         evaluation was stopped, the same call of the same version of gptcompare resumes it.
-    source : "huggingface" or "openai"
-        Where to download the model from, if it is given by name.
+    source, tokenizer
+        As for `gptcompare.load`, if the model is given by its name or folder.
     dask : str or int, optional
         The address of a Dask cluster's scheduler, whose workers share the work, or the number of workers of a cluster
         on this machine; 0 is one for each core. The model must then be given by its name or folder. Workers on this
@@ -79,11 +80,11 @@ def evaluate(
     _check(dask, model)
     contents = _contents(chosen, data)
     name = None if isinstance(model, LanguageModel) else path("model", model)
-    lm = model if isinstance(model, LanguageModel) else load(model, source=source)
+    lm = model if isinstance(model, LanguageModel) else load(model, source=source, tokenizer=tokenizer)
     settings = chosen.decided(wanted, lm)
     about_model = provenance.of_model(lm, name, source)
     prepared = chosen.prepare(lm, contents, settings)
-    workers = _workers(lm, about_model, source, dask)
+    workers = _workers(lm, about_model, source, tokenizer, dask)
 
     about_data = provenance.of_data(contents)
     identity = {
@@ -132,10 +133,16 @@ def _check(dask: str | int | None, model: object) -> None:
         raise ValueError(message) from None
 
 
-def _workers(lm: LanguageModel, about_model: dict[str, Any], source: str, dask: str | int | None) -> Workers:
+def _workers(
+    lm: LanguageModel,
+    about_model: dict[str, Any],
+    source: str,
+    tokenizer: str | os.PathLike[str] | None,
+    dask: str | int | None,
+) -> Workers:
     if dask is None:
         return Threads(lm)
     name, digest = about_model["name"], about_model["sha256"]
     if isinstance(dask, str):
-        return Dask(name, source, digest, address=dask)
-    return Dask(name, source, digest, n_workers=dask or None)
+        return Dask(name, source, digest, tokenizer, address=dask)
+    return Dask(name, source, digest, tokenizer, n_workers=dask or None)

@@ -74,6 +74,8 @@ class Dask(Workers):
         Every worker loads the model by these. A folder must exist on all machines.
     digest : str
         SHA-256 of the model (`provenance.of_content`), which must be the same on all machines.
+    tokenizer : path, optional
+        Whose tokenizer to use instead of the model's own.
     address : str, optional
         The address of the cluster's scheduler, such as "tcp://10.0.0.1:8786". If not given, a cluster on this machine
         is started (see `cluster`), and closed at the end.
@@ -87,13 +89,21 @@ class Dask(Workers):
     """
 
     def __init__(
-        self, name: str, source: str, digest: str, address: str | None = None, n_workers: int | None = None
+        self,
+        name: str,
+        source: str,
+        digest: str,
+        tokenizer: str | os.PathLike[str] | None = None,
+        *,
+        address: str | None = None,
+        n_workers: int | None = None,
     ) -> None:
         try:
             self._distributed: Any = import_module("distributed")
         except ImportError:
             raise ImportError('this needs Dask: pip install "gptcompare[dask]"') from None
-        self._model = (os.path.abspath(name) if os.path.isdir(name) else name, source, digest)
+        named = None if tokenizer is None else os.fspath(tokenizer)
+        self._model = _absolute(name), source, digest, None if named is None else _absolute(named)
         self._address = address
         self._n_workers = n_workers
 
@@ -134,12 +144,16 @@ class Dask(Workers):
         return client
 
 
+def _absolute(name: str) -> str:
+    return os.path.abspath(name) if os.path.exists(name) else name
+
+
 def _rows(lm: LanguageModel, protocol: Protocol, items: Sequence[Any]) -> list[Row]:
     with single_threaded():
         return scored(protocol, lm, items)
 
 
-def _score(model: tuple[str, str, str], protocol: Protocol, items: Sequence[Any]) -> list[Row] | Exception:
+def _score(model: tuple[str, str, str, str | None], protocol: Protocol, items: Sequence[Any]) -> list[Row] | Exception:
     """Score a chunk in a Dask worker. An exception is returned as a result: raised, it would fill the worker's log."""
     try:
         with _loading:
@@ -153,9 +167,9 @@ _loading = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str, source: str, digest: str) -> LanguageModel:
+def _loaded(name: str, source: str, digest: str, tokenizer: str | None) -> LanguageModel:
     """Load the model, for the first chunk that a worker gets."""
-    lm = load(name, source=source)
+    lm = load(name, source=source, tokenizer=tokenizer)
     if provenance.of_content(lm) != digest:
         raise ValueError(f"{name!r} on this worker is not the model that the evaluation was started with")
     return lm

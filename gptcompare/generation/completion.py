@@ -1,13 +1,21 @@
-"""The progress of one prompt towards a completion: its tokens, its text so far, and why it ended."""
+"""The progress of prompts towards their completions: tokens, text so far, and why a text ended.
+
+A step is the same for one prompt and for a batch: choose one token from the logits of each sequence's last position,
+then run one forward pass over all the chosen tokens. The prompts of a batch are read one by one, and a sequence that
+has ended leaves the batch, so no sequence is padded and each gets the same tokens as by itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ..model import GPT
+from ..model.ops import log_softmax
 from ..tokenizer.bpe import StreamDecoder
 from .noise import Noise
 from .options import GenerationOptions
+from .sampling import Sampling
 from .stop_strings import StopStrings
 
 
@@ -118,3 +126,29 @@ class TextStream:
     def completion(self) -> Completion:
         """The completion so far, with finish_reason "" until the stream has ended."""
         return self._continuation.completion()
+
+
+def write(
+    model: GPT, continuations: Sequence[Continuation], sampling: Sampling, end_ids: Collection[int]
+) -> Iterator[str]:
+    """Write all continuations to their ends, one token each per step; yield the new text after each token."""
+    n_ctx, writing = model.config.n_ctx, list(continuations)
+    # 1. Prefill: read each prompt by itself, into its own row of the cache.
+    lengths = [len(continuation.prompt_ids) + continuation.options.max_new_tokens for continuation in writing]
+    cache = model.new_cache(batch=len(writing), capacity=min(max(lengths, default=n_ctx), n_ctx))
+    logits = [
+        model(continuation.prompt_ids, cache.select([row]), last_only=True) for row, continuation in enumerate(writing)
+    ]
+    while writing:
+        # 2. Choose one token for each text.
+        for continuation, row_logits in zip(writing, logits, strict=True):
+            id_ = sampling.choose(row_logits, continuation.noise, continuation.read_ids)
+            logprob = float(log_softmax(row_logits)[id_])
+            yield continuation.accept(id_, logprob, n_ctx, end_ids)
+        # 3. Drop the texts that have ended from the batch.
+        rows = [row for row, continuation in enumerate(writing) if not continuation.finish_reason]
+        cache, writing = cache.select(rows), [writing[row] for row in rows]
+        # 4. Decode: run one pass over the new tokens of the others.
+        if writing:
+            last_ids = [[continuation.ids[-1]] for continuation in writing]
+            logits = list(model(last_ids, cache, last_only=True))

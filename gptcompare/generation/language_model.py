@@ -1,31 +1,29 @@
 """A model and its tokenizer together: a prompt goes in, a stream of text comes out.
 
-A step is the same for one prompt and for a batch: choose one token from the logits of each sequence's last position,
-then run one forward pass over all the chosen tokens. The prompts of a batch are read one by one, and a sequence that
-has ended leaves the batch, so no sequence is padded and each gets the same tokens as by itself.
+The loop that writes is `write` in `completion.py`, the one that reads is `predictions` in `scoring.py`; here is what a
+prompt or a text becomes before, and after.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Array, Ids
+from ..arrays import Array
 from ..checkpoints.folder import write_end_ids
 from ..checks import each_text, instance, integer
 from ..config import GPTConfig
 from ..model import GPT
-from ..model.gpt import CHUNK
-from ..model.ops import cross_entropy, log_softmax
-from ..tokenizer import Tokenizer
-from .completion import Completion, Continuation, TextStream
+from ..model.ops import cross_entropy
+from ..tokenizer import AllowedSpecial, Tokenizer
+from .completion import Completion, Continuation, TextStream, write
 from .options import GenerationOptions, takes_generation_options
-from .sampling import Sampling, finite
-from .scoring import Score, windows
+from .sampling import Sampling
+from .scoring import Score, predictions
 from .speculation import Draft, Repetitions, SmallerModel, speculate
 
 REPETITIONS = "repetitions"  # the draft that needs no model
@@ -40,23 +38,34 @@ class LanguageModel:
     tokenizer : Tokenizer
     end_ids : collection of int, optional
         The tokens with which the model ends a text; the tokenizer's `eot_id` if not given.
+    allowed_special : collection of str, or "all"
+        Special tokens that are recognised in every text that the model reads, as in `Tokenizer.encode`; by default
+        none. Each method and function that reads a text can allow them for itself.
 
     Raises
     ------
     TypeError, ValueError
-        If they are of other classes, or the tokenizer has more ids than the model.
+        If they are of other classes, or the tokenizer has more ids than the model, not counting tokens that were only
+        added to it: a text with one of these is refused.
     """
 
-    def __init__(self, model: GPT, tokenizer: Tokenizer, end_ids: Iterable[int] | None = None) -> None:
+    def __init__(
+        self,
+        model: GPT,
+        tokenizer: Tokenizer,
+        end_ids: Iterable[int] | None = None,
+        allowed_special: AllowedSpecial = (),
+    ) -> None:
         instance("model", model, GPT)
         instance("tokenizer", tokenizer, Tokenizer)
-        if tokenizer.n_vocab > model.config.n_vocab:
+        if max(tokenizer.vocabulary.ids.values(), default=-1) >= model.config.n_vocab:
             raise ValueError(
                 f"the tokenizer has {tokenizer.n_vocab} ids, the model only {model.config.n_vocab}: they do not belong "
                 "together"
             )
         self.model = model
         self.tokenizer = tokenizer
+        self.allowed_special = tokenizer.allowed(allowed_special)
         its_own = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
         self.end_ids = frozenset(its_own if end_ids is None else (integer("an end id", id_) for id_ in end_ids))
 
@@ -65,18 +74,45 @@ class LanguageModel:
         """The model's configuration."""
         return self.model.config
 
-    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
-        """Write the model, its tokenizer, and the tokens that end a text, in generation_config.json.
+    def allowing(self, allowed_special: AllowedSpecial) -> LanguageModel:
+        """Return the same model for texts in which these special tokens are recognised; itself if there are none.
 
-        Parameters
-        ----------
-        folder, dtype
-            As for `GPT.save_pretrained`.
+        Raises
+        ------
+        TypeError, ValueError
+            As for `Tokenizer.encode`.
+
+        Examples
+        --------
+        >>> import gptcompare as gc
+        >>> gc.load("nano-gpt2").allowing("all").encode("The end.<|endoftext|>")
+        [431, 844, 14, 4095]
+        """
+        if isinstance(allowed_special, Collection) and not allowed_special:
+            return self
+        return LanguageModel(self.model, self.tokenizer, self.end_ids, allowed_special)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text, with the special tokens that are allowed, all of which the model has.
 
         Raises
         ------
         ValueError
-            As for `GPT.save_pretrained`.
+            If a token was added to the tokenizer only: the model was not made larger for it.
+        """
+        ids = self.tokenizer.encode(text, self.allowed_special)
+        n_vocab = self.config.n_vocab
+        if ids and self.tokenizer.n_vocab > n_vocab and (beyond := max(ids)) >= n_vocab:
+            raise ValueError(
+                f"the token {self.tokenizer.decode([beyond])!r} has the id {beyond}, but the model has only {n_vocab}: "
+                "it was added to the tokenizer and not to the model"
+            )
+        return ids
+
+    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
+        """Write the model, its tokenizer, and the tokens that end a text, in generation_config.json.
+
+        The parameters, and what it raises, are those of `GPT.save_pretrained`.
         """
         self.model.save_pretrained(folder, dtype=dtype)
         self.tokenizer.save_pretrained(folder)
@@ -92,6 +128,7 @@ class LanguageModel:
         prompt: str | Iterable[str],
         *,
         draft: LanguageModel | str | None = None,
+        allowed_special: AllowedSpecial = (),
         **options: Any,
     ) -> Completion | list[Completion]:
         """Continue a prompt, or each of several.
@@ -110,6 +147,8 @@ class LanguageModel:
             Guesses the next tokens, so that several can be checked at once (`gptcompare.generation.speculation`): a
             smaller model with the same vocabulary, or the text's own repetitions. It makes writing faster where it
             guesses well, and changes no token. It is not used for several prompts, which already share each step.
+        allowed_special : collection of str, or "all"
+            Special tokens that are recognised in the prompt, as in `Tokenizer.encode`; by default it is plain text.
         temperature, top_k, top_p, min_p, repetition_penalty
             Determine how tokens are chosen: see `Sampling`. The default is greedy.
         max_new_tokens : int
@@ -138,14 +177,21 @@ class LanguageModel:
         """
         checked = GenerationOptions.of(**options)
         prompts = [prompt] if isinstance(prompt, str) else list(each_text("prompt", prompt))
-        continuations = [self._begin(text, checked) for text in prompts]
+        continuations = [self._begin(text, checked, allowed_special) for text in prompts]
         for _ in self._run(continuations, checked, self._check_draft(draft)):
             pass
         completions = [continuation.completion() for continuation in continuations]
         return completions[0] if isinstance(prompt, str) else completions
 
     @takes_generation_options
-    def stream(self, prompt: str, *, draft: LanguageModel | str | None = None, **options: Any) -> TextStream:
+    def stream(
+        self,
+        prompt: str,
+        *,
+        draft: LanguageModel | str | None = None,
+        allowed_special: AllowedSpecial = (),
+        **options: Any,
+    ) -> TextStream:
         """Write the same completion as `generate`, piece by piece: an iterator of str.
 
         No piece ends inside a character or contains part of a stop string. The parameters are the same as for
@@ -165,10 +211,10 @@ class LanguageModel:
         if not isinstance(prompt, str):
             raise TypeError(f"stream takes one prompt, got {type(prompt).__name__}")
         checked = GenerationOptions.of(**options)
-        continuation = self._begin(prompt, checked)
+        continuation = self._begin(prompt, checked, allowed_special)
         return TextStream(continuation, self._run([continuation], checked, self._check_draft(draft)))
 
-    def score(self, text: str, *, stride: int | None = None) -> Score:
+    def score(self, text: str, *, stride: int | None = None, allowed_special: AllowedSpecial = ()) -> Score:
         """Compute the log-probability of each token of a text given those before it.
 
         The first token has none, unless the tokenizer has a `bos_id`, which is then read before it.
@@ -180,6 +226,8 @@ class LanguageModel:
             Texts of more than n_ctx + 1 tokens are read in windows, each of which starts this many tokens after the
             previous one (`gptcompare.generation.windows`); half of n_ctx if not given. Only the first window begins
             with the `bos_id`.
+        allowed_special
+            As for `generate`.
 
         Raises
         ------
@@ -195,7 +243,7 @@ class LanguageModel:
         >>> f"{score.perplexity:.2f}"
         '2.25'
         """
-        ids = self._ids_to_read(text)
+        ids = self.allowing(allowed_special)._ids_to_read(text)
         if len(ids) < 2:
             raise ValueError(f"a score needs at least two tokens, but from this text the model reads {len(ids)}")
         logprobs: list[float] = []
@@ -223,7 +271,7 @@ class LanguageModel:
         ids = self._ids_to_read(prompt)
         if ids:
             return ids
-        if self.tokenizer.eot_id is None:
+        if self.tokenizer.eot_id is None or self.tokenizer.eot_id >= self.config.n_vocab:
             raise ValueError("the prompt is empty, and the tokenizer has no end-of-text token to begin with")
         return [self.tokenizer.eot_id]
 
@@ -239,27 +287,16 @@ class LanguageModel:
         """
         if isinstance(ids, (str, bytes)) or not isinstance(ids, (Sequence, np.ndarray)):
             raise TypeError(f"ids must be a list of ids, got {type(ids).__name__}")
-        for start, first, end in windows(len(ids), self.config.n_ctx, stride):
-            yield from self._last_predictions(np.array(ids[start : end - 1]), end - first)
-
-    def _last_predictions(self, window: Ids, n: int) -> Iterator[Array]:
-        """Yield the logits after each of the last n ids of a window, never those of a whole context at once."""
-        cache = self.model.new_cache(capacity=len(window))
-        unwanted = len(window) - n
-        for start in range(0, len(window), CHUNK):
-            read = window[start : start + CHUNK]
-            logits = self.model(read, cache)
-            if start + len(read) > unwanted:
-                yield finite(logits[max(unwanted - start, 0) :])
+        yield from predictions(self.model, ids, stride)
 
     def _ids_to_read(self, text: str) -> list[int]:
         """Return the ids that the model reads for a text: the `bos_id`, if there is one, then the text's tokens."""
         bos_id = self.tokenizer.bos_id
-        return ([] if bos_id is None else [bos_id]) + self.tokenizer.encode(text)
+        return ([] if bos_id is None else [bos_id]) + self.encode(text)
 
-    def _begin(self, prompt: str, options: GenerationOptions) -> Continuation:
+    def _begin(self, prompt: str, options: GenerationOptions, allowed_special: AllowedSpecial) -> Continuation:
         """Check a prompt, and prepare it to be continued."""
-        ids = self.prompt_ids(prompt)
+        ids = self.allowing(allowed_special).prompt_ids(prompt)
         if len(ids) > self.config.n_ctx:
             raise ValueError(
                 f"the prompt has {len(ids)} tokens, the model's context is {self.config.n_ctx}: shorten it"
@@ -278,34 +315,14 @@ class LanguageModel:
         self, continuations: list[Continuation], sampling: Sampling, draft: LanguageModel | str | None
     ) -> Iterator[str]:
         """Write all continuations to their ends, one token each per step; yield the new text after each token."""
-        n_ctx = self.config.n_ctx
         for continuation in continuations:
-            continuation.check_room(n_ctx)
+            continuation.check_room(self.config.n_ctx)
         writing = [continuation for continuation in continuations if not continuation.finish_reason]
         if draft and len(continuations) == 1:
             for continuation in writing:
                 yield from self._run_with_draft(continuation, sampling, draft)
             return
-        # 1. Prefill: read each prompt by itself, into its own row of the cache.
-        lengths = [len(continuation.prompt_ids) + continuation.options.max_new_tokens for continuation in writing]
-        cache = self.model.new_cache(batch=len(writing), capacity=min(max(lengths, default=n_ctx), n_ctx))
-        logits = [
-            self.model(continuation.prompt_ids, cache.select([row]), last_only=True)
-            for row, continuation in enumerate(writing)
-        ]
-        while writing:
-            # 2. Choose one token for each text.
-            for continuation, row_logits in zip(writing, logits, strict=True):
-                id_ = sampling.choose(row_logits, continuation.noise, continuation.read_ids)
-                logprob = float(log_softmax(row_logits)[id_])
-                yield continuation.accept(id_, logprob, n_ctx, self.end_ids)
-            # 3. Drop the texts that have ended from the batch.
-            rows = [row for row, continuation in enumerate(writing) if not continuation.finish_reason]
-            cache, writing = cache.select(rows), [writing[row] for row in rows]
-            # 4. Decode: run one pass over the new tokens of the others.
-            if writing:
-                last_ids = [[continuation.ids[-1]] for continuation in writing]
-                logits = list(self.model(last_ids, cache, last_only=True))
+        yield from write(self.model, writing, sampling, self.end_ids)
 
     def _run_with_draft(
         self, continuation: Continuation, sampling: Sampling, draft: LanguageModel | str

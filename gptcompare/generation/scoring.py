@@ -7,7 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from ..arrays import Array
 from ..checks import integer
+from ..model import GPT
+from ..model.gpt import CHUNK
+from .sampling import finite
 
 
 def exponential(value: float) -> float:
@@ -100,3 +106,23 @@ def windows(n_ids: int, n_ctx: int, stride: int | None = None) -> Iterator[Windo
     while end < n_ids:
         first, end = end, min(end + stride if end > 1 else n_ctx + 1, n_ids)
         yield Window(max(end - 1 - n_ctx, 0), first, end)
+
+
+def predictions(model: GPT, ids: Sequence[int], stride: int | None = None) -> Iterator[Array]:
+    """Yield the logits of each id but the first, given those before it, in chunks (n, V), len(ids) - 1 rows in all.
+
+    More than n_ctx + 1 ids are read in `windows`. The logits of a whole context are never held at once.
+
+    Raises
+    ------
+    ValueError
+        If the stride is not between 1 and the context, or a damaged parameter makes the logits infinite or NaN.
+    """
+    for start, first, end in windows(len(ids), model.config.n_ctx, stride):
+        window, unwanted = np.array(ids[start : end - 1]), first - start - 1
+        cache = model.new_cache(capacity=len(window))
+        for done in range(0, len(window), CHUNK):
+            read = window[done : done + CHUNK]
+            logits = model(read, cache)
+            if done + len(read) > unwanted:
+                yield finite(logits[max(unwanted - done, 0) :])

@@ -5,7 +5,7 @@ Read `vocabulary` first (what a vocabulary is), then `bpe` (the algorithm: `Toke
 which vocabularies are published.
 """
 
-from .bpe import StreamDecoder, Tokenizer
+from .bpe import AllowedSpecial, StreamDecoder, Tokenizer
 from .vocabulary import END_OF_TEXT, Vocabulary
 
-__all__ = ["END_OF_TEXT", "StreamDecoder", "Tokenizer", "Vocabulary"]
+__all__ = ["END_OF_TEXT", "AllowedSpecial", "StreamDecoder", "Tokenizer", "Vocabulary"]

@@ -16,6 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import chain, pairwise
+from typing import TypeAlias
 
 from ..checkpoints import locate
 from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
@@ -26,6 +27,8 @@ from .files import bundled_gpt2, read_vocabulary, write_vocabulary
 from .learning import learn_merges
 from .pieces import pieces
 from .vocabulary import BYTE_TO_CHAR, Vocabulary, to_bytes, to_characters
+
+AllowedSpecial: TypeAlias = Collection[str]  # special tokens, or "all"
 
 CACHED_CHARACTERS = 4_000_000  # of the pieces whose ids are cached; beyond that, the cache is emptied
 SHORT_PIECE = 24  # bytes; measured: up to this length, scanning all pairs is faster than a heap
@@ -157,7 +160,7 @@ class Tokenizer:
         """The id that the model expects before every text (OPT), or None (GPT-2). `encode` does not add it."""
         return self._vocabulary.id_of(self._vocabulary.bos)
 
-    def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
+    def encode(self, text: str, allowed_special: AllowedSpecial = ()) -> list[int]:
         """Return the ids of a text, without the `bos_id` that some models read before it.
 
         Parameters
@@ -181,17 +184,10 @@ class Tokenizer:
         >>> tokenizer.encode("Hello world<|endoftext|>", allowed_special="all")
         [15496, 995, 50256]
         """
-        text = _checked_text(text)
+        text, allowed = _checked_text(text), self.allowed(allowed_special)
         special, added = self._vocabulary.special_tokens, self._vocabulary.added_tokens
-        if isinstance(allowed_special, str) and allowed_special == "all":
-            allowed_special = special.keys()
-        elif isinstance(allowed_special, str) or not isinstance(allowed_special, Iterable):
-            raise TypeError(f'allowed_special must be a collection of tokens or "all", got {allowed_special!r}')
-        if unknown := [token for token in allowed_special if not isinstance(token, str) or token not in special]:
-            raise ValueError(f"{unknown} are not special tokens of this vocabulary: it has {[*special]}")
-        if not allowed_special and not added:
+        if not allowed and not added:
             return self._encode_plain(text)
-        allowed = frozenset(allowed_special)
         if allowed not in self._finders:
             wanted = {**added, **{token: special[token] for token in allowed}}
             self._finders = {allowed: TokenFinder(wanted, self._vocabulary.matching)}
@@ -200,6 +196,17 @@ class Tokenizer:
             for part in self._finders[allowed].split(text)
             for id_ in ([part] if isinstance(part, int) else self._encode_plain(part))
         ]  # fmt: skip
+
+    def allowed(self, allowed_special: AllowedSpecial) -> frozenset[str]:
+        """Return the special tokens that are meant; TypeError or ValueError if one is not special, as for `encode`."""
+        special = self._vocabulary.special_tokens
+        if isinstance(allowed_special, str) and allowed_special == "all":
+            return frozenset(special)
+        if isinstance(allowed_special, str) or not isinstance(allowed_special, Iterable):
+            raise TypeError(f'allowed_special must be a collection of tokens or "all", got {allowed_special!r}')
+        if unknown := [token for token in allowed_special if not isinstance(token, str) or token not in special]:
+            raise ValueError(f"{unknown} are not special tokens of this vocabulary: it has {[*special]}")
+        return frozenset(allowed_special)
 
     def _encode_plain(self, text: str) -> list[int]:
         cut = pieces(text)
@@ -218,11 +225,8 @@ class Tokenizer:
         """
         ids = [self._id_of_byte[byte] for byte in piece]
         if NO_ID in ids:
-            byte = piece[ids.index(NO_ID)]
-            raise ValueError(
-                f"{self._vocabulary.source} has no token for byte {byte}, which is in {shown(piece.decode())}: the "
-                "vocabulary was learned without it"
-            )
+            missing = f"no token for byte {piece[ids.index(NO_ID)]}, which is in {shown(piece.decode())}"
+            raise ValueError(f"{self._vocabulary.source} has {missing}: it was learned without it")
         if len(ids) > SHORT_PIECE:
             return self._merge_long(ids)
         rank_of, merged = self._rank.get, self._merged

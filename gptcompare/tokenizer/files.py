@@ -80,14 +80,16 @@ def write_vocabulary(folder: str | os.PathLike[str], vocabulary: Vocabulary) -> 
         "bos_token": vocabulary.bos or vocabulary.eot,
         "eos_token": vocabulary.eot,
         "unk_token": vocabulary.eot,
-        LIST: {
+    }
+    added = {**vocabulary.special_tokens, **vocabulary.added_tokens}
+    if vocabulary.matching or not {*added} <= {vocabulary.eot, vocabulary.bos}:  # more than the names above say
+        settings[LIST] = {
             str(id_): {
                 "content": text, **asdict(vocabulary.matching.get(text, Matching())),
                 "special": text in vocabulary.special_tokens,
             }
-            for text, id_ in {**vocabulary.special_tokens, **vocabulary.added_tokens}.items()
-        },
-    }  # fmt: skip
+            for text, id_ in added.items()
+        }  # fmt: skip
     names = ["vocab.json", "merges.txt", "tokenizer_config.json"]
     with written_together(folder, names) as (ids_file, merges_file, settings_file):
         ids_file.write(json.dumps(in_order).encode())

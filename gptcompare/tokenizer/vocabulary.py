@@ -7,7 +7,7 @@ Each byte is written as a printable character, so that a token is a word without
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..checks import shortened, shown
@@ -195,6 +195,13 @@ class Vocabulary:
             {text: ids[text] for text, token in added.items() if not token.special},
             {text: token.matching for text, token in added.items() if token.matching != Matching()},
         )
+
+    def others(self) -> list[Any]:
+        """Return what few vocabularies have, as plain values: tokens that are not special, and rules; [] if none."""
+        if not self.added_tokens and not self.matching:
+            return []
+        rules = {token: asdict(matching) for token, matching in sorted(self.matching.items())}
+        return [sorted(self.added_tokens.items()), rules]
 
     def id_of(self, token: str | None) -> int | None:
         """Return the id of a token, special or not, or None if there is no such token."""

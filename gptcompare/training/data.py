@@ -16,7 +16,7 @@ from ..arrays import Ids, Integers
 from ..checks import instance, integer, path
 from ..files import texts
 from ..files.atomic_files import written_together
-from ..tokenizer import END_OF_TEXT, Tokenizer
+from ..tokenizer import END_OF_TEXT, AllowedSpecial, Tokenizer
 
 PORTION = 1 << 20  # characters that are tokenized, or tokens that are hashed, at a time
 PORTION_END = re.compile(r"(?<=\S)\s")
@@ -70,6 +70,7 @@ def tokenize_files(
     tokenizer: Tokenizer,
     target: str | os.PathLike[str],
     end_of_text: str | None = END_OF_TEXT,
+    allowed_special: AllowedSpecial = (),
 ) -> Integers:
     """Return the tokens of all texts, each followed by an end-of-text token, memory-mapped from a file made once.
 
@@ -86,6 +87,8 @@ def tokenize_files(
     end_of_text : str, optional
         What separates the texts in a file: ``<|endoftext|>`` (with the line end after it, if any), whatever the
         tokenizer's own end-of-text token is called. With None or "" each file is one text.
+    allowed_special : collection of str, or "all"
+        Special tokens that are recognised in the texts, as in `Tokenizer.encode`; by default none.
 
     Returns
     -------
@@ -104,11 +107,12 @@ def tokenize_files(
         instance("end_of_text", end_of_text, str)
     if instance("tokenizer", tokenizer, Tokenizer).eot_id is None:
         raise ValueError("the tokenizer has no end-of-text token, which must separate the texts")
-    made_from = _made_from(paths, tokenizer, end_of_text)
+    allowed = tokenizer.allowed(allowed_special)
+    made_from = _made_from(paths, tokenizer, end_of_text, allowed)
     made = _read_tokens(target, made_from)
     if made is None:
         tokens = np.concatenate(
-            [*_tokens_of((text for path in paths for text in texts_in(path, end_of_text)), tokenizer)]
+            [*_tokens_of((text for path in paths for text in texts_in(path, end_of_text)), tokenizer, allowed)]
         )
         note = {**made_from, "tokens": digest_of_tokens(tokens)}
         with written_together(target.parent, [target.name, target.with_suffix(".json").name]) as (
@@ -128,15 +132,20 @@ def count_texts(tokens: Integers, tokenizer: Tokenizer) -> int:
 
 
 def _made_from(
-    paths: Sequence[str | os.PathLike[str]], tokenizer: Tokenizer, end_of_text: str | None
+    paths: Sequence[str | os.PathLike[str]],
+    tokenizer: Tokenizer,
+    end_of_text: str | None,
+    allowed: frozenset[str],
 ) -> dict[str, Any]:
-    """Return what determines the tokens; `end_of_text` does only if one of the files contains it."""
+    """Return what determines the tokens; `end_of_text` and special tokens do only if one of the files has them."""
     made_from: dict[str, Any] = {"texts": [], "vocabulary": _digest_of_vocabulary(tokenizer)}
     for file in paths:
         text = read_text(file)
         made_from["texts"].append(_digest(text))
         if end_of_text and end_of_text in text:
             made_from["end_of_text"] = end_of_text
+        if any(token in text for token in allowed):
+            made_from["allowed_special"] = sorted(allowed)
     return made_from
 
 
@@ -150,19 +159,23 @@ def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:
         return None
 
 
-def _tokens_of(several: Iterable[str], tokenizer: Tokenizer) -> Iterator[Integers]:
+def _tokens_of(several: Iterable[str], tokenizer: Tokenizer, allowed: frozenset[str]) -> Iterator[Integers]:
     """Yield the tokens of texts in portions, since a list of ids takes twenty times the memory of an array.
 
     Inside a text, a portion ends between a character and white space, where one of the tokenizer's pieces also ends.
+    With added tokens of more than one word, or that take the white space beside them, a text is one portion.
     """
+    vocabulary = tokenizer.vocabulary
+    added = {**vocabulary.special_tokens, **vocabulary.added_tokens}
+    in_portions = not vocabulary.matching and not any(map(re.compile(r"\s").search, added))
     dtype = np.uint16 if tokenizer.n_vocab <= 1 << 16 else np.uint32
     ids: list[int | None] = []
     for text in several:
         start = 0
         while start < len(text):
-            cut = PORTION_END.search(text, start + PORTION)
+            cut = PORTION_END.search(text, start + PORTION) if in_portions else None
             stop = cut.start() if cut else len(text)
-            ids += tokenizer.encode(text[start:stop])
+            ids += tokenizer.encode(text[start:stop], allowed)
             start = stop
             if start < len(text) or len(ids) >= PORTION:
                 yield np.array(ids, dtype)
@@ -186,7 +199,7 @@ def _digest(text: str) -> str:
 def _digest_of_vocabulary(tokenizer: Tokenizer) -> str:
     vocabulary = tokenizer.vocabulary
     parts = [vocabulary.merges, sorted(vocabulary.ids.items()), sorted(vocabulary.special_tokens.items())]
-    return _digest(json.dumps(parts))
+    return _digest(json.dumps(parts + vocabulary.others()))
 
 
 def check_row(name: str, tokens: Integers) -> None:

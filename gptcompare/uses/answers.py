@@ -11,6 +11,7 @@ import regex
 
 from ..checks import each_text, instance, integer, one_text
 from ..generation import LanguageModel
+from ..tokenizer import AllowedSpecial
 from ..tokenizer.vocabulary import BYTE_TO_CHAR
 from .beam import WIDTH, beam_search
 from .templates import QUESTION, Example, Query, Template, checked_examples, several
@@ -32,6 +33,7 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
     template: Template = QUESTION,
     max_new_tokens: int = 40,
     beams: int = WIDTH,
+    allowed_special: AllowedSpecial = (),
 ) -> str | list[str]:
     """Answer a question, or each of several, with what the model writes up to the end of the line.
 
@@ -47,6 +49,8 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
     beams : int
         Width of the beam search; the default is the width in GPT-3's paper, with its length penalty. 1 is the greedy
         answer, in a quarter of the time.
+    allowed_special
+        As for `LanguageModel.generate`.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def answer(  # type: ignore[misc]  # the overloads leave the names of the option
     ----------
     Brown et al. 2020 (arXiv:2005.14165), section 2.4.
     """
-    instance("lm", lm, LanguageModel)
+    lm = instance("lm", lm, LanguageModel).allowing(allowed_special)
     instance("template", template, Template)
     shown = checked_examples(examples)
     prompts = [template.prompt(one, shown) for one in several("question", question)]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..arrays import Float64
 from ..checks import each_text, instance, one_text
 from ..generation import LanguageModel
+from ..tokenizer import AllowedSpecial
 from .multiple_choice import Questionnaire, probabilities, rate
 from .templates import CLASSIFICATION, SENTIMENT, SENTIMENT_WORDS, Example, Query, Template, checked_examples, several
 
@@ -49,6 +50,7 @@ def classify(
     *,
     template: Template = CLASSIFICATION,
     normalisation: str = "content_free",
+    allowed_special: AllowedSpecial = (),
 ) -> Classification:
     """Give each text one of several labels.
 
@@ -66,6 +68,8 @@ def classify(
     template : Template
     normalisation : str
         One of `multiple_choice.NORMALISATIONS`.
+    allowed_special
+        As for `LanguageModel.generate`.
 
     Returns
     -------
@@ -78,6 +82,7 @@ def classify(
         labels.
     """
     queries, words = several("texts", texts), _words(labels)
+    lm = instance("lm", lm, LanguageModel).allowing(allowed_special)
     questionnaire = Questionnaire(lm, template, _shown(examples, words), tuple(words.values()))
     each = probabilities(rate(questionnaire, queries, normalisation))
     classes = tuple(words)
@@ -93,6 +98,7 @@ def sentiment(
     labels: Iterable[str] | Mapping[str, str] = SENTIMENT_WORDS,
     template: Template = SENTIMENT,
     normalisation: str = "content_free",
+    allowed_special: AllowedSpecial = (),
 ) -> Classification:
     """Label each text positive or negative: `classify` with labels and a template for sentiment.
 
@@ -104,7 +110,7 @@ def sentiment(
         `SENTIMENT_EXAMPLES` holds four.
     labels : dict of label -> words, or list of str
         Other words, or other labels.
-    template, normalisation
+    template, normalisation, allowed_special
         As `classify` takes them.
 
     Returns
@@ -116,7 +122,9 @@ def sentiment(
     TypeError, ValueError
         As `classify`.
     """
-    return classify(lm, texts, labels, examples, template=template, normalisation=normalisation)
+    return classify(
+        lm, texts, labels, examples, template=template, normalisation=normalisation, allowed_special=allowed_special
+    )
 
 
 def classification_prompts(

@@ -18,6 +18,7 @@ from ..arrays import Array, Float32, Ids
 from ..checks import each_text, instance, integer
 from ..generation import LanguageModel, load
 from ..model import GPT
+from ..tokenizer import AllowedSpecial
 
 TOKENS = 1024  # the most that are read at once, in texts of the same length
 POOLS: dict[str, Callable[[Float32], Float32]] = {
@@ -28,16 +29,29 @@ POOLS: dict[str, Callable[[Float32], Float32]] = {
 
 @overload
 def features(
-    lm: LanguageModel, texts: str | Iterable[str], layer: int = ..., pool: Literal["mean", "last"] = ...
-) -> Float32: ...
+    lm: LanguageModel, texts: str | Iterable[str], layer: int = ..., pool: Literal["mean", "last"] = ...,
+    *, allowed_special: AllowedSpecial = ...,
+) -> Float32: ...  # fmt: skip
 @overload
-def features(lm: LanguageModel, texts: str | Iterable[str], layer: int, pool: None) -> list[Float32]: ...
-@overload
-def features(lm: LanguageModel, texts: str | Iterable[str], *, pool: None) -> list[Float32]: ...
-@overload
-def features(lm: LanguageModel, texts: str | Iterable[str], layer: int = ..., pool: str | None = ...) -> Any: ...
 def features(
-    lm: LanguageModel, texts: str | Iterable[str], layer: int = -1, pool: str | None = "mean"
+    lm: LanguageModel, texts: str | Iterable[str], layer: int, pool: None, *, allowed_special: AllowedSpecial = ...
+) -> list[Float32]: ...
+@overload
+def features(
+    lm: LanguageModel, texts: str | Iterable[str], *, pool: None, allowed_special: AllowedSpecial = ...
+) -> list[Float32]: ...
+@overload
+def features(
+    lm: LanguageModel, texts: str | Iterable[str], layer: int = ..., pool: str | None = ...,
+    *, allowed_special: AllowedSpecial = ...,
+) -> Any: ...  # fmt: skip
+def features(
+    lm: LanguageModel,
+    texts: str | Iterable[str],
+    layer: int = -1,
+    pool: str | None = "mean",
+    *,
+    allowed_special: AllowedSpecial = (),
 ) -> Float32 | list[Float32]:
     """Turn each text into a vector.
 
@@ -50,6 +64,8 @@ def features(
         Which residual stream to take: 0 is the embeddings, n_layer or -1 is the output of the last block.
     pool : "mean", "last" or None
         The mean over the text's tokens; the last token's vector, which has seen the whole text; or all of them.
+    allowed_special
+        As for `LanguageModel.generate`.
 
     Returns
     -------
@@ -61,7 +77,7 @@ def features(
         If a text is empty or not a str, there is no such layer or pool, or a damaged parameter makes a feature infinite
         or NaN.
     """
-    instance("lm", lm, LanguageModel)
+    lm = instance("lm", lm, LanguageModel).allowing(allowed_special)
     if pool is not None and not (isinstance(pool, str) and pool in POOLS):
         raise ValueError(f"pool must be {', '.join(map(repr, POOLS))} or None, got {pool!r}")
     several = [texts] if isinstance(texts, str) else list(each_text("texts", texts))
@@ -91,15 +107,17 @@ class TokenFeatures:
     spans: list[tuple[int, int]]
 
 
-def token_features(lm: LanguageModel, text: str, layer: int = -1) -> TokenFeatures:
+def token_features(
+    lm: LanguageModel, text: str, layer: int = -1, *, allowed_special: AllowedSpecial = ()
+) -> TokenFeatures:
     """Turn each token of a text into a vector, with its position in the text: for tagging names, for example.
 
     Parameters
     ----------
     lm : LanguageModel
     text : str
-    layer : int
-        As `features` takes it.
+    layer, allowed_special
+        As `features` takes them.
 
     Returns
     -------
@@ -110,7 +128,7 @@ def token_features(lm: LanguageModel, text: str, layer: int = -1) -> TokenFeatur
     TypeError, ValueError
         As `features`, except that an empty text is allowed: it has no tokens.
     """
-    instance("lm", lm, LanguageModel)
+    lm = instance("lm", lm, LanguageModel).allowing(allowed_special)
     ((_, vectors),) = _read(lm, [text], _checked_layer(lm, layer))
     return TokenFeatures(vectors, token_spans(lm, text))
 
@@ -119,7 +137,7 @@ def token_spans(lm: LanguageModel, text: str) -> list[tuple[int, int]]:
     """Return the span of characters that each token of a text covers, wholly or in part."""
     character_of_byte = [n for n, character in enumerate(text) for _ in character.encode()]
     spans, start = [], 0
-    for id_ in lm.tokenizer.encode(text):
+    for id_ in lm.encode(text):
         end = start + len(lm.tokenizer.decode_bytes([id_]))
         spans.append((character_of_byte[start], character_of_byte[end - 1] + 1))
         start = end
@@ -137,7 +155,7 @@ def _checked_layer(lm: LanguageModel, layer: int) -> int:
 def _read(lm: LanguageModel, texts: Sequence[str], layer: int) -> Iterator[tuple[int, Float32]]:
     """Yield each text's number and the vectors of its tokens, (T, D); texts of the same length are read together."""
     before = _beginning(lm)
-    ids = [before + lm.tokenizer.encode(text) for text in texts]
+    ids = [before + lm.encode(text) for text in texts]
     of_length: dict[int, list[int]] = {}  # number of tokens -> numbers of the texts
     for number, of_text in enumerate(ids):
         of_length.setdefault(len(of_text), []).append(number)
@@ -185,7 +203,7 @@ class Features:
     ----------
     model : str or LanguageModel
         A name or folder, as `gptcompare.load` takes it, loaded at first use; or a model, which all clones of this
-        object share.
+        object share, and which may be one that allows special tokens (`LanguageModel.allowing`).
     layer, pool
         As `features` takes them; pool is "mean" or "last".
     """

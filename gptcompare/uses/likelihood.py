@@ -19,6 +19,7 @@ from ..generation.sampling import finite
 from ..model import GPT, KVCache
 from ..model.gpt import CHUNK
 from ..model.ops import cross_entropy
+from ..tokenizer import AllowedSpecial
 
 MEMORY = 2**28  # bytes: the most that the keys and values of continuations that are read together may take
 
@@ -108,8 +109,8 @@ def encode_pair(lm: LanguageModel, context: str, continuation: str) -> tuple[lis
     """
     instance("lm", lm, LanguageModel)
     kept = one_text("context", context).rstrip()
-    whole = lm.tokenizer.encode(context + one_text("continuation", continuation))
-    ids = whole[len(lm.tokenizer.encode(kept)) :]
+    whole = lm.encode(context + one_text("continuation", continuation))
+    ids = whole[len(lm.encode(kept)) :]
     if not continuation or not ids:
         raise ValueError(
             f"the continuation {continuation!r} has no token of its own after {context[-20:]!r}: give it at least one "
@@ -118,7 +119,9 @@ def encode_pair(lm: LanguageModel, context: str, continuation: str) -> tuple[lis
     return lm.prompt_ids(kept), ids
 
 
-def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+def log_likelihoods(
+    lm: LanguageModel, pairs: Sequence[tuple[str, str]], *, allowed_special: AllowedSpecial = ()
+) -> list[LogLikelihood]:
     """Compute the log-likelihood of each continuation after its context.
 
     Equal contexts are read once, and so is what all contexts begin with, such as the examples of a few-shot prompt.
@@ -130,6 +133,8 @@ def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list
     lm : LanguageModel
     pairs : sequence of (context, continuation)
         Such as ("The dog began to", " bark").
+    allowed_special
+        As for `LanguageModel.generate`.
 
     Returns
     -------
@@ -142,7 +147,7 @@ def log_likelihoods(lm: LanguageModel, pairs: Sequence[tuple[str, str]]) -> list
         If a text is not a str, or a continuation has no token of its own (`encode_pair`) or more tokens than the
         model's context.
     """
-    instance("lm", lm, LanguageModel)
+    lm = instance("lm", lm, LanguageModel).allowing(allowed_special)
     return _found(lm, [_request(lm, *_checked_pair(n, pair)) for n, pair in enumerate(elements("pairs", pairs))])
 
 

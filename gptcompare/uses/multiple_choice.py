@@ -27,6 +27,7 @@ from ..arrays import Float64
 from ..checks import each_text, instance
 from ..generation import LanguageModel
 from ..model.ops import log_softmax, softmax
+from ..tokenizer import AllowedSpecial
 from .likelihood import LogLikelihood, log_likelihoods
 from .templates import QUESTION, Example, Query, Template, checked_examples
 
@@ -158,6 +159,7 @@ def choose(
     *,
     template: Template = QUESTION,
     normalisation: str = "per_token",
+    allowed_special: AllowedSpecial = (),
 ) -> Choice:
     """Answer a question with one of several choices.
 
@@ -175,6 +177,8 @@ def choose(
         With `COMPLETION`, the choices continue the text itself.
     normalisation : str
         One of `NORMALISATIONS`; the default is the one that GPT-3's paper uses for most tasks.
+    allowed_special
+        As for `LanguageModel.generate`.
 
     Returns
     -------
@@ -191,6 +195,7 @@ def choose(
     """
     answers = tuple(each_text("choices", choices))
     shown = checked_examples(examples)
+    lm = instance("lm", lm, LanguageModel).allowing(allowed_special)
     questionnaire = Questionnaire(lm, template, shown, answers)
     (ratings,) = rate(questionnaire, [question], normalisation)
     return Choice(template.prompt(question, shown), answers, probabilities(ratings))

@@ -14,6 +14,7 @@ import regex
 
 from ..checks import each_text, instance, one_text
 from ..generation import LanguageModel
+from ..tokenizer import AllowedSpecial
 from .templates import ENTITIES, ENTITY_EXAMPLES, NO_ENTITY, Example, NamedExample, Query, Template, checked_examples
 
 
@@ -44,11 +45,13 @@ def entities(  # type: ignore[overload-overlap]  # a str is one text, though it 
     *,
     template: Template = ...,
     max_new_tokens: int = ...,
+    allowed_special: AllowedSpecial = ...,
 ) -> list[Entity]: ...
 @overload
 def entities(
     lm: LanguageModel, texts: Iterable[str], types: Iterable[str] = ...,
     examples: Sequence[NamedExample] = ..., *, template: Template = ..., max_new_tokens: int = ...,
+    allowed_special: AllowedSpecial = ...,
 ) -> list[list[Entity]]: ...  # fmt: skip
 def entities(
     lm: LanguageModel,
@@ -58,6 +61,7 @@ def entities(
     *,
     template: Template = ENTITIES,
     max_new_tokens: int = 40,
+    allowed_special: AllowedSpecial = (),
 ) -> list[Entity] | list[list[Entity]]:
     """Find the names in a text, or in each of several.
 
@@ -74,6 +78,8 @@ def entities(
         With the fields {text} and {type}.
     max_new_tokens : int
         For the answer to one type.
+    allowed_special
+        As for `LanguageModel.generate`.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def entities(
     TypeError, ValueError
         If a text is not a str, there is no type, or a prompt is longer than the model's context.
     """
-    instance("lm", lm, LanguageModel)
+    lm = instance("lm", lm, LanguageModel).allowing(allowed_special)
     wanted = list(each_text("types", types))
     if not wanted:
         raise ValueError("types is empty: give at least one, such as 'person'")

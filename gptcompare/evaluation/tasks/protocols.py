@@ -250,7 +250,7 @@ def in_windows(lm: LanguageModel, documents: Sequence[Document], stride: int) ->
         )
     found = []
     for number, document in enumerate(documents):
-        ids = [*lm.prompt_ids(""), *lm.tokenizer.encode(document.text)]
+        ids = [*lm.prompt_ids(""), *lm.encode(document.text)]
         for start, first, end in windows(len(ids), lm.config.n_ctx, stride):
             found.append(Window(number, tuple(ids[start:first]), tuple(ids[first:end])))
     return found
