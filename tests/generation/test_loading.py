@@ -4,6 +4,7 @@ import pytest
 from support.places import STORY_FOLDER
 
 import gptcompare as gc
+from gptcompare.cli import main
 
 PROMPT = "Once upon a time"
 # eos_token_id of config.json, generation_config.json (None: no such file), and what counts: "tokenizer",
@@ -142,3 +143,48 @@ def test_transformers_ends_the_texts_of_a_saved_model_there(torch, transformers,
     gc.LanguageModel(story.model, story.tokenizer, [ids["a"], ids["b"]]).save_pretrained(tmp_path)
     reference = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     assert sorted(reference.generation_config.eos_token_id) == sorted(ids.values())
+
+
+class TestTokenizer:
+    def folder(self, tmp_path, n_vocab=50257):
+        config = gc.GPTConfig(n_layer=1, n_head=1, d_model=4, n_ctx=8, n_vocab=n_vocab)
+        gc.GPT(config, seed=0).save_pretrained(tmp_path)
+        return tmp_path
+
+    def test_a_folder_of_gpt2_s_size_with_no_tokenizer_has_gpt2_s(self, tmp_path):
+        assert gc.load(self.folder(tmp_path)).encode("Hello world") == [15496, 995]
+
+    @pytest.mark.parametrize("name", ["vocab.txt", "spiece.model", "tokenizer.model", "tekken.json"])
+    def test_never_in_the_place_of_another_one(self, name, tmp_path):
+        (self.folder(tmp_path) / name).write_text("[PAD]")
+        with pytest.raises(ValueError, match=rf"{name} is another tokenizer's, so its tokenizer is not byte-level BPE"):
+            gc.load(tmp_path)
+        assert gc.load(tmp_path, tokenizer="gpt2").encode("Hello world") == [15496, 995]
+
+    @pytest.mark.parametrize("name", ["tokenizer_config.json", "config.json"])
+    def test_nor_where_the_folder_names_another_class(self, name, tmp_path):
+        path = self.folder(tmp_path) / name
+        values = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**values, "tokenizer_class": "BertTokenizer"}))
+        with pytest.raises(ValueError, match=rf"{name} names the class 'BertTokenizer'"):
+            gc.load(tmp_path)
+        path.write_text(json.dumps({**values, "tokenizer_class": "GPT2TokenizerFast"}))
+        assert gc.load(tmp_path).tokenizer.n_vocab == 50257
+
+    def test_another_model_s_is_taken_by_name_folder_or_itself(self, tmp_path, story):
+        folder = self.folder(tmp_path, n_vocab=story.config.n_vocab)
+        for given in (STORY_FOLDER, str(STORY_FOLDER), story.tokenizer):
+            assert gc.load(folder, tokenizer=given).tokenizer.vocabulary == story.tokenizer.vocabulary
+        with pytest.raises(ValueError, match="the tokenizer has 50257 ids, the model only"):
+            gc.load(folder, tokenizer="gpt2")
+
+    def test_the_command_takes_it_too(self, tmp_path, story, capsys):
+        folder = self.folder(tmp_path, n_vocab=story.config.n_vocab)
+        for command in (
+            ["generate", "Once", "--model"],
+            ["compare", "Once", "--models"],
+            ["sentiment", "Once", "--model"],
+        ):
+            assert main([*command, str(folder), "--tokenizer", str(STORY_FOLDER)]) == 0
+            assert main([*command, str(folder)]) == 2
+        assert "has no tokenizer" in capsys.readouterr().err

@@ -92,9 +92,7 @@ class TestNames:
     @pytest.mark.parametrize("extra", ["score.weight", "weight", "", "decoder.version", "*.ln_1"])
     def test_a_tensor_outside_of_the_model_is_left_out_with_a_warning(self, family, extra):
         tensors = family.tensors(random_parameters(CONFIG), family.prefixes[1])
-        with pytest.warns(
-            UserWarning, match=rf"^model\.safetensors: 1 .* left out: {re.escape(extra)}$"
-        ):
+        with pytest.warns(UserWarning, match=rf"^model\.safetensors: 1 .* left out: {re.escape(extra)}$"):
             _, parameters = read(family, tensors | {extra: np.ones(3, np.float32)})
         assert_same_arrays(parameters, original(family, CONFIG))
 
