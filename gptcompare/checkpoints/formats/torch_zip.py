@@ -88,7 +88,7 @@ def _state_dict(path: Path, saved: object) -> tuple[dict[str, object], dict[str,
     if not isinstance(saved, dict):
         raise CheckpointError(path, "the pickle is not a dict of tensors")
     names = [name for name in STATE_DICTS if isinstance(saved.get(name), dict)]
-    if any(isinstance(value, Tensor) for value in saved.values()) or not names:
+    if not names:
         return saved, {}
     if len(names) > 1:
         raise CheckpointError(path, f"holds several models, {' and '.join(names)}")
