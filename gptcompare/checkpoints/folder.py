@@ -1,4 +1,7 @@
-"""Reading and writing a checkpoint folder, in any published layout, as a configuration and its parameters."""
+"""Reading and writing a checkpoint folder, in any published layout, as a configuration and its parameters.
+
+A checkpoint of a single file may be given in a folder's place: see `single_files`.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from .formats.safetensors import TYPE_NAMES, read_safetensors, write_safetensors
 from .formats.tensorflow import read_tensorflow
 from .formats.torch_zip import read_torch_zip
 from .layouts import HF_WEIGHTS, read_object, weight_map_of
+from .single_files import single_file
 
 Tensors = dict[str, AnyArray]
 
@@ -31,8 +35,9 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
     """Read the configuration and the parameters of a checkpoint, memory-mapped where its layout allows that.
 
     Known layouts: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one file or in shards with an
-    index (Hugging Face, and what `write_checkpoint` writes), and `hparams.json` with `model.ckpt.*` (OpenAI). Where a
-    family stores its tensors differently from ours, new arrays are made, in `dtype`.
+    index (Hugging Face, and what `write_checkpoint` writes), `hparams.json` with `model.ckpt.*` (OpenAI), and a file of
+    llama.cpp (GGUF) or llm.c, alone in the folder or given itself. Where a family stores its tensors differently from
+    ours, new arrays are made, in `dtype`.
 
     Raises
     ------
@@ -42,6 +47,8 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
         If a file is damaged, or describes a model that this library cannot represent.
     """
     folder = Path(folder)
+    if found := single_file(folder):
+        return found.format.parameters(found.path, dtype)
     if (folder / "config.json").is_file():
         return _read_hf(folder, dtype)
     if (folder / "hparams.json").is_file():
@@ -63,6 +70,8 @@ def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
     CheckpointError
         If the file is damaged, or describes a model that this library cannot represent.
     """
+    if found := single_file(folder):
+        return found.format.config(found.path)
     for name, family_of in (("config.json", families.family_of), ("hparams.json", lambda *_: families.OPENAI)):
         path = Path(folder) / name
         if path.is_file():
@@ -82,6 +91,8 @@ def read_end_ids(folder: str | os.PathLike[str]) -> list[int] | None:
     CheckpointError
         If the file is damaged, or names something else than ids.
     """
+    if found := single_file(folder):
+        return found.format.end_ids(found.path)
     path = next((p for name in ("generation_config.json", "config.json") if (p := Path(folder) / name).is_file()), None)
     given = None if path is None else read_object(path).get("eos_token_id")
     if path is None or given is None:
@@ -153,14 +164,15 @@ def write_checkpoint(
         If `dtype` (default: the parameters' own) is not float16, float32 or float64, or a parameter exceeds its range.
     """
     if dtype is not None:
-        parameters = {name: _converted(name, value, np.dtype(dtype)) for name, value in parameters.items()}
+        parameters = {name: converted(name, value, np.dtype(dtype)) for name, value in parameters.items()}
     values, tensors = families.to_files(config, dict(parameters))
     with written_together(path("folder", folder), ["config.json", "model.safetensors"]) as (config_file, weights_file):
         config_file.write(json.dumps(values, indent=2).encode() + b"\n")
         write_safetensors(weights_file, tensors)
 
 
-def _converted(name: str, value: Array, dtype: np.dtype[Any]) -> AnyArray:
+def converted(name: str, value: Array, dtype: np.dtype[Any]) -> AnyArray:
+    """Return a parameter in a dtype of the files; ValueError if that cannot hold its numbers."""
     if dtype.name not in TYPE_NAMES:
         raise ValueError(f"dtype must be one of {', '.join(TYPE_NAMES)}, got {dtype.name}")
     with np.errstate(over="ignore"):

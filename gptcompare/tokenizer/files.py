@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.layouts import MAX_JSON, TOKENIZER_LAYOUTS
+from ..checkpoints.single_files import llm_c, single_file
 from ..checks import shown
 from ..files.atomic_files import written_together
 from ..files.texts import parse_json, parse_object, read_text
 from ..files.whole_file import read_whole
+from .single_files import vocabulary_of, vocabulary_of_tokens
 from .vocabulary import BYTE_TO_CHAR, END_OF_TEXT, Vocabulary
 
 Settings = dict[str, tuple[Any, Path]]  # name -> value and the file it comes from
@@ -55,6 +57,10 @@ def read_vocabulary(folder: str | os.PathLike[str]) -> Vocabulary:
     for ids_name, merges_name in TOKENIZER_LAYOUTS[1:]:
         if (folder / ids_name).is_file() and (folder / merges_name).is_file():
             return _read_pair(folder / ids_name, folder / merges_name)
+    if found := single_file(folder):
+        return vocabulary_of(found, bundled_gpt2)
+    if folder.is_file() and llm_c.is_table_of_tokens(folder):
+        return vocabulary_of_tokens(folder, bundled_gpt2)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}")
     raise FileNotFoundError(
