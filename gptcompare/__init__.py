@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .checkpoints.by_name import download
     from .comparison import Comparison, TextComparison, compare, compare_text
     from .config import GPTConfig
-    from .generation import Completion, GenerationOptions, LanguageModel, Sampling, Score, load
+    from .generation import Completion, GenerationOptions, LanguageModel, Sampling, Score, load, save_gguf
     from .model import GPT, KVCache
     from .presets import presets
     from .report import Report, report
@@ -56,6 +56,7 @@ __all__ = [
     "plots",
     "presets",
     "report",
+    "save_gguf",
     "table",
     "training",
     "uses",
@@ -69,7 +70,7 @@ _NAMES = {
     "checkpoints.by_name": ("download",),
     "comparison": ("Comparison", "TextComparison", "compare", "compare_text"),
     "config": ("GPTConfig",),
-    "generation": ("Completion", "GenerationOptions", "LanguageModel", "Sampling", "Score", "load"),
+    "generation": ("Completion", "GenerationOptions", "LanguageModel", "Sampling", "Score", "load", "save_gguf"),
     "model": ("GPT", "KVCache"),
     "report": ("Report",),
     "report.table": ("Table", "table"),

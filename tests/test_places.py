@@ -34,7 +34,7 @@ class TestAFamilyOfCheckpoints:
 
     def test_it_is_registered(self, name):
         module = importlib.import_module(f"gptcompare.checkpoints.families.{name}")
-        registered = [family.config for family in (*families.FAMILIES.values(), families.OPENAI, families.NANOGPT)]
+        registered = [family.config for family in (*families.FAMILIES.values(), families.OPENAI)]
         assert module.config in registered, "add a line to FAMILIES in checkpoints/families/__init__.py"
 
     def test_it_has_tests(self, name):

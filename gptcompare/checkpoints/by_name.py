@@ -13,17 +13,21 @@ from .download.environment import offline_variable
 from .download.publishers import DEFAULT_SOURCE, Origin, check_source
 from .embedded import embedded_folder
 from .errors import DownloadError
+from .single_files import llm_c, single_file
 
 
 def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOURCE, wanted: Wanted = "model") -> Path:
     """Return the folder of a model: the given one, or, for a name, one in the package, in a cache, or newly downloaded.
 
+    A checkpoint of a single file (GGUF, llm.c, nanoGPT) is returned itself.
+
     Parameters
     ----------
     name_or_folder : str or path
-        A folder; a name of `gptcompare.presets()`; or a repository of the Hugging Face Hub, "owner/name". A name may
-        end in "@revision": a branch, tag or commit of its repository. A folder takes precedence over a model of the
-        same name, except for the models in the package: "nano-gpt2" is the model, "./nano-gpt2" the folder.
+        A folder, or a file of llama.cpp, llm.c or nanoGPT; a name of `gptcompare.presets()`; or a repository of the
+        Hugging Face Hub, "owner/name". A name may end in "@revision": a branch, tag or commit of its repository. A
+        folder takes precedence over a model of the same name, except for the models in the package: "nano-gpt2" is the
+        model, "./nano-gpt2" the folder.
     source : "huggingface" or "openai"
         Where to download a model from: Hugging Face, or, for GPT-2, OpenAI's own store of TensorFlow checkpoints.
     wanted : "model", "weights" or "tokenizer"
@@ -47,7 +51,11 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOUR
     if os.path.isdir(given):  # unlike Path.is_dir, False for a name that is too long
         return Path(given)
     if os.path.exists(given):
-        raise FileNotFoundError(f"{given!r} is a file: give the folder that it is in")
+        if single_file(given) or (wanted == "tokenizer" and llm_c.is_table_of_tokens(given)):
+            return Path(given)
+        raise FileNotFoundError(
+            f"{given!r} is a file, but not a model of llama.cpp (GGUF), llm.c or nanoGPT: give the folder that it is in"
+        )
     return _found_or_fetched(given, source, wanted)
 
 

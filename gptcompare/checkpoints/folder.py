@@ -1,4 +1,7 @@
-"""Reading and writing a checkpoint folder, in any published layout, as a configuration and its parameters."""
+"""Reading and writing a checkpoint folder, in any published layout, as a configuration and its parameters.
+
+A checkpoint of a single file may be given in a folder's place: see `single_files`.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from . import families
 from .errors import CheckpointError
 from .formats.safetensors import TYPE_NAMES, read_safetensors, write_safetensors
 from .formats.tensorflow import read_tensorflow
-from .formats.torch_zip import read_torch_file, read_torch_zip
+from .formats.torch_zip import read_torch_zip
 from .layouts import HF_WEIGHTS, latest_tensorflow, read_object, weight_map_of
+from .single_files import single_file
 
 Tensors = dict[str, AnyArray]
 
-NANOGPT_FILE = "ckpt.pt"
 WEIGHTS_WITHOUT_SIZES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".index", ".h5", ".msgpack")
 
 READERS: dict[str, Callable[[Path], Tensors]] = dict(zip(HF_WEIGHTS, (read_safetensors, read_torch_zip), strict=True))
@@ -35,8 +38,9 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
 
     Known layouts: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one file or in shards with an
     index (Hugging Face, and what `write_checkpoint` writes), `hparams.json` with the TensorFlow checkpoint that
-    `checkpoint` names, or `model.ckpt.*` (OpenAI, and programs for fine-tuning), and `ckpt.pt` (nanoGPT). Where a
-    family stores its tensors differently from ours, new arrays are made, in `dtype`.
+    `checkpoint` names, or `model.ckpt.*` (OpenAI, and programs for fine-tuning), and a file of llama.cpp (GGUF), llm.c
+    or nanoGPT, alone in the folder or given itself. Where a family stores its tensors differently from ours, new arrays
+    are made, in `dtype`.
 
     Raises
     ------
@@ -46,24 +50,24 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
         If a file is damaged, or describes a model that this library cannot represent.
     """
     folder = Path(folder)
+    if found := single_file(folder):
+        return found.format.parameters(found.path, dtype)
     if (folder / "config.json").is_file():
         return _read_hf(folder, dtype)
     if (folder / "hparams.json").is_file():
         return _read_openai(folder, dtype)
-    if (folder / NANOGPT_FILE).is_file():
-        return _read_nanogpt(folder / NANOGPT_FILE, dtype)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}")
     weights = [path.name for path in sorted(folder.iterdir()) if path.suffix in WEIGHTS_WITHOUT_SIZES]
     beside = f", only {weights[0]}, which does not say which sizes its model has" if weights else ""
     raise FileNotFoundError(
-        f"{folder} has no checkpoint: neither config.json (Hugging Face's layout), nor hparams.json (OpenAI's), nor "
-        f"{NANOGPT_FILE} (nanoGPT's){beside}"
+        f"{folder} has no checkpoint: neither config.json (Hugging Face's layout) nor hparams.json (OpenAI's), nor a "
+        f"file of llama.cpp (GGUF), llm.c or nanoGPT{beside}"
     )
 
 
 def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
-    """Read the configuration alone, from config.json, hparams.json or nanoGPT's ckpt.pt; the weights may be missing.
+    """Read the configuration alone, from config.json, hparams.json or a single file; the weights may be missing.
 
     Raises
     ------
@@ -72,13 +76,13 @@ def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
     CheckpointError
         If the file is damaged, or describes a model that this library cannot represent.
     """
+    if found := single_file(folder):
+        return found.format.config(found.path)
     for name, family_of in (("config.json", families.family_of), ("hparams.json", lambda *_: families.OPENAI)):
         path = Path(folder) / name
         if path.is_file():
             values = read_object(path)
             return family_of(path, values).config(path, values)
-    if (Path(folder) / NANOGPT_FILE).is_file():
-        return _read_nanogpt(Path(folder) / NANOGPT_FILE, np.float32)[0]
     raise FileNotFoundError(f"{folder} has neither config.json nor hparams.json")
 
 
@@ -93,6 +97,8 @@ def read_end_ids(folder: str | os.PathLike[str]) -> list[int] | None:
     CheckpointError
         If the file is damaged, or names something else than ids.
     """
+    if found := single_file(folder):
+        return found.format.end_ids(found.path)
     path = next((p for name in ("generation_config.json", "config.json") if (p := Path(folder) / name).is_file()), None)
     given = None if path is None else read_object(path).get("eos_token_id")
     if path is None or given is None:
@@ -150,12 +156,6 @@ def _read_openai(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors
     return families.OPENAI.read(index, read_tensorflow(index), config, dtype)
 
 
-def _read_nanogpt(path: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
-    tensors, others = read_torch_file(path)
-    config = families.NANOGPT.config(path, families.nanogpt.model_args(path, others))
-    return families.NANOGPT.read(path, tensors, config, dtype)
-
-
 def write_checkpoint(
     folder: str | os.PathLike[str],
     config: GPTConfig,
@@ -170,14 +170,15 @@ def write_checkpoint(
         If `dtype` (default: the parameters' own) is not float16, float32 or float64, or a parameter exceeds its range.
     """
     if dtype is not None:
-        parameters = {name: _converted(name, value, np.dtype(dtype)) for name, value in parameters.items()}
+        parameters = {name: converted(name, value, np.dtype(dtype)) for name, value in parameters.items()}
     values, tensors = families.to_files(config, dict(parameters))
     with written_together(path("folder", folder), ["config.json", "model.safetensors"]) as (config_file, weights_file):
         config_file.write(json.dumps(values, indent=2).encode() + b"\n")
         write_safetensors(weights_file, tensors)
 
 
-def _converted(name: str, value: Array, dtype: np.dtype[Any]) -> AnyArray:
+def converted(name: str, value: Array, dtype: np.dtype[Any]) -> AnyArray:
+    """Return a parameter in a dtype of the files; ValueError if that cannot hold its numbers."""
     if dtype.name not in TYPE_NAMES:
         raise ValueError(f"dtype must be one of {', '.join(TYPE_NAMES)}, got {dtype.name}")
     with np.errstate(over="ignore"):

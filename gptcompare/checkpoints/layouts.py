@@ -30,6 +30,11 @@ HF_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 MAX_JSON = 100_000_000  # bytes
 
 
+def has_gpt2_vocabulary(n_vocab: int) -> bool:
+    """Return whether a model has GPT-2's 50,257 tokens, possibly padded up to the next multiple of 64."""
+    return GPT2_SIZE <= n_vocab <= -(-GPT2_SIZE // 64) * 64
+
+
 def has_tokenizer(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder has one of the layouts that `read_vocabulary` reads."""
     return any(all((Path(folder) / name).is_file() for name in layout) for layout in TOKENIZER_LAYOUTS)

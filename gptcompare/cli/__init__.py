@@ -37,6 +37,7 @@ COMMANDS = {
     "models": ("models", "list what can be loaded by name, and what is on this machine"),
     "download": ("models", "download a published model"),
     "remove": ("models", "remove a downloaded model"),
+    "export": ("models", "write a model as a GGUF file, for llama.cpp"),
     "train": ("train", "train a model on text files"),
 }
 
@@ -58,6 +59,7 @@ examples:
   gptcompare download gpt2-xl
   gptcompare models
   gptcompare remove gpt2-xl
+  gptcompare export nano-gpt2 --gguf nano-gpt2.gguf --dtype float16
   gptcompare tokenize "don't and don't"
   gptcompare table gpt2-xl gpt3-xl gpt-neo-1.3b
   gptcompare train stories.txt --config gpt2 --out runs/stories --steps 1000

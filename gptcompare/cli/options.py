@@ -16,8 +16,8 @@ from ..tokenizer import AllowedSpecial, Tokenizer
 
 MODEL_HELP = (
     "a folder with config.json and model.safetensors or pytorch_model.bin (Hugging Face's layout), or hparams.json "
-    "and model.ckpt.* (OpenAI's); or the name of a published model (`gptcompare models` lists them) or a Hugging Face "
-    "repository, owner/name[@revision], which is downloaded once"
+    "and model.ckpt.* (OpenAI's); a file of llama.cpp (GGUF), llm.c or nanoGPT; or the name of a published model "
+    "(`gptcompare models` lists them) or a Hugging Face repository, owner/name[@revision], which is downloaded once"
 )
 DEFAULT_MODEL = "nano-gpt2"
 STANDARD_INPUT = "standard input"

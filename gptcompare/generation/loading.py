@@ -1,4 +1,4 @@
-"""A model and its tokenizer from one name or folder."""
+"""A model and its tokenizer from one name, folder or file, and into one file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..checkpoints import locate
+from ..checkpoints.export import write_gguf_model
 from ..checkpoints.folder import read_end_ids
-from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES, other_tokenizer
+from ..checkpoints.layouts import TOKENIZER_FILES, has_gpt2_vocabulary, other_tokenizer
+from ..checkpoints.single_files import single_file
+from ..checks import instance
 from ..model import GPT
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import read_vocabulary
+from ..tokenizer.single_files import gguf_values
 from .language_model import LanguageModel
 
 
@@ -36,8 +40,8 @@ def load(
     Parameters
     ----------
     name_or_folder, source
-        As for `GPT.from_pretrained`: a folder with a checkpoint, or the name of a model, which is downloaded if it is
-        not on this machine.
+        As for `GPT.from_pretrained`: a folder with a checkpoint, a file of llama.cpp (GGUF), llm.c or nanoGPT, or the
+        name of a model, which is downloaded if it is not on this machine.
     dtype : float32 or float64
     tokenizer : name, folder or Tokenizer, optional
         Whose tokenizer to use instead of the model's own: as for `Tokenizer.from_pretrained`.
@@ -71,7 +75,42 @@ def _tokenizer_of(folder: Path, model: GPT, given: str | os.PathLike[str] | Toke
         return given
     if given is not None:
         return Tokenizer.from_pretrained(given)
-    has_gpt2_size = GPT2_SIZE <= model.config.n_vocab <= -(-GPT2_SIZE // 64) * 64
-    if has_gpt2_size and not other_tokenizer(folder) and not any((folder / name).exists() for name in TOKENIZER_FILES):
-        return Tokenizer.from_pretrained("gpt2")
-    return Tokenizer(read_vocabulary(folder))
+    own = single_file(folder) or other_tokenizer(folder) or any((folder / name).exists() for name in TOKENIZER_FILES)
+    return (
+        Tokenizer.from_pretrained("gpt2")
+        if has_gpt2_vocabulary(model.config.n_vocab) and not own
+        else Tokenizer(read_vocabulary(folder))
+    )
+
+
+def save_gguf(lm: LanguageModel, file: str | os.PathLike[str], *, dtype: npt.DTypeLike = np.float32) -> None:
+    """Write a model with its vocabulary as a GGUF file, which llama.cpp and the programs built on it run.
+
+    The file is written completely before it gets its name. llama.cpp's GPT-2 is dense, with GELU in its tanh form. It
+    ends a text at the model's `end_ids`, and at `<|endoftext|>` in any case.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+    file : str or path
+        Its folder is created if it does not exist.
+    dtype : float32 or float16
+        The dtype of the matrices in the file; positions, biases and gains are float32.
+
+    Raises
+    ------
+    ValueError
+        If the dtype is another, a number is beyond its range, or llama.cpp's GPT-2 cannot compute the model.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import gptcompare as gc
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     gc.save_gguf(gc.load("nano-gpt2"), f"{folder}/nano.gguf", dtype="float16")
+    ...     gc.load(f"{folder}/nano.gguf").generate("Once upon a time", max_new_tokens=4).text
+    ', a great man'
+    """
+    instance("lm", lm, LanguageModel)
+    vocabulary = gguf_values(lm.tokenizer.vocabulary, lm.end_ids, lm.config.n_vocab)
+    write_gguf_model(file, lm.config, lm.model.parameters(), vocabulary, dtype)

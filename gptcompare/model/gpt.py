@@ -86,14 +86,14 @@ class GPT:
     def from_pretrained(
         cls, name_or_folder: str | os.PathLike[str], *, source: str = "huggingface", dtype: npt.DTypeLike = np.float32
     ) -> GPT:
-        """Read a checkpoint: OpenAI's TensorFlow layout, Hugging Face's safetensors or torch zip, or one of ours.
+        """Read a checkpoint: OpenAI's TensorFlow layout, Hugging Face's safetensors or torch zip, GGUF, or one of ours.
 
         Parameters
         ----------
         name_or_folder
-            A folder with the published files, or the name of a model: one from `gptcompare.presets()`, or "owner/name"
-            on the Hugging Face Hub, followed by "@revision" for another revision than the main one. A model that is not
-            on this machine is downloaded.
+            A folder with the published files, a file of llama.cpp (GGUF), llm.c or nanoGPT, or the name of a model: one
+            from `gptcompare.presets()`, or "owner/name" on the Hugging Face Hub, followed by "@revision" for another
+            revision than the main one. A model that is not on this machine is downloaded.
         source : "huggingface" or "openai"
             Where to download a named model from: Hugging Face or, for GPT-2, OpenAI.
         dtype : float32 or float64

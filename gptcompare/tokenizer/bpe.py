@@ -70,7 +70,7 @@ class Tokenizer:
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | os.PathLike[str]) -> Tokenizer:
-        """Load the tokenizer of a published model, or the one in a folder.
+        """Load the tokenizer of a published model, or the one in a folder or in a GGUF file.
 
         The folder holds `vocab.json` + `merges.txt`, `encoder.json` + `vocab.bpe`, or a byte-level BPE
         `tokenizer.json`; `tokenizer_config.json` and `special_tokens_map.json` beside them may name the tokens that

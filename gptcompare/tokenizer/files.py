@@ -20,10 +20,12 @@ from importlib import resources
 from pathlib import Path
 
 from ..checkpoints.layouts import MAX_JSON, TOKENIZER_LAYOUTS, other_tokenizer
+from ..checkpoints.single_files import llm_c, single_file
 from ..files.atomic_files import written_together
 from ..files.texts import parse_json, read_text
 from ..files.whole_file import read_whole
 from .settings import LIST, added_tokens, is_set, named_token, old_added_tokens, read_settings
+from .single_files import vocabulary_of, vocabulary_of_tokens
 from .tokenizer_json import NOT_BYTE_LEVEL, read_tokenizer_json
 from .vocabulary import Matching, Vocabulary, check_ids, check_pairs
 
@@ -55,6 +57,10 @@ def read_vocabulary(folder: str | os.PathLike[str]) -> Vocabulary:
     for ids_name, merges_name in TOKENIZER_LAYOUTS[1:]:
         if (folder / ids_name).is_file() and (folder / merges_name).is_file():
             return _read_pair(folder / ids_name, folder / merges_name)
+    if found := single_file(folder):
+        return vocabulary_of(found, bundled_gpt2)
+    if folder.is_file() and llm_c.is_table_of_tokens(folder):
+        return vocabulary_of_tokens(folder, bundled_gpt2)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}")
     if reason := other_tokenizer(folder):

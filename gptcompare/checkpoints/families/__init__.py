@@ -17,8 +17,8 @@ import numpy.typing as npt
 from ...checks import shown
 from ...config import GPTConfig
 from ..errors import CheckpointError
-from . import gpt2, gpt_neo, nanogpt, openai, opt, ours
-from .common import Tensors, without_prefix
+from . import gpt2, gpt_neo, openai, opt, ours
+from .common import GPT2_EMBEDDING, Tensors, without_prefix
 
 
 class Family(NamedTuple):
@@ -26,7 +26,7 @@ class Family(NamedTuple):
 
     config: Callable[[Path, Mapping[str, Any]], GPTConfig]
     parameters: Callable[[Path, Tensors, GPTConfig, npt.DTypeLike], tuple[GPTConfig, Tensors]]
-    embedding: str = r"(transformer\.)?wte\.weight"  # the name of its token embedding, with optional beginnings
+    embedding: str = GPT2_EMBEDDING  # the name of its token embedding, with optional beginnings
 
     def read(self, path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
         """Return `parameters` of tensors that may all have a further name before their own."""
@@ -40,7 +40,6 @@ class Family(NamedTuple):
 
 
 OPENAI = Family(openai.config, openai.parameters, r"model/wte")
-NANOGPT = Family(nanogpt.config, nanogpt.parameters)
 # model_type in config.json -> family.
 FAMILIES = {
     "gpt2": Family(gpt2.config, gpt2.parameters),

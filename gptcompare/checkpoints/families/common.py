@@ -20,6 +20,7 @@ from ..errors import CheckpointError
 Tensors = dict[str, AnyArray]
 
 INSIDE = re.compile(r"(.*\.)?(h|layers)\.\d+\..*|lm_head\.weight")  # of a block, or of the path to the logits
+GPT2_EMBEDDING = r"(transformer\.)?wte\.weight"  # the name of the token embedding, with and without a beginning
 ADAPTER = re.compile(r"lora_|\.base_layer\.|adapter")  # of peft, loralib and adapters
 
 # Names in Hugging Face's config.json -> ours. "gelu" there is the erf form.

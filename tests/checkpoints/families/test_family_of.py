@@ -6,7 +6,7 @@ from support.forge import GPT2_FIELDS, GPT_NEO_FIELDS, OPT_FIELDS, assert_same_a
 
 from gptcompare.checkpoints import CheckpointError
 from gptcompare.checkpoints import families as names
-from gptcompare.checkpoints.families import gpt2, gpt_neo, nanogpt, openai, opt, ours
+from gptcompare.checkpoints.families import gpt2, gpt_neo, openai, opt, ours
 
 CONFIG = small_config()
 
@@ -43,7 +43,6 @@ def test_each_family_reads_the_parameters_under_its_own_names():
     for name, module in [("gpt2", gpt2), ("gpt_neo", gpt_neo), ("opt", opt), (ours.MODEL_TYPE, gpt2)]:
         assert names.FAMILIES[name].parameters is module.parameters
     assert names.OPENAI[:2] == (openai.config, openai.parameters)
-    assert names.NANOGPT[:2] == (nanogpt.config, nanogpt.parameters)
 
 
 @pytest.mark.parametrize(
