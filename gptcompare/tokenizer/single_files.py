@@ -47,8 +47,8 @@ def vocabulary_of(found: SingleFile, gpt2: Callable[[], Vocabulary]) -> Vocabula
     if not has_gpt2_vocabulary(n_vocab):
         raise CheckpointError(
             found.path,
-            f"the file has no tokenizer, and its {n_vocab} tokens are not GPT-2's {GPT2_SIZE}: name the folder or model "
-            "whose tokenizer to use (tokenizer= of gptcompare.load, --tokenizer of the command)",
+            f"the file has no tokenizer, and its {n_vocab} tokens are not GPT-2's {GPT2_SIZE}: name the folder or "
+            "model whose tokenizer to use (tokenizer= of gptcompare.load, --tokenizer of the command)",
         )
     return gpt2()
 
