@@ -5,6 +5,7 @@ A checkpoint of a single file may be given in a folder's place: see `single_file
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Callable, Collection, Mapping
@@ -23,7 +24,7 @@ from .errors import CheckpointError
 from .formats.safetensors import TYPE_NAMES, read_safetensors, write_safetensors
 from .formats.tensorflow import read_tensorflow
 from .formats.torch_zip import read_torch_zip
-from .layouts import HF_WEIGHTS, latest_tensorflow, read_object, weight_map_of
+from .layouts import HF_WEIGHTS, latest_tensorflow, read_object, shard_names, weight_map_of
 from .single_files import single_file
 
 Tensors = dict[str, AnyArray]
@@ -86,6 +87,29 @@ def read_config(folder: str | os.PathLike[str]) -> GPTConfig:
     raise FileNotFoundError(f"{folder} has neither config.json nor hparams.json")
 
 
+def files_of(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the files of a checkpoint that are read, the description of the model first.
+
+    Raises
+    ------
+    CheckpointError
+        If an index of shards or a list of TensorFlow checkpoints is damaged.
+    """
+    if found := single_file(folder):
+        return [found.path]
+    folder = Path(folder)
+    if (folder / "config.json").is_file():
+        weights = _hf_weights(folder)
+        index = weights is not None and weights.name not in HF_WEIGHTS
+        several = [weights, *(folder / shard for shard in shard_names(weights))] if weights and index else [weights]
+        names = [folder / "config.json", folder / "generation_config.json", *several]
+    else:
+        name = latest_tensorflow(folder)
+        names = [folder / "hparams.json", folder / "checkpoint", folder / f"{name}.index"]
+        names += sorted(folder.glob(f"{glob.escape(name)}.data-*"))
+    return [path for path in names if path is not None and path.is_file()]
+
+
 def read_end_ids(folder: str | os.PathLike[str]) -> list[int] | None:
     """Return the tokens with which a model ends a text, by the descriptions in its folder; None if they name none.
 
@@ -121,15 +145,20 @@ def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     values = read_object(path)
     family = families.family_of(path, values)
     config = family.config(path, values)
-    for name, reader in READERS.items():
-        if (folder / name).is_file():
-            return family.read(folder / name, reader(folder / name), config, dtype)
-        index = folder / f"{name}.index.json"
-        if index.is_file():
-            return family.read(index, _read_shards(index, reader), config, dtype)
-    raise FileNotFoundError(
-        f"{folder} has a config.json but no weights: neither {' nor '.join(HF_WEIGHTS)}, nor shards"
-    )
+    weights = _hf_weights(folder)
+    if weights is None:
+        raise FileNotFoundError(
+            f"{folder} has a config.json but no weights: neither {' nor '.join(HF_WEIGHTS)}, nor shards"
+        )
+    reader = READERS[weights.name.removesuffix(".index.json")]
+    tensors = reader(weights) if weights.name in READERS else _read_shards(weights, reader)
+    return family.read(weights, tensors, config, dtype)
+
+
+def _hf_weights(folder: Path) -> Path | None:
+    """Return the file with the weights, or the index of its shards, that is read first; None if there is neither."""
+    names = (name for weights in HF_WEIGHTS for name in (weights, f"{weights}.index.json"))
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:

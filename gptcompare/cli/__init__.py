@@ -25,7 +25,7 @@ from ..version import __version__
 COMMANDS = {
     "compare": ("compare", "let models continue a prompt side by side"),
     "generate": ("generate", "continue a prompt"),
-    "tokenize": ("tokenize", "show the tokens of a text"),
+    "tokenize": ("generate", "show the tokens of a text"),
     "classify": ("uses", "label each text with one of several labels"),
     "sentiment": ("uses", "say whether texts are positive or negative"),
     "entities": ("uses", "find the names in texts"),
@@ -37,7 +37,8 @@ COMMANDS = {
     "models": ("models", "list what can be loaded by name, and what is on this machine"),
     "download": ("models", "download a published model"),
     "remove": ("models", "remove a downloaded model"),
-    "export": ("models", "write a model as a GGUF file, for llama.cpp"),
+    "inspect": ("folders", "say what is in a folder, and how it would be read"),
+    "export": ("folders", "write a model as a GGUF file, for llama.cpp"),
     "train": ("train", "train a model on text files"),
 }
 
@@ -59,6 +60,7 @@ examples:
   gptcompare download gpt2-xl
   gptcompare models
   gptcompare remove gpt2-xl
+  gptcompare inspect nano-gpt2
   gptcompare export nano-gpt2 --gguf nano-gpt2.gguf --dtype float16
   gptcompare tokenize "don't and don't"
   gptcompare table gpt2-xl gpt3-xl gpt-neo-1.3b
@@ -85,7 +87,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 2 for a user's error, 128 + n after signal n (Ctrl-C: 130)."""
+    """Run the command and return its exit status; 2 is a user's error, 128 + n the end by signal n (Ctrl-C: 130)."""
     with _streams(), _signals(), warnings.catch_warnings():
         warnings.showwarning = _tell_of  # type: ignore[assignment]  # it needs the first of six arguments
         try:
@@ -94,8 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise ValueError(refusal)
             options = _parser(given).parse_args(given)
             _heed_ctrl_c()
-            options.run(options)
+            status: int | None = options.run(options)
             sys.stdout.flush()
+            return status or 0
         except KeyboardInterrupt as stop:
             print(file=sys.stderr)
             return 128 + getattr(stop, "number", signal.SIGINT)

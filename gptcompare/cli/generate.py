@@ -1,4 +1,4 @@
-"""`gptcompare generate`: continue a prompt."""
+"""`gptcompare generate` and `tokenize`: continue a prompt, and show the tokens of a text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from ..generation import load
 from ..generation.language_model import REPETITIONS
+from ..tokenizer import Tokenizer
 from .generation_options import add_generation_options, generation_options_of, load_model
 from .options import (
     DASH_HELP,
@@ -61,3 +62,35 @@ def _generate(options: argparse.Namespace) -> None:
     seconds = time.perf_counter() - start
     n_tokens, reason = len(stream.completion.ids), stream.completion.finish_reason
     print(f"[{n_tokens} tokens in {seconds:.1f} s, ended by: {reason}]", file=sys.stderr)
+
+
+def add_tokenize(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show the tokens of a text."
+    parser.add_argument("text", metavar="TEXT", help=f"the text; {DASH_HELP}")
+    parser.add_argument(
+        "--model", default="gpt2", metavar="FOLDER_OR_NAME",
+        help="a folder with a tokenizer, or the name of a model (default: gpt2, whose vocabulary needs no network)",
+    )  # fmt: skip
+    add_allow_special(parser)
+    parser.add_argument("--ids", action="store_true", help="print only the ids, on one line")
+    parser.set_defaults(run=_tokenize)
+
+
+def _tokenize(options: argparse.Namespace) -> None:
+    text = text_of(options.text)
+    tokenizer = Tokenizer.from_pretrained(options.model)
+    ids = tokenizer.encode(text, allowed_special(options, [tokenizer], text))
+    if options.ids:
+        print(*ids)
+        return
+    for id_ in ids:
+        print(f"{id_:>8}  {_shown(tokenizer.decode_bytes([id_]))}")
+    print(f"{len(ids)} tokens, {len(text)} characters, {len(text.encode())} bytes")
+
+
+def _shown(token: bytes) -> str:
+    """Return a token as a quoted string, or as bytes if it is only part of a character."""
+    try:
+        return repr(token.decode())
+    except UnicodeDecodeError:
+        return repr(token)

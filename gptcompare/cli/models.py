@@ -1,22 +1,19 @@
-"""`gptcompare table`, `models`, `download`, `remove`, `export`: which models exist, and which are on this machine."""
+"""`gptcompare table`, `models`, `download` and `remove`: which models exist, and which are on this machine."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 from dataclasses import asdict
 
 from ..checkpoints import listing, remove
 from ..checkpoints.by_name import download
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
-from ..checkpoints.formats.gguf import WRITTEN_TYPES
 from ..display.units import in_bytes, in_letters
-from ..generation import load, save_gguf
 from ..presets import presets
 from ..report.table import table
-from .options import MODEL_HELP, add_source, show
+from .options import add_source, show
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:
@@ -78,19 +75,3 @@ def add_remove(parser: argparse.ArgumentParser) -> None:
 def _remove(options: argparse.Namespace) -> None:
     folder, n_bytes = remove(options.name, source=options.source)
     show(f"removed {folder}: freed {in_bytes(n_bytes)}")
-
-
-def add_export(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Write a model with its vocabulary as a GGUF file, which llama.cpp and ollama run."
-    parser.add_argument("name", metavar="FOLDER_OR_NAME", help=MODEL_HELP)
-    parser.add_argument("--gguf", metavar="FILE", required=True, help="the file to write")
-    parser.add_argument(
-        "--dtype", choices=list(WRITTEN_TYPES), default="float32", help="of the matrices in the file (default: float32)"
-    )
-    add_source(parser)
-    parser.set_defaults(run=_export)
-
-
-def _export(options: argparse.Namespace) -> None:
-    save_gguf(load(options.name, source=options.source), options.gguf, dtype=options.dtype)
-    show(f"wrote {options.gguf}: {in_bytes(os.path.getsize(options.gguf))}")

@@ -67,10 +67,11 @@ def load(
     """
     folder = locate(name_or_folder, source=source)
     model = GPT.from_pretrained(folder, dtype=dtype)
-    return LanguageModel(model, _tokenizer_of(folder, model, tokenizer), read_end_ids(folder))
+    return LanguageModel(model, tokenizer_of(folder, model, tokenizer), read_end_ids(folder))
 
 
-def _tokenizer_of(folder: Path, model: GPT, given: str | os.PathLike[str] | Tokenizer | None) -> Tokenizer:
+def tokenizer_of(folder: Path, model: GPT, given: str | os.PathLike[str] | Tokenizer | None = None) -> Tokenizer:
+    """Return the tokenizer of a model in a folder, or the one that is given instead."""
     if isinstance(given, Tokenizer):
         return given
     if given is not None:

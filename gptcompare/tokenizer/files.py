@@ -70,6 +70,15 @@ def read_vocabulary(folder: str | os.PathLike[str]) -> Vocabulary:
     )
 
 
+def files_of_vocabulary(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the files in a folder that `read_vocabulary` reads."""
+    folder = Path(folder)
+    layout = next((names for names in TOKENIZER_LAYOUTS if all((folder / name).is_file() for name in names)), ())
+    settings = () if not layout else ("tokenizer_config.json", "special_tokens_map.json")
+    old = ("added_tokens.json",) if len(layout) == 2 else ()
+    return [folder / name for name in (*layout, *settings, *old) if (folder / name).is_file()]
+
+
 def write_vocabulary(folder: str | os.PathLike[str], vocabulary: Vocabulary) -> None:
     """Write `vocab.json`, `merges.txt` and `tokenizer_config.json`, replacing any tokenizer in the folder.
 
