@@ -25,6 +25,7 @@ from ..version import __version__
 COMMANDS = {
     "compare": ("compare", "let models continue a prompt side by side"),
     "generate": ("generate", "continue a prompt"),
+    "score": ("generate", "say how probable a text is, token by token"),
     "tokenize": ("generate", "show the tokens of a text"),
     "classify": ("uses", "label each text with one of several labels"),
     "sentiment": ("uses", "say whether texts are positive or negative"),
@@ -47,8 +48,10 @@ examples:
   gptcompare compare "Once upon a time"
   gptcompare compare "Once upon a time" --models gpt2,gpt-neo-125m --temperature 0.8 --seed 1 --html page.html
   gptcompare compare --text story.txt
+  gptcompare compare "Once upon a time" --explain 3
   gptcompare generate "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 1
   gptcompare generate - --model path/to/gpt2 --max-new-tokens 200 < prompt.txt
+  gptcompare score "Once upon a time there was a king."
   gptcompare sentiment "We laughed the whole evening." "The bread was stale."
   gptcompare classify --labels animals,weather --model gpt2 "The hens were asleep." "It rained all day."
   gptcompare choose "What does a cow give?" milk gold ink --model gpt2

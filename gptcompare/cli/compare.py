@@ -20,6 +20,7 @@ from ..comparison import (
 )
 from ..comparison.columns import LEAST_WIDTH, LiveColumns, fits, rows
 from ..comparison.gpt3_samples import gpt3_samples
+from ..comparison.reading import ALTERNATIVES
 from ..comparison.sides import describe
 from ..comparison.summary import speeds, summary_of_texts
 from ..display.progress import progress_bar
@@ -32,6 +33,7 @@ from .generation_options import add_generation_options, flag_of, generation_opti
 from .options import (
     DASH_HELP,
     add_allow_special,
+    add_alternatives,
     add_tokenizer,
     allowed_special,
     hint_at_last_space,
@@ -68,6 +70,11 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     add_tokenizer(parser)
     add_allow_special(parser)
     add_generation_options(parser)
+    add_alternatives(parser, ALTERNATIVES)
+    parser.add_argument(
+        "--explain", type=int, metavar="N",
+        help="also show what each model held likeliest at the N positions where they differ most",
+    )  # fmt: skip
     parser.add_argument(
         "--width",
         type=int,
@@ -99,6 +106,10 @@ def _checked_names(options: argparse.Namespace) -> list[str]:
         raise ValueError(f"width must be at least 1, got {options.width}")
     if options.first is not None and (options.text != GPT3_SAMPLES or options.first < 1):
         raise ValueError(f"--first goes with --text {GPT3_SAMPLES} and must be at least 1, got {options.first}")
+    if options.explain is not None and (options.json or options.report or options.text == GPT3_SAMPLES):
+        raise ValueError("--explain is for one prompt or text: --json has what it shows, for all positions")
+    if options.explain is not None and (options.explain < 1 or options.alternatives < 1):
+        raise ValueError(f"--explain needs at least 1 position and 1 of --alternatives, got {options.explain}")
     if options.report and (options.json or options.width is not None):
         raise ValueError("--report goes with --models and --html: --json and --width are for texts")
     if options.prompt is None and (given := given_options(options)):
@@ -125,7 +136,8 @@ def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None
         _read_samples(options, models)
         return
     text = text_in(options.text)
-    result = compare_text(text, models, allowed_special=_allowed(options, models, text))
+    allowed = _allowed(options, models, text)
+    result = compare_text(text, models, allowed_special=allowed, alternatives=options.alternatives)
     _print(result, result.to_text(_width(options)), options)
     _save_page(options, result)
 
@@ -137,7 +149,7 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
     results = []
     with progress_bar(total=len(documents[: options.first]), desc="reading", unit="text") as bar:
         for text in documents[: options.first]:
-            results.append(compare_text(text, models))
+            results.append(compare_text(text, models, alternatives=options.alternatives if options.json else 0))
             bar.update()
     if options.json:
         print(json.dumps([result.to_dict() for result in results]))
@@ -148,7 +160,7 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
 def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
     prompt = text_of(options.prompt)
     allowed = _allowed(options, models, prompt)
-    stream = ComparisonStream(prompt, models, generation_options_of(options), allowed)
+    stream = ComparisonStream(prompt, models, generation_options_of(options), allowed, options.alternatives)
     hint_at_last_space(prompt)
     if options.json:
         for _ in stream:
@@ -170,6 +182,8 @@ def _print(result: Comparison | TextComparison, text: str, options: argparse.Nam
         print(json.dumps(result.to_dict()), flush=True)
     else:
         show(text)
+        if options.explain is not None:
+            show("\n" + result.explain(options.explain, _width(options)))
 
 
 def _show(stream: ComparisonStream, n_cells: int | None) -> None:

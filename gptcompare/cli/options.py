@@ -88,6 +88,13 @@ def add_allow_special(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_alternatives(parser: argparse.ArgumentParser, default: int) -> None:
+    parser.add_argument(
+        "--alternatives", type=int, default=default, metavar="K",
+        help=f"record the K likeliest tokens at each place, with their probabilities, in the JSON (default: {default})",
+    )  # fmt: skip
+
+
 def allowed_special(options: argparse.Namespace, tokenizers: Iterable[Tokenizer], text: str) -> AllowedSpecial:
     """Return the special tokens that are read as such, and hint at those in the text that are not."""
     if options.allow_special:

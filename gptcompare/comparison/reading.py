@@ -12,9 +12,10 @@ import numpy as np
 from ..arrays import Array
 from ..generation import GenerationOptions, LanguageModel, Sampling
 from ..generation.noise import Noise
-from ..generation.scoring import perplexity
+from ..generation.scoring import Alternatives, Part, alternatives_part, perplexity
 from ..model.ops import cross_entropy
 
+ALTERNATIVES = 10  # that are recorded for each token
 ROWS = 32  # positions whose distributions are compared together: some megabytes for GPT-2's vocabulary
 
 
@@ -44,6 +45,11 @@ class Reading:
     same_choice : list of bool, optional
         At each token, True if all models would draw the same one with the noise of that position. None if the overlap
         is.
+    choices : tuple of list of int, optional
+        For each model, the token that it would choose itself at each place: with the noise of that position if tokens
+        are drawn, else its likeliest. None if the divergence is.
+    alternatives : tuple of Alternatives, optional
+        For each model, what could have come instead of each of its tokens.
     """
 
     text: str
@@ -54,6 +60,8 @@ class Reading:
     same_top: list[bool] | None = None
     overlap: list[float] | None = None
     same_choice: list[bool] | None = None
+    choices: tuple[list[int], ...] | None = None
+    alternatives: tuple[Alternatives, ...] | None = None
 
     @property
     def perplexity(self) -> tuple[float | None, ...]:
@@ -81,6 +89,8 @@ class Reading:
             "same_top": self.same_top,
             "overlap": self.overlap,
             "same_choice": self.same_choice,
+            "choices": None if self.choices is None else [list(of_model) for of_model in self.choices],
+            "alternatives": None if self.alternatives is None else [of.to_dict() for of in self.alternatives],
         }
 
 
@@ -95,6 +105,7 @@ def read(
     contexts: Sequence[Sequence[int]],
     ids: Sequence[Sequence[int]],
     options: GenerationOptions | None = None,
+    alternatives: int = ALTERNATIVES,
 ) -> Reading:
     """Let each model read its ids of a text after its context, which has at least one id.
 
@@ -106,14 +117,13 @@ def read(
         One for each model; if all share a vocabulary, they must be equal.
     options : GenerationOptions, optional
         If tokens are drawn with these options, it is also compared which token each model would draw.
+    alternatives : int
+        How many tokens that could have come instead to record.
     """
     logprobs: list[list[float]] = [[] for _ in models]
-    divergence: list[float] = []
-    same_top: list[bool] = []
-    overlap: list[float] = []
-    same_choice: list[bool] = []
-    drawing = options if options is not None and options.temperature != 0 else None
+    parts: list[list[Part]] = [[] for _ in models]
     shared = len(models) > 1 and share_vocabulary(models)
+    agreement = _Agreement([*contexts[0]], ids[0], options if options and options.temperature != 0 else None)
     # 1. The logits of each model, computed as they are read.
     predictions = [
         _rows_after(len(context) - 1, lm.predictions([*context, *wanted]))
@@ -123,39 +133,70 @@ def read(
     for several in _in_step(predictions) if shared else _one_after_the_other(predictions):
         for n, logits in several.items():
             first = len(logprobs[n])
-            logprobs[n] += (-cross_entropy(logits, np.array(ids[n][first : first + len(logits)]))).tolist()
+            came = np.array(ids[n][first : first + len(logits)])
+            logprobs[n] += (-cross_entropy(logits, came)).tolist()
+            if alternatives:
+                parts[n].append(alternatives_part(logits, came, alternatives))
         if shared:
-            distributions = [*several.values()]
-            divergence += jensen_shannon(distributions).tolist()
-            tops = np.array([logits.argmax(axis=-1) for logits in distributions])
-            same_top += (tops == tops[0]).all(axis=0).tolist()
-            if drawing is not None:
-                for rows in zip(*distributions, strict=True):
-                    before = [*contexts[0], *ids[0][: len(overlap)]]
-                    probability, is_same = drawn_alike(rows, drawing, Noise(drawing.seed), before)
-                    overlap.append(probability)
-                    same_choice.append(is_same)
+            agreement.add([*several.values()])
     # 3. The bytes that each model's tokens stand for.
     tokens = tuple([lm.tokenizer.decode_bytes([id_]) for id_ in wanted] for lm, wanted in zip(models, ids, strict=True))
     n_bytes = tuple(sum(map(len, of_model)) for of_model in tokens)
-    compared = (divergence, same_top, *((overlap, same_choice) if drawing is not None else ())) if shared else ()
-    return Reading(text, n_bytes, tokens, tuple(logprobs), *compared)
+    found = None
+    if alternatives and all(parts):
+        found = tuple(Alternatives.joined(of_one, lm.tokenizer) for lm, of_one in zip(models, parts, strict=True))
+    return Reading(text, n_bytes, tokens, tuple(logprobs), **(agreement.found() if shared else {}), alternatives=found)
 
 
-def drawn_alike(
+class _Agreement:
+    """How far models that share a vocabulary agree, from one position of a text to the next."""
+
+    def __init__(self, context: list[int], ids: Sequence[int], drawing: GenerationOptions | None) -> None:
+        self._context, self._ids, self._drawing = context, ids, drawing
+        self._divergence: list[float] = []
+        self._same_top: list[bool] = []
+        self._overlap: list[float] = []
+        self._choices: list[tuple[int, ...]] = []
+
+    def add(self, logits: Sequence[Array]) -> None:
+        """Add positions, with the logits (n, V) of each model."""
+        self._divergence += jensen_shannon(logits).tolist()
+        likeliest = np.array([of_model.argmax(axis=-1) for of_model in logits])  # (models, n)
+        self._same_top += (likeliest == likeliest[0]).all(axis=0).tolist()
+        if self._drawing is None:
+            self._choices += [tuple(at) for at in likeliest.T.tolist()]
+            return
+        for rows in zip(*logits, strict=True):
+            before = [*self._context, *self._ids[: len(self._overlap)]]
+            overlap, drawn = drawn_by_all(rows, self._drawing, Noise(self._drawing.seed), before)
+            self._overlap.append(overlap)
+            self._choices.append(drawn)
+
+    def found(self) -> dict[str, Any]:
+        """Return the fields of the reading."""
+        found: dict[str, Any] = {"divergence": self._divergence, "same_top": self._same_top}
+        if self._choices:
+            found["choices"] = tuple(list(of_model) for of_model in zip(*self._choices, strict=True))
+        if self._drawing is not None:
+            found["overlap"] = self._overlap
+            found["same_choice"] = [len({*at}) == 1 for at in self._choices]
+        return found
+
+
+def drawn_by_all(
     logits: Sequence[Array], sampling: Sampling, noise: Noise, previous: Sequence[int]
-) -> tuple[float, bool]:
-    """Return the largest probability with which several models can draw the same token, and whether they do.
+) -> tuple[float, tuple[int, ...]]:
+    """Return the largest probability with which several models can draw the same token, and what each of them draws.
 
     The logits (V,) of each model are those after the ids `previous`; the sizes V may differ.
 
-    >>> drawn_alike([np.array([0.0, 0.0]), np.array([0.0, -np.inf])], Sampling(1.0), Noise(1), [])
-    (0.5, True)
+    >>> drawn_by_all([np.array([0.0, 0.0]), np.array([0.0, -np.inf])], Sampling(1.0), Noise(1), [])
+    (0.5, (0, 0))
     """
     probabilities = [sampling.probabilities(of_model, previous) for of_model in logits]
     n_vocab = min(map(len, probabilities))
     overlap = np.minimum.reduce([of_model[:n_vocab] for of_model in probabilities]).sum()
-    return float(overlap), len({noise.draw(of_model, len(previous)) for of_model in probabilities}) == 1
+    return float(overlap), tuple(noise.draw(of_model, len(previous)) for of_model in probabilities)
 
 
 def jensen_shannon(logits: Sequence[Array]) -> Array:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..checks import integer
 from ..config import GPTConfig
 from ..display.page import document
 from .columns import rows
 from .html import sides_as_html, text_as_html
 from .reading import Reading
 from .sides import Parting, Side, describe
-from .summary import summary, text_summary
+from .summary import explained, summary, text_summary
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,17 @@ class Comparison:
         """Summarise the texts and the readings in numbers, and in sentences wrapped to `n_cells` terminal cells."""
         return summary(self.sides, self.readings, self.parting, self.share_vocabulary, n_cells)
 
+    def explain(self, n: int = 3, n_cells: int = 100) -> str:
+        """Show what each model held likeliest where they differ most: the n most different positions of all texts.
+
+        Raises
+        ------
+        ValueError
+            If there are no alternatives, or the models do not share a vocabulary.
+        """
+        texts = [(f"{side.name}'s text", reading) for side, reading in zip(self.sides, self.readings, strict=True)]
+        return _explanation([side.name for side in self.sides], texts, n, n_cells)
+
     def to_text(self, n_cells: int = 100) -> str:
         """Return the texts in columns, `n_cells` terminal cells wide in all, with the summary below them."""
         headers = [(side.name, describe(side.config)) for side in self.sides]
@@ -99,6 +112,10 @@ class TextComparison:
             **self.reading.to_dict(),
         }
 
+    def explain(self, n: int = 3, n_cells: int = 100) -> str:
+        """Show what each model held likeliest where they differ most, as `Comparison.explain` does."""
+        return _explanation(self.names, [("the text", self.reading)], n, n_cells)
+
     def to_text(self, n_cells: int = 100) -> str:
         """Summarise the reading in numbers, and in sentences wrapped to `n_cells` terminal cells."""
         return text_summary(self.names, self.reading, n_cells)
@@ -112,3 +129,12 @@ class TextComparison:
 
     def _repr_html_(self) -> str:
         return text_as_html(self.names, self.configs, self.reading, self.to_text())
+
+
+def _explanation(names: Sequence[str], texts: Sequence[tuple[str, Reading]], n: int, n_cells: int) -> str:
+    compared = [(whose, reading) for whose, reading in texts if reading.divergence is not None]
+    if not compared:
+        raise ValueError("there is nothing to explain: it needs two models that share a vocabulary")
+    if any(reading.alternatives is None for _, reading in compared if reading.divergence):
+        raise ValueError("there is nothing to explain: the comparison was made without alternatives")
+    return explained(names, compared, integer("n", n, at_least=1), n_cells)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, overload
 
-from ..checks import each_text
+from ..checks import each_text, integer
 from ..generation.options import GenerationOptions, takes_generation_options
 from ..presets import EMBEDDED_PAIR
 from ..tokenizer import AllowedSpecial
-from .reading import read
+from .reading import ALTERNATIVES, read
 from .result import Comparison, TextComparison
 from .sides import Models, load_models
 from .stream import ComparisonStream
@@ -21,7 +21,12 @@ def compare(prompt: str, models: Models = ..., **options: Any) -> Comparison: ..
 def compare(prompt: Iterable[str], models: Models = ..., **options: Any) -> list[Comparison]: ...
 @takes_generation_options
 def compare(
-    prompt: str | Iterable[str], models: Models = EMBEDDED_PAIR, *, allowed_special: AllowedSpecial = (), **options: Any
+    prompt: str | Iterable[str],
+    models: Models = EMBEDDED_PAIR,
+    *,
+    allowed_special: AllowedSpecial = (),
+    alternatives: int = ALTERNATIVES,
+    **options: Any,
 ) -> Comparison | list[Comparison]:
     """Let several models continue a prompt, or each of several prompts, and compare what they write.
 
@@ -34,6 +39,8 @@ def compare(
         Each prompt is compared as it would be by itself.
     models : sequence of names, folders or LanguageModels; or dict of name -> LanguageModel
         At least one; the pair in the package if not given.
+    alternatives : int
+        How many tokens that could have come instead to record for each token and model (`Reading.alternatives`).
     allowed_special, temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens, seed, stop
         As for `LanguageModel.generate`. If tokens are drawn at random and no seed is given, one is chosen and recorded
         in the result's options.
@@ -56,8 +63,9 @@ def compare(
     checked = GenerationOptions.of(**options)
     lms = load_models(models)
     if not isinstance(prompt, str):
-        return [compare(one, lms, allowed_special=allowed_special, **options) for one in each_text("prompt", prompt)]
-    stream = ComparisonStream(prompt, lms, checked, allowed_special)
+        same = {"allowed_special": allowed_special, "alternatives": alternatives, **options}
+        return [compare(one, lms, **same) for one in each_text("prompt", prompt)]
+    stream = ComparisonStream(prompt, lms, checked, allowed_special, alternatives)
     for _ in stream:
         pass
     return stream.comparison()
@@ -65,14 +73,18 @@ def compare(
 
 @overload
 def compare_text(  # type: ignore[overload-overlap]  # a str is one text, though it can be iterated
-    text: str, models: Models = ..., *, allowed_special: AllowedSpecial = ...
+    text: str, models: Models = ..., *, allowed_special: AllowedSpecial = ..., alternatives: int = ...
 ) -> TextComparison: ...
 @overload
 def compare_text(
-    text: Iterable[str], models: Models = ..., *, allowed_special: AllowedSpecial = ...
+    text: Iterable[str], models: Models = ..., *, allowed_special: AllowedSpecial = ..., alternatives: int = ...
 ) -> list[TextComparison]: ...
 def compare_text(
-    text: str | Iterable[str], models: Models = EMBEDDED_PAIR, *, allowed_special: AllowedSpecial = ()
+    text: str | Iterable[str],
+    models: Models = EMBEDDED_PAIR,
+    *,
+    allowed_special: AllowedSpecial = (),
+    alternatives: int = ALTERNATIVES,
 ) -> TextComparison | list[TextComparison]:
     """Let several models read a text, or each of several, and compare how probable they find it.
 
@@ -82,7 +94,7 @@ def compare_text(
     Parameters
     ----------
     text : str, or a list of them
-    models, allowed_special
+    models, allowed_special, alternatives
         As for `compare`.
 
     Returns
@@ -102,10 +114,11 @@ def compare_text(
     """
     several = {name: lm.allowing(allowed_special) for name, lm in load_models(models).items()}
     if not isinstance(text, str):
-        return [compare_text(one, several) for one in each_text("text", text)]
+        return [compare_text(one, several, alternatives=alternatives) for one in each_text("text", text)]
     if not text:
         raise ValueError("the text is empty: there is nothing to compare")
     lms = list(several.values())
     ids = [lm.encode(text) for lm in lms]
-    reading = read(lms, text, [lm.prompt_ids("") for lm in lms], ids)
+    k = integer("alternatives", alternatives, at_least=0)
+    reading = read(lms, text, [lm.prompt_ids("") for lm in lms], ids, alternatives=k)
     return TextComparison(tuple(several), tuple(lm.config for lm in lms), reading)

@@ -118,11 +118,15 @@ class Parting:
     margins : tuple of float
         For each model, how much more likely, in nats, it finds its own token than the likeliest different token of the
         others; negative where chance picked a token that the model finds less likely.
+    likeliest : tuple of list of (bytes, float)
+        For each model, the tokens that it held likeliest there, with their probabilities; empty for an end of text
+        that the vocabulary does not write.
     """
 
     position: int
     tokens: tuple[bytes, ...]
     margins: tuple[float, ...]
+    likeliest: tuple[list[tuple[bytes, float]], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold; U+FFFD stands for part of a character."""
@@ -130,4 +134,11 @@ class Parting:
             "position": self.position,
             "tokens": [token.decode(errors="replace") for token in self.tokens],
             "margins": list(self.margins),
+            "likeliest": [
+                [
+                    {"token": token.decode(errors="replace"), "probability": probability}
+                    for token, probability in of_model
+                ]
+                for of_model in self.likeliest
+            ],
         }

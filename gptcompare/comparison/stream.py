@@ -8,13 +8,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from ..arrays import Array
+from ..checks import integer
 from ..generation import GenerationOptions, LanguageModel
 from ..generation.completion import Completion
+from ..generation.scoring import Alternatives, alternatives_part
 from ..model.ops import log_softmax
-from ..tokenizer import AllowedSpecial
-from .reading import Reading, read, share_vocabulary
+from ..tokenizer import AllowedSpecial, Tokenizer
+from .reading import ALTERNATIVES, Reading, read, share_vocabulary
 from .result import Comparison
 from .sides import Parting, Side
+
+LIKELIEST = 3  # tokens that are named where texts part
 
 
 class ComparisonStream:
@@ -26,7 +33,7 @@ class ComparisonStream:
     models : dict of name -> LanguageModel
     options : GenerationOptions, optional
         If tokens are drawn at random and no seed is given, one is chosen.
-    allowed_special
+    allowed_special, alternatives
         As for `compare`.
 
     Attributes
@@ -41,10 +48,12 @@ class ComparisonStream:
         models: Mapping[str, LanguageModel],
         options: GenerationOptions | None = None,
         allowed_special: AllowedSpecial = (),
+        alternatives: int = ALTERNATIVES,
     ) -> None:
         self.models = {name: lm.allowing(allowed_special) for name, lm in models.items()}
         self._allowed = frozenset[str]().union(*(lm.allowed_special for lm in self.models.values()))
         self.prompt = prompt
+        self._alternatives = integer("alternatives", alternatives, at_least=0)
         self.options = options or GenerationOptions()
         if self.options.seed is None and self.options.temperature != 0:
             self.options = replace(self.options, seed=secrets.randbelow(2**32))
@@ -98,7 +107,7 @@ class ComparisonStream:
         """Let all models read what one of them wrote: its tokens or, with another vocabulary, the same text."""
         text = lms[number].tokenizer.decode(ids)
         by_model = [ids if shared or n == number else lm.encode(text) for n, lm in enumerate(lms)]
-        return read(lms, text, [lm.prompt_ids(self.prompt) for lm in lms], by_model, self.options)
+        return read(lms, text, [lm.prompt_ids(self.prompt) for lm in lms], by_model, self.options, self._alternatives)
 
 
 def whole_tokens(lm: LanguageModel, completion: Completion) -> list[int]:
@@ -153,6 +162,12 @@ class _Clock:
         return seconds, n_rest / rest if n_rest and rest > 0 else None
 
 
+def _likeliest(logprobs: Array, tokenizer: Tokenizer) -> list[tuple[bytes, float]]:
+    """Return the tokens that a model held likeliest, with their probabilities."""
+    part = alternatives_part(logprobs[None], np.zeros(1, np.int64), LIKELIEST)
+    return Alternatives.joined([part], tokenizer).at(0)
+
+
 def _parting(
     lms: Sequence[LanguageModel], prompt: str, written: Sequence[list[int]], ends: Sequence[int | None]
 ) -> Parting | None:
@@ -166,6 +181,7 @@ def _parting(
         if len(set(choices)) > 1:
             before = [*lms[0].prompt_ids(prompt), *written[0][:position]]
             logprobs = [log_softmax(lm.model(before, last_only=True)) for lm in lms]
+            likeliest = tuple(_likeliest(of_model, tokenizer) for of_model in logprobs)
             margins = tuple(
                 float(
                     of_model[own]
@@ -174,5 +190,5 @@ def _parting(
                 for of_model, (own, _) in zip(logprobs, choices, strict=True)
             )
             tokens = tuple(b"" if is_end else tokenizer.decode_bytes([id_]) for id_, is_end in choices)
-            return Parting(position, tokens, margins)
+            return Parting(position, tokens, margins, likeliest)
     return None

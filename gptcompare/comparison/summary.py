@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from statistics import median
 from textwrap import shorten
 
@@ -10,6 +11,9 @@ from ..display.text_width import pad, printable, width, wrap
 from .reading import Reading
 from .sides import Parting, Side
 
+ON_SCREEN = 5  # alternatives of each model
+LABEL = 14  # cells for a token
+CONTEXT = 40  # characters before it
 NOT_SHARED = "The models have different vocabularies: their bits per byte can be compared, their perplexities cannot."
 SPREAD: dict[str, Callable[[Sequence[float]], float]] = {"lowest": min, "median": median, "highest": max}
 
@@ -100,14 +104,27 @@ def _parted(sides: Sequence[Side], parting: Parting | None) -> list[str]:
         same = len({side.text for side in sides}) == 1
         return ["The texts are the same." if same else "No token differs, but not all texts go on."] if several else []
     choices = [
-        f"{side.name} writes {_shown(token)} ({margin:+.2f})"
+        f"{side.name} writes {shown_token(token)} ({margin:+.2f})"
         for side, token, margin in zip(sides, parting.tokens, parting.margins, strict=True)
+    ]
+    held = [
+        f"{side.name} held likeliest {listed(likeliest)}"
+        for side, likeliest in zip(sides, parting.likeliest, strict=False)
     ]
     after = f"after {parting.position} token{'' if parting.position == 1 else 's'}" if parting.position else "at once"
     return [
         f"The texts part {after}: {', '.join(choices)}; in parentheses: how much more likely, in nats, each model "
-        "finds its own token than the other's."
+        f"finds its own token than the other's. {'; '.join(held)}."
     ]
+
+
+def listed(tokens: Sequence[tuple[bytes, float]]) -> str:
+    """List tokens with their probabilities.
+
+    >>> listed([(b" a", 0.25), (b" the", 0.125)])
+    "'␣a' 25.0 %, '␣the' 12.5 %"
+    """
+    return ", ".join(f"{shown_token(token)} {probability:.1%}".replace("%", " %") for token, probability in tokens)
 
 
 def _agreement(reading: Reading) -> str:
@@ -117,7 +134,7 @@ def _agreement(reading: Reading) -> str:
     n = len(reading.divergence)
     mean = sum(reading.divergence) / n
     worst = max(range(n), key=reading.divergence.__getitem__)
-    most, token = reading.divergence[worst], _shown(reading.tokens[0][worst])
+    most, token = reading.divergence[worst], shown_token(reading.tokens[0][worst])
     return (
         f"the likeliest tokens agree at {sum(reading.same_top)} of {n} positions; the Jensen-Shannon divergence is "
         f"{mean:.3f} bits in the mean and {most:.3f} at most, where {token} comes next."
@@ -134,10 +151,69 @@ def _draws(reading: Reading) -> str:
     )
 
 
-def _shown(token: bytes) -> str:
+def explained(names: Sequence[str], readings: Sequence[tuple[str, Reading]], n: int, n_cells: int = 100) -> str:
+    """Show what each model held likeliest at the n positions where they differ most, the most different first.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The models' names.
+    readings : sequence of (str, Reading)
+        Whose text it is, and its reading, with alternatives, by models that share a vocabulary.
+    n : int
+    n_cells : int
+        Width in terminal cells.
+    """
+    places = [
+        (divergence, whose, reading, position)
+        for whose, reading in readings
+        for position, divergence in enumerate(reading.divergence or [])
+    ]
+    places.sort(key=lambda place: -place[0])
+    return "\n\n".join(_explained(names, *place, n_cells) for place in places[:n])
+
+
+def _explained(
+    names: Sequence[str], divergence: float, whose: str, reading: Reading, position: int, n_cells: int
+) -> str:
+    assert reading.alternatives is not None
+    before = b"".join(reading.tokens[0][:position]).decode(errors="replace")[-CONTEXT:].replace("\n", "⏎")
+    came = reading.tokens[0][position]
+    title = f'{whose}, token {position + 1}: {shown_token(came)} came after "{before}" ({divergence:.3f} bits)'
+    lines = wrap(printable(title), n_cells)
+    n_each = (n_cells - 2 * (len(names) - 1)) // len(names)
+    columns = []
+    for n, (name, of_model) in enumerate(zip(names, reading.alternatives, strict=True)):
+        choice = None if reading.choices is None else reading.choices[n][position]
+        shown = of_model.at(position)[:ON_SCREEN]
+        column = [f"{name}, rank {of_model.ranks[position]}, {of_model.entropies[position]:.1f} bits of entropy"]
+        column += [_bar(token, probability, token == came, n_each) for token, probability in shown]
+        if choice is not None and choice not in of_model.ids[position][:ON_SCREEN]:
+            column.append("its own choice is another")
+        columns.append([next(iter(wrap(printable(line), n_each))) for line in column])
+    for cells in zip_longest(*columns, fillvalue=""):
+        lines.append("  ".join(pad(cell, n_each) for cell in cells).rstrip())
+    return "\n".join(lines)
+
+
+def _bar(token: bytes, probability: float, came: bool, n_cells: int) -> str:
+    """Draw one token and its probability as a bar of blocks; an arrow marks the token that came."""
+    label = pad(shorten_to(printable(shown_token(token)), LABEL), LABEL)
+    n_bar = max(n_cells - LABEL - len(" 100.0 % ←") - 1, 1)
+    return f"{label} {'█' * round(probability * n_bar):<{n_bar}} {100 * probability:5.1f} %{' ←' if came else ''}"
+
+
+def shorten_to(text: str, n_cells: int) -> str:
+    """Return the beginning of a text that fits into so many cells."""
+    while width(text) > n_cells:
+        text = text[:-1]
+    return text
+
+
+def shown_token(token: bytes) -> str:
     """Quote a token, with a mark for a space so that no line breaks there; as bytes if it is not text.
 
-    >>> _shown(b" man"), _shown(b"\\xe2"), _shown(b"")
+    >>> shown_token(b" man"), shown_token(b"\\xe2"), shown_token(b"")
     ("'␣man'", "b'\\\\xe2'", 'the end')
     """
     if not token:

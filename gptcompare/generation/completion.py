@@ -8,14 +8,19 @@ has ended leaves the batch, so no sequence is padded and each gets the same toke
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
+import numpy as np
+
+from ..arrays import Array
 from ..model import GPT
 from ..model.ops import log_softmax
-from ..tokenizer.bpe import StreamDecoder
+from ..tokenizer import Tokenizer
 from .noise import Noise
 from .options import GenerationOptions
 from .sampling import Sampling
+from .scoring import Alternatives, Part, alternatives_part
 from .stop_strings import StopStrings
 
 
@@ -37,6 +42,8 @@ class Completion:
         "context" (prompt and completion fill the model's context).
     end_id : int, optional
         The token with which the model ended the text, if it did.
+    alternatives : Alternatives, optional
+        What could have come instead of each new token, if it was asked for.
     """
 
     prompt: str
@@ -45,16 +52,27 @@ class Completion:
     logprobs: list[float]
     finish_reason: str
     end_id: int | None = None
+    alternatives: Alternatives | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.alternatives is None:
+            del values["alternatives"]
+        else:
+            values["alternatives"] = self.alternatives.to_dict()
+        return values
 
 
 @dataclass
 class Continuation:
-    """A prompt while it is being continued."""
+    """A prompt while it is being continued; `n_alternatives` are recorded for each token."""
 
     prompt: str
     prompt_ids: list[int]
     options: GenerationOptions
-    decoder: StreamDecoder
+    tokenizer: Tokenizer
+    n_alternatives: int = 0
     text: str = ""
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
@@ -64,6 +82,8 @@ class Continuation:
     def __post_init__(self) -> None:
         self.noise = Noise(self.options.seed)
         self.stops = StopStrings(self.options.stop)
+        self.decoder = self.tokenizer.stream_decoder()
+        self._alternatives: list[Part] = []
 
     @property
     def read_ids(self) -> list[int]:
@@ -77,15 +97,17 @@ class Continuation:
         elif len(self.prompt_ids) + len(self.ids) >= n_ctx:
             self.finish_reason = "context"
 
-    def accept(self, id_: int, logprob: float, n_ctx: int, end_ids: Collection[int]) -> str:
-        """Add a token, and return the text that is now certain to be part of the completion."""
+    def accept(self, id_: int, logits: Array, n_ctx: int, end_ids: Collection[int]) -> str:
+        """Add a token that was chosen by logits (V,); return the text that is now certain to be in the completion."""
         # 1. The token ends the text, or is added to it.
         if id_ in end_ids:
             self.finish_reason, self.end_id = "end_of_text", id_
             piece = ""
         else:
             self.ids.append(id_)
-            self.logprobs.append(logprob)
+            self.logprobs.append(float(log_softmax(logits)[id_]))
+            if self.n_alternatives:
+                self._alternatives.append(alternatives_part(logits[None], np.array([id_]), self.n_alternatives))
             piece, stopped = self.stops.push(self.decoder.push(id_))
             if stopped:
                 self.finish_reason = "stop"
@@ -103,7 +125,9 @@ class Continuation:
     def completion(self) -> Completion:
         """Return what has been written so far."""
         ids, logprobs = self.ids.copy(), self.logprobs.copy()
-        return Completion(self.prompt, self.text, ids, logprobs, self.finish_reason, self.end_id)
+        parts = self._alternatives
+        alternatives = Alternatives.joined(parts, self.tokenizer) if parts else None
+        return Completion(self.prompt, self.text, ids, logprobs, self.finish_reason, self.end_id, alternatives)
 
 
 class TextStream:
@@ -143,8 +167,7 @@ def write(
         # 2. Choose one token for each text.
         for continuation, row_logits in zip(writing, logits, strict=True):
             id_ = sampling.choose(row_logits, continuation.noise, continuation.read_ids)
-            logprob = float(log_softmax(row_logits)[id_])
-            yield continuation.accept(id_, logprob, n_ctx, end_ids)
+            yield continuation.accept(id_, row_logits, n_ctx, end_ids)
         # 3. Drop the texts that have ended from the batch.
         rows = [row for row, continuation in enumerate(writing) if not continuation.finish_reason]
         cache, writing = cache.select(rows), [writing[row] for row in rows]

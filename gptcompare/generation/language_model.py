@@ -23,7 +23,7 @@ from ..tokenizer import AllowedSpecial, Tokenizer
 from .completion import Completion, Continuation, TextStream, write
 from .options import GenerationOptions, takes_generation_options
 from .sampling import Sampling
-from .scoring import Score, predictions
+from .scoring import Alternatives, Score, alternatives_part, predictions
 from .speculation import Draft, Repetitions, SmallerModel, speculate
 
 REPETITIONS = "repetitions"  # the draft that needs no model
@@ -129,6 +129,7 @@ class LanguageModel:
         *,
         draft: LanguageModel | str | None = None,
         allowed_special: AllowedSpecial = (),
+        alternatives: int = 0,
         **options: Any,
     ) -> Completion | list[Completion]:
         """Continue a prompt, or each of several.
@@ -149,6 +150,8 @@ class LanguageModel:
             guesses well, and changes no token. It is not used for several prompts, which already share each step.
         allowed_special : collection of str, or "all"
             Special tokens that are recognised in the prompt, as in `Tokenizer.encode`; by default it is plain text.
+        alternatives : int
+            How many tokens that could have come instead to record for each new one (`Completion.alternatives`).
         temperature, top_k, top_p, min_p, repetition_penalty
             Determine how tokens are chosen: see `Sampling`. The default is greedy.
         max_new_tokens : int
@@ -177,7 +180,8 @@ class LanguageModel:
         """
         checked = GenerationOptions.of(**options)
         prompts = [prompt] if isinstance(prompt, str) else list(each_text("prompt", prompt))
-        continuations = [self._begin(text, checked, allowed_special) for text in prompts]
+        lm = self.allowing(allowed_special)
+        continuations = [lm._begin(text, checked, alternatives) for text in prompts]
         for _ in self._run(continuations, checked, self._check_draft(draft)):
             pass
         completions = [continuation.completion() for continuation in continuations]
@@ -190,6 +194,7 @@ class LanguageModel:
         *,
         draft: LanguageModel | str | None = None,
         allowed_special: AllowedSpecial = (),
+        alternatives: int = 0,
         **options: Any,
     ) -> TextStream:
         """Write the same completion as `generate`, piece by piece: an iterator of str.
@@ -211,10 +216,12 @@ class LanguageModel:
         if not isinstance(prompt, str):
             raise TypeError(f"stream takes one prompt, got {type(prompt).__name__}")
         checked = GenerationOptions.of(**options)
-        continuation = self._begin(prompt, checked, allowed_special)
+        continuation = self.allowing(allowed_special)._begin(prompt, checked, alternatives)
         return TextStream(continuation, self._run([continuation], checked, self._check_draft(draft)))
 
-    def score(self, text: str, *, stride: int | None = None, allowed_special: AllowedSpecial = ()) -> Score:
+    def score(
+        self, text: str, *, stride: int | None = None, allowed_special: AllowedSpecial = (), alternatives: int = 0
+    ) -> Score:
         """Compute the log-probability of each token of a text given those before it.
 
         The first token has none, unless the tokenizer has a `bos_id`, which is then read before it.
@@ -226,7 +233,7 @@ class LanguageModel:
             Texts of more than n_ctx + 1 tokens are read in windows, each of which starts this many tokens after the
             previous one (`gptcompare.generation.windows`); half of n_ctx if not given. Only the first window begins
             with the `bos_id`.
-        allowed_special
+        allowed_special, alternatives
             As for `generate`.
 
         Raises
@@ -246,11 +253,15 @@ class LanguageModel:
         ids = self.allowing(allowed_special)._ids_to_read(text)
         if len(ids) < 2:
             raise ValueError(f"a score needs at least two tokens, but from this text the model reads {len(ids)}")
+        k = integer("alternatives", alternatives, at_least=0)
         logprobs: list[float] = []
+        parts = []
         for logits in self.predictions(ids, stride=stride):
-            first = len(logprobs) + 1
-            logprobs += (-cross_entropy(logits, np.array(ids[first : first + len(logits)]))).tolist()
-        return Score(ids, logprobs, len(self.tokenizer.decode_bytes(ids[1:])))
+            came = np.array(ids[len(logprobs) + 1 :][: len(logits)])
+            logprobs += (-cross_entropy(logits, came)).tolist()
+            parts += [alternatives_part(logits, came, k)] if k else []
+        could_have_come = Alternatives.joined(parts, self.tokenizer) if k else None
+        return Score(ids, logprobs, len(self.tokenizer.decode_bytes(ids[1:])), could_have_come)
 
     def prompt_ids(self, prompt: str) -> list[int]:
         """Return the ids the model reads: `bos_id`, if any, then the prompt.
@@ -294,14 +305,14 @@ class LanguageModel:
         bos_id = self.tokenizer.bos_id
         return ([] if bos_id is None else [bos_id]) + self.encode(text)
 
-    def _begin(self, prompt: str, options: GenerationOptions, allowed_special: AllowedSpecial) -> Continuation:
+    def _begin(self, prompt: str, options: GenerationOptions, alternatives: int) -> Continuation:
         """Check a prompt, and prepare it to be continued."""
-        ids = self.allowing(allowed_special).prompt_ids(prompt)
+        ids, alternatives = self.prompt_ids(prompt), integer("alternatives", alternatives, at_least=0)
         if len(ids) > self.config.n_ctx:
             raise ValueError(
                 f"the prompt has {len(ids)} tokens, the model's context is {self.config.n_ctx}: shorten it"
             )
-        return Continuation(prompt, ids, options, self.tokenizer.stream_decoder())
+        return Continuation(prompt, ids, options, self.tokenizer, alternatives)
 
     def _check_draft(self, draft: LanguageModel | str | None) -> LanguageModel | str | None:
         if isinstance(draft, LanguageModel):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Float64, Integers
 from ..checks import integer
 from ..model import GPT
 from ..model.gpt import CHUNK
+from ..model.ops import log_softmax
+from ..tokenizer import Tokenizer
 from .sampling import finite
 
 
@@ -34,6 +36,86 @@ def perplexity(logprobs: Sequence[float]) -> float:
     return exponential(-sum(logprobs) / len(logprobs))
 
 
+@dataclass(frozen=True, eq=False)
+class Alternatives:
+    """What could have come at each of T positions of a text, by one model's own distribution.
+
+    Temperature, top-k and the other options of sampling are not applied.
+
+    Attributes
+    ----------
+    ids : (T, k) int
+        The likeliest tokens, the likeliest first; of equally likely ones the lower id.
+    probabilities : (T, k) float64
+    ranks : (T,) int
+        The place of the token that came in this order: 1 for the likeliest.
+    entropies : (T,) float64
+        Of the whole distribution, in bits.
+    texts : dict of id -> bytes
+        The bytes of each of the ids; of an id that the tokenizer does not have, none.
+    """
+
+    ids: Integers
+    probabilities: Float64
+    ranks: Integers
+    entropies: Float64
+    texts: dict[int, bytes]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Part], tokenizer: Tokenizer) -> Alternatives:
+        """Put the parts together that `alternatives_part` has returned for chunks of a text, at least one."""
+        ids, probabilities, ranks, entropies = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        texts = {id_: tokenizer.bytes_of(id_) for id_ in np.unique(ids).tolist()}
+        return cls(ids, probabilities, ranks, entropies, texts)
+
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+    def at(self, position: int) -> list[tuple[bytes, float]]:
+        """Return the bytes and the probability of each of the likeliest tokens at a position."""
+        pairs = zip(self.ids[position].tolist(), self.probabilities[position].tolist(), strict=True)
+        return [(self.texts[id_], probability) for id_, probability in pairs]
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return plain values that JSON can hold, for each position; U+FFFD stands for part of a character."""
+        columns = (self.ids.tolist(), self.probabilities.tolist(), self.ranks.tolist(), self.entropies.tolist())
+        return [
+            {
+                "rank": rank, "entropy": entropy, "ids": ids, "probabilities": probabilities,
+                "tokens": [self.texts[id_].decode(errors="replace") for id_ in ids],
+            }
+            for ids, probabilities, rank, entropy in zip(*columns, strict=True)
+        ]  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Alternatives):
+            return NotImplemented
+        pairs = ((self.ids, other.ids), (self.probabilities, other.probabilities), (self.ranks, other.ranks))
+        return all(np.array_equal(a, b) for a, b in (*pairs, (self.entropies, other.entropies)))
+
+    __hash__ = None  # type: ignore[assignment]  # like its arrays
+
+
+Part: TypeAlias = "tuple[Integers, Float64, Integers, Float64]"  # ids, probabilities, ranks, entropies of a chunk
+
+
+def alternatives_part(logits: Array, ids: Integers, k: int) -> Part:
+    """Return the fields of `Alternatives` for the logits (n, V) of n positions, and the ids (n,) that came."""
+    n_vocab = logits.shape[-1]
+    k = min(k, n_vocab)
+    logprobs = log_softmax(logits.astype(np.float64))
+    probabilities = np.exp(logprobs)
+    entropies = -(probabilities * np.where(probabilities > 0, logprobs, 0)).sum(axis=-1) / math.log(2)
+    least = np.partition(logits, n_vocab - k, axis=-1)[:, n_vocab - k]
+    likeliest = np.empty((len(logits), k), np.int64)
+    ranks = np.empty(len(logits), np.int64)
+    for n, (row, id_) in enumerate(zip(logits, ids.tolist(), strict=True)):
+        candidates = np.flatnonzero(row >= least[n])
+        likeliest[n] = candidates[np.lexsort((candidates, -row[candidates]))][:k]
+        ranks[n] = 1 + np.count_nonzero(row > row[id_]) + np.count_nonzero(row[:id_] == row[id_])
+    return likeliest, np.take_along_axis(probabilities, likeliest, axis=-1), ranks, entropies
+
+
 @dataclass(frozen=True)
 class Score:
     """The probability that a model gives a text, token by token.
@@ -46,11 +128,14 @@ class Score:
         The log-probability of every id but the first, given those before it, in nats: one fewer than ids.
     n_bytes : int
         The number of UTF-8 bytes of text in the ids that have a logprob.
+    alternatives : Alternatives, optional
+        What could have come instead of each id but the first, if it was asked for.
     """
 
     ids: list[int]
     logprobs: list[float]
     n_bytes: int
+    alternatives: Alternatives | None = None
 
     @property
     def perplexity(self) -> float:
@@ -61,6 +146,17 @@ class Score:
     def bits_per_byte(self) -> float:
         """The negative base-2 log-probability per byte; unlike perplexity, comparable across tokenizers."""
         return -sum(self.logprobs) / math.log(2) / self.n_bytes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return {
+            "ids": self.ids,
+            "logprobs": self.logprobs,
+            "n_bytes": self.n_bytes,
+            "perplexity": self.perplexity if math.isfinite(self.perplexity) else None,
+            "bits_per_byte": self.bits_per_byte,
+            **({} if self.alternatives is None else {"alternatives": self.alternatives.to_dict()}),
+        }
 
 
 class Window(NamedTuple):

@@ -16,7 +16,6 @@ from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from ..model import GPT
-from ..model.ops import log_softmax
 from .completion import Continuation
 from .noise import Noise
 from .sampling import Sampling
@@ -160,7 +159,7 @@ def speculate(
         # 2. Choose a token from each row of logits, up to and including the one at the first wrong guess.
         for row, guess in zip(logits, [*guesses, None], strict=False):
             id_ = sampling.choose(row, continuation.noise, continuation.read_ids)
-            yield continuation.accept(id_, float(log_softmax(row)[id_]), n_ctx, end_ids)
+            yield continuation.accept(id_, row, n_ctx, end_ids)
             if continuation.finish_reason:
                 return
             if guess is not None:

@@ -280,6 +280,10 @@ class Tokenizer:
         except KeyError as error:
             raise ValueError(f"id {error.args[0]} is not in the vocabulary: ids are 0 ... {self.n_vocab - 1}") from None
 
+    def bytes_of(self, id_: int) -> bytes:
+        """Return the bytes of one id; of an id that is not in the vocabulary, as a model's padding has them, none."""
+        return self._bytes_of.get(id_, b"")
+
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of the ids. Bytes that are not UTF-8 become U+FFFD, as in tiktoken.
 

@@ -83,7 +83,10 @@ class TestDeterminism:
             assert reading.perplexity == tuple(reversed(other.perplexity))
             assert (reading.divergence, reading.same_top) == (other.divergence, other.same_top)
         assert swapped.parting == Parting(
-            compared.parting.position, compared.parting.tokens[::-1], compared.parting.margins[::-1]
+            compared.parting.position,
+            compared.parting.tokens[::-1],
+            compared.parting.margins[::-1],
+            compared.parting.likeliest[::-1],
         )
 
     @pytest.mark.parametrize("options", [{"max_new_tokens": 25}, SAMPLED])
