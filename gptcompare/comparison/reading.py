@@ -12,8 +12,7 @@ import numpy as np
 from ..arrays import Array
 from ..generation import GenerationOptions, LanguageModel, Sampling
 from ..generation.noise import Noise
-from ..generation.scoring import Alternatives, Part, alternatives_part, perplexity
-from ..model.ops import cross_entropy
+from ..generation.scoring import Alternatives, Measures, perplexity
 
 ALTERNATIVES = 10  # that are recorded for each token
 ROWS = 32  # positions whose distributions are compared together: some megabytes for GPT-2's vocabulary
@@ -120,8 +119,7 @@ def read(
     alternatives : int
         How many tokens that could have come instead to record.
     """
-    logprobs: list[list[float]] = [[] for _ in models]
-    parts: list[list[Part]] = [[] for _ in models]
+    measures = [Measures(of_model, alternatives) for of_model in ids]
     shared = len(models) > 1 and share_vocabulary(models)
     agreement = _Agreement([*contexts[0]], ids[0], options if options and options.temperature != 0 else None)
     # 1. The logits of each model, computed as they are read.
@@ -132,20 +130,17 @@ def read(
     # 2. Models that share a vocabulary are compared position by position; others are read one after the other.
     for several in _in_step(predictions) if shared else _one_after_the_other(predictions):
         for n, logits in several.items():
-            first = len(logprobs[n])
-            came = np.array(ids[n][first : first + len(logits)])
-            logprobs[n] += (-cross_entropy(logits, came)).tolist()
-            if alternatives:
-                parts[n].append(alternatives_part(logits, came, alternatives))
+            measures[n].add(logits)
         if shared:
             agreement.add([*several.values()])
     # 3. The bytes that each model's tokens stand for.
     tokens = tuple([lm.tokenizer.decode_bytes([id_]) for id_ in wanted] for lm, wanted in zip(models, ids, strict=True))
     n_bytes = tuple(sum(map(len, of_model)) for of_model in tokens)
-    found = None
-    if alternatives and all(parts):
-        found = tuple(Alternatives.joined(of_one, lm.tokenizer) for lm, of_one in zip(models, parts, strict=True))
-    return Reading(text, n_bytes, tokens, tuple(logprobs), **(agreement.found() if shared else {}), alternatives=found)
+    found = [of_one.alternatives(lm.tokenizer) for lm, of_one in zip(models, measures, strict=True)]
+    return Reading(
+        text, n_bytes, tokens, tuple(of_one.logprobs for of_one in measures), **(agreement.found() if shared else {}),
+        alternatives=tuple(one for one in found if one is not None) or None,
+    )  # fmt: skip
 
 
 class _Agreement:

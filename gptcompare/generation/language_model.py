@@ -18,12 +18,11 @@ from ..checkpoints.folder import write_end_ids
 from ..checks import each_text, instance, integer
 from ..config import GPTConfig
 from ..model import GPT
-from ..model.ops import cross_entropy
 from ..tokenizer import AllowedSpecial, Tokenizer
 from .completion import Completion, Continuation, TextStream, write
 from .options import GenerationOptions, takes_generation_options
 from .sampling import Sampling
-from .scoring import Alternatives, Score, alternatives_part, predictions
+from .scoring import Measures, Score, predictions
 from .speculation import Draft, Repetitions, SmallerModel, speculate
 
 REPETITIONS = "repetitions"  # the draft that needs no model
@@ -253,15 +252,11 @@ class LanguageModel:
         ids = self.allowing(allowed_special)._ids_to_read(text)
         if len(ids) < 2:
             raise ValueError(f"a score needs at least two tokens, but from this text the model reads {len(ids)}")
-        k = integer("alternatives", alternatives, at_least=0)
-        logprobs: list[float] = []
-        parts = []
+        measures = Measures(ids[1:], integer("alternatives", alternatives, at_least=0))
         for logits in self.predictions(ids, stride=stride):
-            came = np.array(ids[len(logprobs) + 1 :][: len(logits)])
-            logprobs += (-cross_entropy(logits, came)).tolist()
-            parts += [alternatives_part(logits, came, k)] if k else []
-        could_have_come = Alternatives.joined(parts, self.tokenizer) if k else None
-        return Score(ids, logprobs, len(self.tokenizer.decode_bytes(ids[1:])), could_have_come)
+            measures.add(logits)
+        n_bytes = len(self.tokenizer.decode_bytes(ids[1:]))
+        return Score(ids, measures.logprobs, n_bytes, measures.alternatives(self.tokenizer))
 
     def prompt_ids(self, prompt: str) -> list[int]:
         """Return the ids the model reads: `bos_id`, if any, then the prompt.

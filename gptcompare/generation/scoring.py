@@ -13,7 +13,7 @@ from ..arrays import Array, Float64, Integers
 from ..checks import integer
 from ..model import GPT
 from ..model.gpt import CHUNK
-from ..model.ops import log_softmax
+from ..model.ops import cross_entropy, log_softmax
 from ..tokenizer import Tokenizer
 from .sampling import finite
 
@@ -114,6 +114,27 @@ def alternatives_part(logits: Array, ids: Integers, k: int) -> Part:
         likeliest[n] = candidates[np.lexsort((candidates, -row[candidates]))][:k]
         ranks[n] = 1 + np.count_nonzero(row > row[id_]) + np.count_nonzero(row[:id_] == row[id_])
     return likeliest, np.take_along_axis(probabilities, likeliest, axis=-1), ranks, entropies
+
+
+class Measures:
+    """The log-probabilities of a text's ids, and k alternatives of each, as their logits arrive in chunks."""
+
+    def __init__(self, ids: Sequence[int], k: int) -> None:
+        self._ids, self._k = ids, k
+        self._parts: list[Part] = []
+        self.logprobs: list[float] = []
+
+    def add(self, logits: Array) -> None:
+        """Measure the next n ids by their logits (n, V)."""
+        first = len(self.logprobs)
+        came = np.array(self._ids[first : first + len(logits)])
+        self.logprobs += (-cross_entropy(logits, came)).tolist()
+        if self._k:
+            self._parts.append(alternatives_part(logits, came, self._k))
+
+    def alternatives(self, tokenizer: Tokenizer) -> Alternatives | None:
+        """Return what could have come instead; None if nothing was measured, or none are wanted."""
+        return Alternatives.joined(self._parts, tokenizer) if self._parts else None
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
 Sennrich et al. 2016 (arXiv:1508.07909), applied to bytes as in Radford et al. 2019, section 2.2; the reference
 implementation is github.com/openai/gpt-2, src/encoder.py. Text is cut into pieces (words with their leading space,
 numbers, runs of punctuation, white space). Within a piece, the neighbouring pair that was learned first is merged,
-again and again, until no learned pair is left. `vocabulary.py` defines a vocabulary, `files.py` reads and writes one,
-and `learning.py` learns one.
+again and again, until no learned pair is left.
 """
 
 from __future__ import annotations
@@ -39,9 +38,8 @@ NO_ID = -1  # of a byte that the vocabulary lacks
 class Tokenizer:
     """A byte-level BPE tokenizer.
 
-    Every text has ids and every list of ids has bytes: there is no unknown token. Special tokens, such as
-    `<|endoftext|>`, are plain text to `encode` unless the caller allows them, as in tiktoken. A vocabulary that was
-    learned without all 256 bytes is the exception: a text with a byte that it lacks is refused.
+    Every list of ids has bytes, and every text has ids, unless the vocabulary was learned without one of its bytes.
+    Special tokens, such as `<|endoftext|>`, are plain text to `encode` unless the caller allows them, as in tiktoken.
 
     Parameters
     ----------

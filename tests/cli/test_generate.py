@@ -1,5 +1,6 @@
 import io
 import json
+import math
 import os
 import sys
 
@@ -111,3 +112,28 @@ def test_text_streams_while_it_is_generated():
         pieces += 1
     process.communicate(timeout=60)
     assert pieces > 5
+
+
+class TestScore:
+    def test_score_prints_a_line_for_each_token(self, capsys):
+        assert main(["score", "Once upon a time there was a king."]) == 0
+        header, *rows, total = capsys.readouterr().out.splitlines()
+        score = gc.load("nano-gpt2").score("Once upon a time there was a king.", alternatives=5)
+        assert header.split() == ["token", "probability", "rank", "entropy", "likeliest"]
+        assert len(rows) == len(score.logprobs)
+        for row, logprob, rank in zip(rows, score.logprobs, score.alternatives.ranks, strict=True):
+            assert f"  {math.exp(logprob):.2%}  " in row
+            assert f" {rank}  " in row
+        assert total == f"8 tokens, perplexity {score.perplexity:.2f}, {score.bits_per_byte:.3f} bits per byte"
+
+    def test_score_as_json(self, capsys):
+        assert main(["score", "Once upon a time", "--json", "--alternatives", "2"]) == 0
+        expected = gc.load("nano-gpt2").score("Once upon a time", alternatives=2).to_dict()
+        assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(expected))
+
+    def test_generate_prints_them_after_the_text(self, capsys):
+        assert main(["generate", "Once upon a time", "--max-new-tokens", "3", "--alternatives", "2"]) == 0
+        text, _, *rows = capsys.readouterr().out.splitlines()
+        assert text == "Once upon a time, a great"
+        assert len(rows) == 3
+        assert all(row.count(" %") == 2 for row in rows)

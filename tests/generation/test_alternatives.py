@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import gptcompare as gc
-from gptcompare.cli import main
 from gptcompare.generation.scoring import Alternatives, alternatives_part
 
 PROMPT = "Once upon a time"
@@ -142,28 +141,3 @@ def test_an_id_without_a_token_has_no_bytes(story):
 def test_a_wrong_number_is_refused(function, wrong, story):
     with pytest.raises((TypeError, ValueError), match="alternatives must be"):
         function(story, wrong)
-
-
-class TestCommand:
-    def test_score_prints_a_line_for_each_token(self, capsys):
-        assert main(["score", "Once upon a time there was a king."]) == 0
-        header, *rows, total = capsys.readouterr().out.splitlines()
-        score = gc.load("nano-gpt2").score("Once upon a time there was a king.", alternatives=5)
-        assert header.split() == ["token", "probability", "rank", "entropy", "likeliest"]
-        assert len(rows) == len(score.logprobs)
-        for row, logprob, rank in zip(rows, score.logprobs, score.alternatives.ranks, strict=True):
-            assert f"  {math.exp(logprob):.2%}  " in row
-            assert f" {rank}  " in row
-        assert total == f"8 tokens, perplexity {score.perplexity:.2f}, {score.bits_per_byte:.3f} bits per byte"
-
-    def test_score_as_json(self, capsys):
-        assert main(["score", "Once upon a time", "--json", "--alternatives", "2"]) == 0
-        expected = gc.load("nano-gpt2").score("Once upon a time", alternatives=2).to_dict()
-        assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(expected))
-
-    def test_generate_prints_them_after_the_text(self, capsys):
-        assert main(["generate", PROMPT, "--max-new-tokens", "3", "--alternatives", "2"]) == 0
-        text, _, *rows = capsys.readouterr().out.splitlines()
-        assert text == "Once upon a time, a great"
-        assert len(rows) == 3
-        assert all(row.count(" %") == 2 for row in rows)
