@@ -32,6 +32,7 @@ COMMANDS = {
     "answer": ("uses", "answer a question freely"),
     "evaluate": ("evaluate", "measure a model's performance on published tasks"),
     "tasks": ("evaluate", "list the published tasks"),
+    "verify": ("verify", "compare a model with what others recorded of it"),
     "table": ("models", "show published models side by side"),
     "models": ("models", "list what can be loaded by name, and what is on this machine"),
     "download": ("models", "download a published model"),
@@ -54,6 +55,8 @@ examples:
   gptcompare tasks
   gptcompare evaluate --model gpt2 --task lambada
   gptcompare evaluate --model gpt2 --task text --data story.txt --stride 512
+  gptcompare verify nano-gpt2
+  gptcompare verify path/to/gpt2 --as gpt2 --all --data downloads/
   gptcompare download gpt2-xl
   gptcompare models
   gptcompare remove gpt2-xl
@@ -82,7 +85,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 2 for a user's error, 128 + n after signal n (Ctrl-C: 130)."""
+    """Run the command and return its exit status; 2 is a user's error, 128 + n the end by signal n (Ctrl-C: 130)."""
     with _streams(), _signals():
         try:
             given = sys.argv[1:] if arguments is None else arguments
@@ -90,8 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise ValueError(refusal)
             options = _parser(given).parse_args(given)
             _heed_ctrl_c()
-            options.run(options)
+            status: int | None = options.run(options)
             sys.stdout.flush()
+            return status or 0
         except KeyboardInterrupt as stop:
             print(file=sys.stderr)
             return 128 + getattr(stop, "number", signal.SIGINT)
