@@ -25,6 +25,15 @@ OF_THE_USER = (
 )  # fmt: skip
 
 
+def pytest_addoption(parser):
+    group = parser.getgroup("recorded outputs", "for `pytest -m recorded`: tests/verification/test_recorded.py")
+    group.addoption(
+        "--model", action="append", default=[], metavar="NAME=FOLDER",
+        help="compare the model in a folder with the recorded outputs of a published one, such as gpt2=path/to/gpt2",
+    )  # fmt: skip
+    group.addoption("--data", metavar="PATH", help="a folder with data files, for perplexities and accuracies")
+
+
 GPT2_OF_THE_USER = cache.find(HuggingFace("openai-community/gpt2"))
 
 

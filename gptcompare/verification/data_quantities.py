@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -111,9 +112,9 @@ def perplexity_of_wikitext(
     As that page computes it: the mean loss of a window counts once for each id that is new in it, less one.
     """
     content = data.wikitext()
-    lines = decode_text(content.content, content.name).removesuffix("\n").split("\n")
-    # The rows of the data set on the Hugging Face Hub: blank lines are empty, and all others end in "\n".
-    ids = lm.prompt_ids("\n\n".join(f"{line}\n" if line.strip() else "" for line in lines))
+    lines = io.StringIO(decode_text(content.content, content.name))
+    # The rows of the data set on the Hugging Face Hub: blank lines are empty, and all others keep their line ends.
+    ids = lm.prompt_ids("\n\n".join(line if line.strip() else "" for line in lines))
     found, weights, read = [], [], 0
     windows = list(overlapping_windows(len(ids), window, stride, whole_windows))
     with progress_bar(total=len(windows), desc="WikiText-2", unit="window") as bar:

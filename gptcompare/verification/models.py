@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 
 from ..checks import did_you_mean, one_text
 from ..config import GPTConfig
 from ..presets import canonical_name, presets, published
 
-# Models with records that are no presets -> their repository, the preset they are like, and their number of layers.
-OTHERS = {
-    "distilgpt2": ("distilbert/distilgpt2", "gpt2", 6),
-    "DialoGPT-medium": ("microsoft/DialoGPT-medium", "gpt2-medium", 24),
-}
+# Models with records that are no presets -> their repository, and the preset whose configuration they have.
+OTHERS = {"DialoGPT-medium": ("microsoft/DialoGPT-medium", "gpt2-medium")}
 
 
 def model_named(name: str, recorded: Iterable[str]) -> str:
@@ -49,7 +45,7 @@ def model_of_name(name: str, recorded: Iterable[str]) -> str | None:
     if "/" not in base:
         return model_named(base, recorded)
     repositories = {published(preset).repository: preset for preset in presets()}
-    repositories |= {repository: other for other, (repository, *_) in OTHERS.items()}
+    repositories |= {repository: other for other, (repository, _) in OTHERS.items()}
     found = {repository.lower(): model for repository, model in repositories.items() if repository}.get(base.lower())
     return None if found is None else model_named(found, recorded)
 
@@ -75,10 +71,8 @@ def model_of_config(config: GPTConfig, recorded: Iterable[str]) -> str:
 
 
 def _config_of(name: str) -> GPTConfig | None:
-    if name in OTHERS:
-        _, preset, n_layer = OTHERS[name]
-        return replace(GPTConfig.preset(preset), n_layer=n_layer)
-    return GPTConfig.preset(name) if name in presets() else None
+    preset = OTHERS[name][1] if name in OTHERS else name
+    return GPTConfig.preset(preset) if preset in presets() else None
 
 
 def is_folder(model: str) -> bool:

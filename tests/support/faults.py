@@ -100,7 +100,7 @@ FAULTS = {
     "heads interleaved": _interleaved,
     "two layers exchanged": _layers_exchanged,
     "a band in every layer": lambda c, p: _changed(c, p, attention=("banded",), band_width=c.n_ctx // 2),
-    "weights rounded to float16": lambda c, p: gc.GPT(c, {key: value.astype(np.float16).astype(np.float32) for key, value in p.items()}),
+    "weights in float16": lambda c, p: gc.GPT(c, {k: v.astype(np.float16).astype(v.dtype) for k, v in p.items()}),
     "a cache that is not read": Forgetful,
     "positions off by one in decoding": OneStepLate,
 }  # fmt: skip

@@ -9,8 +9,8 @@ import numpy as np
 
 N_GREEDY = 12
 RECIPES = {
-    "": {"learning_rate": 1e-4, "betas": [0.9, 0.95], "eps": 1e-8, "weight_decay": 0.0, "gradient_clip": 1.0, "n": 10},
-    "2": {"learning_rate": 1e-4, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "gradient_clip": 0, "n": 3},
+    "": {"learning_rate": 1e-4, "betas": [0.9, 0.95], "eps": 1e-8, "weight_decay": 0.0, "gradient_clip": 1.0, "n": 4},
+    "2": {"learning_rate": 1e-4, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "gradient_clip": 0, "n": 2},
 }
 # As in the public records: absolute and relative tolerances of float32, said for what they are.
 TOLERANCE = "float32 beside float64: what the public records allow"

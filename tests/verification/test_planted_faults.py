@@ -1,4 +1,4 @@
-"""The harness itself: every fault that is planted in a model is noticed, and a model that learned nothing passes nothing.
+"""The harness itself: every fault planted in a model is noticed, and a model that learned nothing passes nothing.
 
 The records are the faultless model's own, in float64, with the public records' tolerances; its sizes and the spread of
 its weights are a small GPT-2's.
