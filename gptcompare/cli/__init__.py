@@ -32,7 +32,7 @@ COMMANDS = {
     "answer": ("uses", "answer a question freely"),
     "evaluate": ("evaluate", "measure a model's performance on published tasks"),
     "tasks": ("evaluate", "list the published tasks"),
-    "verify": ("verify", "compare a model with what others recorded of it"),
+    "verify": ("evaluate", "compare a model with what others recorded of it"),
     "table": ("models", "show published models side by side"),
     "models": ("models", "list what can be loaded by name, and what is on this machine"),
     "download": ("models", "download a published model"),
