@@ -34,6 +34,7 @@ def pytest_addoption(parser):
     group.addoption("--data", metavar="PATH", help="a folder with data files, for perplexities and accuracies")
 
 
+# The public 124M checkpoint, where the user has it: found before the tests hide the user's caches.
 GPT2_OF_THE_USER = cache.find(HuggingFace("openai-community/gpt2"))
 
 
@@ -41,14 +42,6 @@ GPT2_OF_THE_USER = cache.find(HuggingFace("openai-community/gpt2"))
 def pytest_xdist_auto_num_workers(config):
     """No other processes for files or tests that are named: to start them takes longer than most files do."""
     return 0 if any(".py" in argument for argument in config.args) else None
-
-
-@pytest.fixture
-def gpt2_of_the_user():
-    """The public 124M checkpoint, where the user has it."""
-    if GPT2_OF_THE_USER is None:
-        pytest.skip("the public 124M checkpoint is not on this machine: `gptcompare download gpt2` fetches it")
-    return GPT2_OF_THE_USER
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,15 @@ The records are the faultless model's own, in float64, with the public records' 
 its weights are a small GPT-2's.
 """
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from support.faults import FAULTS
+from support.places import WEIGHTS
 from support.reference_records import asked, random_texts, records
 
 import gptcompare as gc
@@ -76,3 +82,13 @@ def test_a_model_of_the_public_shape_that_learned_nothing_agrees_with_no_public_
     assert result.model == "gpt2"
     assert len(result.rows) > 80
     assert [row.record.id for row in result.rows if row.agrees is not False] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("of", "outcomes"), [("nano-gpt2", {"passed": 24}), ("nano-gpt3", {"failed": 24})])
+def test_the_tests_of_recorded_outputs_tell_a_model_from_another(of, outcomes):
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "recorded", "-p", "no:cacheprovider",
+               str(Path(__file__).with_name("test_recorded.py")), "--model", f"nano-gpt2={WEIGHTS / of}"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    summary = done.stdout.splitlines()[-1]
+    assert {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed)", summary)} == outcomes, done.stdout

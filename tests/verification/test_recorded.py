@@ -1,6 +1,6 @@
 """Real weights beside what others recorded of them, a test for each record:
 
-    pytest -m recorded --model gpt2=FOLDER --model distilgpt2=FOLDER
+    pytest -m recorded -n 0 --model gpt2=FOLDER --model distilgpt2=FOLDER
 
 With `--data PATH`, a folder with the data files, perplexities and accuracies, too. Without `--model`, the logits and
 greedy texts of GPT-2's smallest model, where the user has downloaded it.
