@@ -31,7 +31,7 @@ def pytest_addoption(parser):
         "--model", action="append", default=[], metavar="NAME=FOLDER",
         help="compare the model in a folder with the recorded outputs of a published one, such as gpt2=path/to/gpt2",
     )  # fmt: skip
-    group.addoption("--data", metavar="PATH", help="a folder with data files, for perplexities and accuracies")
+    group.addoption("--data", metavar="FOLDER", help="a folder with data files, for perplexities and accuracies")
 
 
 # The public 124M checkpoint, where the user has it: found before the tests hide the user's caches.

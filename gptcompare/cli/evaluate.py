@@ -127,8 +127,8 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
         help="also what needs a data file: perplexities and accuracies, which take minutes to hours",
     )  # fmt: skip
     parser.add_argument(
-        "--data", metavar="PATH",
-        help="the data files as published, or a folder with some of them; implies --all (default: they are downloaded)",
+        "--data", metavar="FOLDER",
+        help="a folder with the data files as published, or some of them; implies --all (default: they are downloaded)",
     )  # fmt: skip
     parser.add_argument("--records", metavar="FILE", help="other records than those in the package")
     parser.add_argument("--json", action="store_true", help="print everything as JSON, with sources and notes")

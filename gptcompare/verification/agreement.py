@@ -19,7 +19,7 @@ class Agreement:
     at : int
         The index of that number or token.
     difference : float, optional
-        |got - expected| there; None for ids and texts, and for what is no number.
+        How far what was computed is from what was expected, there; None for ids and texts, and for what is no number.
     allowed : float, optional
         The largest difference that agrees there; None for ids and texts, of which only the same agree.
     """

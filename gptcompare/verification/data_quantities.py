@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checks import path
 from ..display.progress import progress_bar
 from ..evaluation import Choosing, Content, Evaluation, Questions, Task, evaluate, task_named
 from ..evaluation.tasks.data_files import HELLASWAG, WIKITEXT_2
@@ -37,11 +38,18 @@ class DataFiles:
     Parameters
     ----------
     data : path, optional
-        A file or folder that has them, as `evaluate` takes it; those that are published are downloaded if not given.
+        A folder that has them; those that are published are downloaded if it is not given.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
     """
 
     def __init__(self, data: str | os.PathLike[str] | None) -> None:
-        self._data = None if data is None else Path(data)
+        self._data = None if data is None else Path(path("data", data))
+        if self._data is not None and not self._data.is_dir():
+            raise FileNotFoundError(f"there is no folder {str(data)!r}: give the one that has the data files")
         self._results: dict[str, Evaluation] = {}
 
     def find(self, quantity: str, given: dict[str, Any]) -> None:
@@ -62,10 +70,10 @@ class DataFiles:
         """Return the path of a file that nobody publishes for download."""
         if self._data is None:
             raise FileNotFoundError(f"{name} must be given as data: it is not downloaded")
-        path = self._data / name if self._data.is_dir() else self._data
-        if path.name != name or not path.is_file():
+        file = self._data / name
+        if not file.is_file():
             raise FileNotFoundError(f"there is no {name} in {self._data}")
-        return path
+        return file
 
     def evaluation(self, lm: LanguageModel, task: str) -> Evaluation:
         """Evaluate the model on a task, or return what was found before."""
@@ -136,11 +144,11 @@ def loss_of_a_text_file(
     A window reads `window` ids, and predicts the one after each of them. The digest is that of the ids in decimal, with
     a space between two.
     """
-    path = data.text_file(file)
+    found = data.text_file(file)
     start, end = characters
-    ids = lm.tokenizer.encode(read_text(path)[start:end])
+    ids = lm.tokenizer.encode(read_text(found)[start:end])
     if hashlib.sha256(" ".join(map(str, ids)).encode()).hexdigest() != ids_sha256:
-        raise ValueError(f"{path} is another text, or the tokenizer another one, than that of the record")
+        raise ValueError(f"{found} is another text, or the tokenizer another one, than that of the record")
     starts = range(0, len(ids) - window, window)
     return loss(lm, [ids[first : first + window + 1] for first in starts])
 

@@ -130,12 +130,12 @@ def greedy(lm: LanguageModel, ids: Ids, n: int) -> tuple[list[int], Array]:
     Nothing ends the text: not even the end-of-text token.
     """
     cache = lm.model.new_cache(capacity=len(ids) + n)
-    rows, written = [lm.model(ids, cache, last_only=True).astype(np.float64)], []
-    while True:
+    read, rows, written = ids, [], []
+    for _ in range(n):
+        rows.append(lm.model(read, cache, last_only=True).astype(np.float64))
         written.append(int(rows[-1].argmax()))
-        if len(written) == n:
-            return written, np.array(rows)
-        rows.append(lm.model(written[-1:], cache, last_only=True).astype(np.float64))
+        read = written[-1:]
+    return written, np.array(rows)
 
 
 def greedy_tokens(lm: LanguageModel, ids: Ids, n: int) -> list[int]:
@@ -183,14 +183,13 @@ def training_losses(
     model = GPT(lm.config, copies, dtype=lm.model.dtype)
     optimizer = AdamW(model.parameters(), recipe)
     batch, losses = np.array(texts), []
-    while True:
+    for _ in range(n):
         now, gradients = loss_and_grads(model, batch[:, :-1], batch[:, 1:])
         losses.append(now)
-        if len(losses) == n:
-            return losses
         if gradient_clip:
             clip_(gradients, gradient_clip)
         optimizer.update(gradients, learning_rate)
+    return losses
 
 
 def final_bias(lm: LanguageModel, tokens: Ids) -> Numbers:

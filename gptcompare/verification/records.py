@@ -38,7 +38,8 @@ class Record:
     expected : list of float or int, or str
         What the other program got.
     absolute, relative : float, optional
-        The same is a number within absolute + relative x |expected|; without them, only the same ids or the same text.
+        A number agrees if it is off by no more than absolute + relative x the size of the expected one; without them,
+        only the same ids or the same text agree.
     tolerance : str
         What the source says of it.
     by, source : str

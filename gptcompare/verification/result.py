@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -114,7 +115,8 @@ class Verification:
         if isinstance(values, str):
             return repr(values)
         if record.quantity in OF_TOKENS:
-            return repr(self.tokenizer.decode(values))
+            with suppress(ValueError):  # an id that the tokenizer does not have
+                return repr(self.tokenizer.decode(values))
         if record.is_exact:
             return " ".join(map(str, values))
         return f"{values[at]:.7g}"

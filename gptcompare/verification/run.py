@@ -43,8 +43,7 @@ def verify(
     with_data : bool
         Also compute what needs a data file: perplexities and accuracies, which take minutes to hours.
     data : path, optional
-        The data files, as `gptcompare.evaluation.evaluate` takes them; a folder may have some of them. If not given,
-        they are downloaded.
+        A folder with the data files as they are published, or with some of them. If not given, they are downloaded.
     source : "huggingface" or "openai"
         Where to download the model from, if it is given by name.
 
@@ -124,7 +123,7 @@ def _missing(records: Sequence[Record], files: DataFiles, data: str | os.PathLik
         except FileNotFoundError as error:
             missing[number] = str(error)
     if data is not None and needing and len(missing) == len(needing):
-        raise ValueError(f"none of the data files is in {os.fspath(data)}: {next(iter(missing.values()))}")
+        raise ValueError(f"{os.fspath(data)} has none of the data files: {next(iter(missing.values()))}")
     return missing
 
 
@@ -137,6 +136,6 @@ def _row(lm: LanguageModel, record: Record, files: DataFiles) -> Row:
         else:
             got = QUANTITIES[record.quantity](lm, **record.given)
         compared = agreement(record, got)
-    except (ValueError, TypeError, IndexError, KeyError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise ValueError(f"record {record.id} of {record.model} does not fit this model: {error}") from None
     return Row(record, got, compared, seconds=time.perf_counter() - start)

@@ -63,7 +63,10 @@ def test_the_exit_status_says_whether_it_agrees(off_by, status, said, recorded, 
         (["gpt2"], "is set"),
         ([str(STORY_FOLDER), "--records", "none.json"], "none.json"),
         ([str(STORY_FOLDER), "--as", "cerebras-gpt-111m"], "need data files: ask for them (--all"),
-        ([str(STORY_FOLDER), "--as", "cerebras-gpt-111m", "--data", "nowhere"], "none of the data files is in nowhere"),
+        (
+            [str(STORY_FOLDER), "--as", "cerebras-gpt-111m", "--data", "nowhere"],
+            "there is no folder 'nowhere': give the one that",
+        ),
     ],
 )
 def test_a_users_error_is_one_line(arguments, message, capsys):

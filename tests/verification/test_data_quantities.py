@@ -66,7 +66,7 @@ def test_the_perplexity_in_windows_is_that_of_transformers_page(window, stride, 
     ids = ids_of_wikitext(exact, short_wikitext)
     assert len(ids) > 3 * window
     expected = as_on_the_page_of_transformers(exact.model, ids, window, stride)
-    found = perplexity_of_wikitext(exact, DataFiles(short_wikitext), window, stride, whole_windows=False)
+    found = perplexity_of_wikitext(exact, DataFiles(short_wikitext.parent), window, stride, whole_windows=False)
     assert found == [pytest.approx(expected, rel=1e-10)]
 
 
@@ -77,7 +77,7 @@ def test_the_perplexity_in_whole_windows_is_the_exponential_of_the_mean_of_their
     for start in range(0, len(ids) // 30 * 30, 30):
         window = np.array(ids[start : start + 30])
         losses.append(-log_softmax64(exact.model(window))[np.arange(29), window[1:]].mean())
-    found = perplexity_of_wikitext(exact, DataFiles(short_wikitext), 30, 30, whole_windows=True)
+    found = perplexity_of_wikitext(exact, DataFiles(short_wikitext.parent), 30, 30, whole_windows=True)
     assert found == [pytest.approx(np.exp(np.mean(losses)), rel=1e-10)]
 
 
@@ -170,7 +170,7 @@ def test_records_whose_file_is_not_in_the_folder_are_named_and_not_run(story, tm
 
 
 def test_a_folder_with_none_of_the_files_is_refused(story, tmp_path):
-    with pytest.raises(ValueError, match="none of the data files is in"):
+    with pytest.raises(ValueError, match="has none of the data files: there is no"):
         verify(story, records=[LAMBADA, PIQA], with_data=True, data=tmp_path)
 
 

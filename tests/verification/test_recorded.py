@@ -2,7 +2,7 @@
 
     pytest -m recorded -n 0 --model gpt2=FOLDER --model distilgpt2=FOLDER
 
-With `--data PATH`, a folder with the data files, perplexities and accuracies, too. Without `--model`, the logits and
+With `--data FOLDER`, a folder with the data files, perplexities and accuracies, too. Without `--model`, the logits and
 greedy texts of GPT-2's smallest model, where the user has downloaded it.
 """
 

@@ -57,7 +57,7 @@ def test_the_ids_are_those_of_the_prompt(tokenizer):
             continue
         ids = record.given["ids"]
         prompt = tokenizer.encode(record.prompt, allowed_special={"<|endoftext|>"})
-        beginning = ids[1:] if ids[0] == tokenizer.eot_id else ids
+        beginning = ids[1:] if ids[0] == tokenizer.eot_id != prompt[0] else ids
         assert beginning[: len(prompt)] == prompt, record.id
         if record.continuation is not None:
             assert tokenizer.decode(beginning[len(prompt) :]) == record.continuation
@@ -90,7 +90,7 @@ def test_what_is_doubtful_says_why_and_decides_nothing():
     doubtful = [record for record in PUBLIC if not record.decides]
     assert {record.confidence for record in RECORDS} == {"high", "medium"}
     assert len(doubtful) > 20
-    assert not any(record.decides for record in doubtful)
+    assert [record.id for record in doubtful if not record.note] == []
 
 
 def test_a_greedy_text_of_ids_is_what_its_source_printed(tokenizer):

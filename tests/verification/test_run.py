@@ -12,6 +12,7 @@ from gptcompare.verification import Record, Verification, verify
 from gptcompare.verification.agreement import Agreement
 from gptcompare.verification.result import Row
 
+RECIPE = {"learning_rate": 1e-4, "betas": [0.9, 0.95], "eps": 1e-8, "weight_decay": 0.0, "gradient_clip": 1.0}
 ABOUT = {"model": "story", "by": "me", "source": "here", "tolerance": "none given"}
 
 
@@ -47,6 +48,12 @@ def test_the_table_marks_what_disagrees_and_what_is_doubtful(story):
     assert lines[1].split()[1:4] == ["logits", "me", "1"]
 
 
+def test_tokens_that_the_tokenizer_does_not_have_are_shown_as_ids(story):
+    given = {"ids": [1, 2, 3], "positions": [-1]}
+    record = Record(**ABOUT, id="r", quantity="likeliest tokens", given=given, expected=[10**6])
+    assert " 1000000 " in str(verify(story, records=[record]))
+
+
 def test_a_row_as_plain_values_is_json_whatever_was_computed(story):
     row = Row(logits(story, 0.0), [math.nan], Agreement(False, 0, None, 1e-3))
     found = json.loads(json.dumps(Verification("story", (row,), story.tokenizer).to_dict(), allow_nan=False))
@@ -76,6 +83,9 @@ def test_a_model_is_given_itself_or_by_its_folder(story):
         ),
         ({"given": {"ids": [1], "positions": [7], "tokens": [1]}}, "record r of story does not fit this model: "),
         ({"given": {"ids": [1] * 5000, "positions": [7], "tokens": [1]}}, "does not fit this model: .* context"),
+        ({"quantity": "loss", "given": {"texts": []}}, "record r of story does not fit this model: "),
+        ({"quantity": "training losses", "given": {**RECIPE, "texts": [[1, 2]], "n": 0}}, "does not fit this model: "),
+        ({"quantity": "logits of greedy tokens", "given": {"ids": [1], "n": 0}}, "does not fit this model: "),
         ({"expected": [1.0, 2.0]}, "does not fit this model: logits gives 1 numbers, but 2"),
     ],
 )
