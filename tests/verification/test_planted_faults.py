@@ -80,7 +80,7 @@ def test_a_model_of_the_public_shape_that_learned_nothing_agrees_with_no_public_
     model = gc.GPT(gc.GPTConfig.preset("gpt2"), seed=0)
     result = verify(gc.LanguageModel(model, gc.Tokenizer.from_pretrained("gpt2")))
     assert result.model == "gpt2"
-    assert len(result.rows) > 80
+    assert len(result.rows) > 70
     assert [row.record.id for row in result.rows if row.agrees is not False] == []
 
 
