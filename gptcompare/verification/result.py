@@ -126,15 +126,15 @@ class Verification:
         doubtful = [row for row in self.rows if not row.record.decides and row.agrees is not None]
         lines = [f"{self.model}: {_of_them(deciding)}" if deciding else f"{self.model}: no record that decides was run"]
         if doubtful:
-            lines.append(f"?: {_of_them(doubtful)} that are doubtful and decide nothing (--json says why)")
+            lines.append(f"doubtful (?), which decide nothing: {_of_them(doubtful)} (--json says why they are)")
         if self.n_not_asked:
             lines.append(f"{self.n_not_asked} more need data files: --all")
         return lines
 
 
 def _of_them(rows: Sequence[Row]) -> str:
-    n, n_agree = len(rows), sum(row.agrees is True for row in rows)
-    return f"{n_agree} of {n} record{'s'[: n != 1]} agree{'s'[: n == 1]}"
+    n_agree = sum(row.agrees is True for row in rows)
+    return f"{n_agree} of {len(rows)} " + ("record agrees" if len(rows) == 1 else "records agree")
 
 
 def _in_columns(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -44,7 +44,7 @@ def test_the_table_marks_what_disagrees_and_what_is_doubtful(story):
     lines = str(verify(story, records=records)).splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["=", "!", "!?"]
     assert lines[-2] == "story: 1 of 2 records agree"
-    assert lines[-1].startswith("?: 0 of 1 record agrees that")
+    assert lines[-1].startswith("doubtful (?), which decide nothing: 0 of 1 record agrees ")
     assert lines[1].split()[1:4] == ["logits", "me", "1"]
 
 
