@@ -10,7 +10,7 @@ PACKAGE = "gptcompare"
 # In the order in which a prompt goes through them; the package itself comes first.
 ROOMS = (
     "tokenizer", "config", "patterns", "parameters", "model", "generation", "comparison", "inspection", "plots", "uses",
-    "evaluation", "training", "checkpoints", "presets", "report",
+    "evaluation", "verification", "training", "checkpoints", "presets", "report",
 )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ The flow, one folder per step:
 
 `config`, `patterns` and `parameters` describe a model as numbers, and are the only place where GPT-2 and GPT-3 differ.
 `presets` holds the published tables, `checkpoints` reads published weights, and `training` trains. `inspection` and
-`plots` show what happens inside a model, `uses` and `evaluation` what it is good for, and `report` what is published
-about it.
+`plots` show what happens inside a model, `uses` and `evaluation` what it is good for, `verification` that it computes
+what others recorded of it, and `report` what is published about it.
 
 Every name below is imported on first use, so that a program loads only what it needs.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from . import evaluation, inspection, plots, training, uses
+    from . import evaluation, inspection, plots, training, uses, verification
     from .checkpoints import CheckpointError, DownloadError
     from .checkpoints.by_name import download
     from .comparison import Comparison, TextComparison, compare, compare_text
@@ -60,10 +60,11 @@ __all__ = [
     "table",
     "training",
     "uses",
+    "verification",
 ]
 
 # Modules that are public under their own names; `presets` and `report` can also be called.
-_MODULES = ("evaluation", "inspection", "plots", "presets", "report", "training", "uses")
+_MODULES = ("evaluation", "inspection", "plots", "presets", "report", "training", "uses", "verification")
 # Module -> the names that this package takes from it: the imports under `if TYPE_CHECKING`, for run time.
 _NAMES = {
     "checkpoints": ("CheckpointError", "DownloadError"),

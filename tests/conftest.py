@@ -25,6 +25,16 @@ OF_THE_USER = (
 )  # fmt: skip
 
 
+def pytest_addoption(parser):
+    group = parser.getgroup("recorded outputs", "for `pytest -m recorded`: tests/verification/test_recorded.py")
+    group.addoption(
+        "--model", action="append", default=[], metavar="NAME=FOLDER",
+        help="compare the model in a folder with the recorded outputs of a published one, such as gpt2=path/to/gpt2",
+    )  # fmt: skip
+    group.addoption("--data", metavar="FOLDER", help="a folder with data files, for perplexities and accuracies")
+
+
+# The public 124M checkpoint, where the user has it: found before the tests hide the user's caches.
 GPT2_OF_THE_USER = cache.find(HuggingFace("openai-community/gpt2"))
 
 
@@ -32,14 +42,6 @@ GPT2_OF_THE_USER = cache.find(HuggingFace("openai-community/gpt2"))
 def pytest_xdist_auto_num_workers(config):
     """No other processes for files or tests that are named: to start them takes longer than most files do."""
     return 0 if any(".py" in argument for argument in config.args) else None
-
-
-@pytest.fixture
-def gpt2_of_the_user():
-    """The public 124M checkpoint, where the user has it."""
-    if GPT2_OF_THE_USER is None:
-        pytest.skip("the public 124M checkpoint is not on this machine: `gptcompare download gpt2` fetches it")
-    return GPT2_OF_THE_USER
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,8 @@ from gptcompare.cli import COMMANDS, main
 from gptcompare.comparison.summary import speeds, summary, text_summary
 from gptcompare.evaluation import TASKS
 from gptcompare.report.table import CELLS
+from gptcompare.verification.data_quantities import DATA_QUANTITIES
+from gptcompare.verification.quantities import QUANTITIES
 
 ROOMS = module_of_the_docs("rooms")
 FACES = ROOMS.faces()
@@ -40,7 +42,7 @@ IN_HELP = [
     "token", "vocabulary", "temperature", "prompt", "seed", "end of text", "draft", "few-shot", "normalisation",
     "window", "context", "beam search", "task", "gradient", "dropout", "warm-up", "weight decay", "AdamW", "batch",
     "accumulation", "learning rate", "validation", "parameters", "tokenizer", "special token", "greedy", "stop string",
-    "stride", "log-probability",
+    "stride", "log-probability", "recorded output",
 ]  # fmt: skip
 # Labels that need no explanation.
 PLAIN = {"", "as published", "measured"}
@@ -70,6 +72,11 @@ DOCUMENTED = [page for page in PAGES if inspect.isclass(value_of(page)) or inspe
 def is_explained(label):
     """Whether one of the glossary's terms is in a label; of a term that has a plural, the singular is there."""
     return any(re.search(rf"(?<![\w-]){re.escape(term)}s?(?!\w)", label.lower()) for term in TERMS)
+
+
+def singular(label):
+    """A label in the singular: probabilities -> probability, losses -> loss."""
+    return re.sub(r"(?<!s)s\b", "", re.sub(r"sses\b", "ss", re.sub(r"ies\b", "y", label)))
 
 
 def test_every_name_of_every_face_has_its_page_and_no_two_share_a_file():
@@ -139,6 +146,11 @@ def test_the_glossary_explains_the_metrics_of_every_task():
     assert [metric for metric in sorted(results) if not is_explained(metric)] == []
     assert "95% interval" in TERMS
     assert TASKS
+
+
+def test_the_glossary_explains_the_quantities_that_were_recorded():
+    names = {*QUANTITIES, *DATA_QUANTITIES} - {"final bias"}  # the bias of the final layer norm
+    assert [name for name in sorted(names) if not is_explained(name) and not is_explained(singular(name))] == []
 
 
 def test_the_glossary_explains_every_option_of_generation():

@@ -21,6 +21,7 @@ FLOORS = [
     ["inspection", "generation"],
     ["uses", "comparison", "training"],
     ["evaluation", "report"],
+    ["verification"],
     ["plots", "cli"],
     ["__main__"],
 ]

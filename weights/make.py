@@ -3,7 +3,8 @@
     python weights/make.py CORPUS RUNS
 
 Writes `weights/nano-gpt2`, `weights/nano-gpt3` (float16), `measurements.json`, `training.png` and `README.md`, whose
-text is `card.md` with the measured numbers filled in. Needs the `plots` extra.
+text is `card.md` with the measured numbers filled in. Needs the `plots` extra. Then run
+`tests/data/make_nano_records.py`, so that `gptcompare verify` knows the new pair.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ COMMANDS = {
     "answer": ("uses", "answer a question freely"),
     "evaluate": ("evaluate", "measure a model's performance on published tasks"),
     "tasks": ("evaluate", "list the published tasks"),
+    "verify": ("evaluate", "compare a model with what others recorded of it"),
     "table": ("models", "show published models side by side"),
     "models": ("models", "list what can be loaded by name, and what is on this machine"),
     "download": ("models", "download a published model"),
@@ -60,6 +61,8 @@ examples:
   gptcompare tasks
   gptcompare evaluate --model gpt2 --task lambada
   gptcompare evaluate --model gpt2 --task text --data story.txt --stride 512
+  gptcompare verify nano-gpt2
+  gptcompare verify path/to/gpt2 --as gpt2 --all --data downloads/
   gptcompare download gpt2-xl
   gptcompare models
   gptcompare remove gpt2-xl

@@ -1,4 +1,4 @@
-"""`gptcompare evaluate` and `gptcompare tasks`: a model's performance on published tasks."""
+"""`gptcompare evaluate`, `tasks` and `verify`: how good a model is, and what others recorded of it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 from .. import evaluation
 from ..evaluation import TASKS, Settings
 from ..presets import canonical_name
-from .options import add_model, show
+from .options import MODEL_HELP, add_model, add_source, show
 
 FOLDER = "evaluations"
+DISAGREES = 1  # exit status
 SETTINGS = ("shots", "limit", "stride", "beams", "seed")
 
 
@@ -109,3 +110,38 @@ def _tasks(options: argparse.Namespace) -> None:
     for task in TASKS.values():
         n_items = "" if task.n_items is None else f"{task.n_items:,}"
         print(f"{task.name:<{width}}  {n_items:>6}  {task.source}")
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compare what a model computes with what other programs and people recorded of it: logits, losses, "
+        "probabilities, greedy texts, training. Exit status 0: all that decide agree; 1: one does not; 2: an error."
+    )
+    parser.add_argument("model", metavar="FOLDER_OR_NAME", help=MODEL_HELP)
+    add_source(parser)
+    parser.add_argument(
+        "--as", dest="name", metavar="NAME",
+        help="the model whose records these are (default: by its name or, for a folder, by its configuration)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--all", action="store_true", dest="with_data",
+        help="also what needs a data file: perplexities and accuracies, which take minutes to hours",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", metavar="FOLDER",
+        help="a folder with the data files as published, or some of them; implies --all (default: they are downloaded)",
+    )  # fmt: skip
+    parser.add_argument("--records", metavar="FILE", help="other records than those in the package")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, with sources and notes")
+    parser.set_defaults(run=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from .. import verification  # here, since it imports training, which no other command of this module needs
+
+    result = verification.verify(
+        options.model, name=options.name, records=options.records, source=options.source,
+        with_data=options.with_data or options.data is not None, data=options.data,
+    )  # fmt: skip
+    show(json.dumps(result.to_dict()) if options.json else result)
+    return 0 if result.agrees else DISAGREES

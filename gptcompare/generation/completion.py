@@ -57,11 +57,7 @@ class Completion:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.alternatives is None:
-            del values["alternatives"]
-        else:
-            values["alternatives"] = self.alternatives.to_dict()
-        return values
+        return {**values, "alternatives": None if self.alternatives is None else self.alternatives.to_dict()}
 
 
 @dataclass

@@ -176,7 +176,7 @@ class Score:
             "n_bytes": self.n_bytes,
             "perplexity": self.perplexity if math.isfinite(self.perplexity) else None,
             "bits_per_byte": self.bits_per_byte,
-            **({} if self.alternatives is None else {"alternatives": self.alternatives.to_dict()}),
+            "alternatives": None if self.alternatives is None else self.alternatives.to_dict(),
         }
 
 

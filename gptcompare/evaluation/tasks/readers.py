@@ -57,11 +57,26 @@ def read_hellaswag(contents: Sequence[Content]) -> list[Item]:
 def _hellaswag_item(place: str, fields: dict[str, Any]) -> Item:
     activity, first, second = (_text(place, fields, name) for name in ("activity_label", "ctx_a", "ctx_b"))
     context = _without_wikihow_marks(f"{activity}: {first} {second.capitalize()}")
+    endings, label = _endings(place, fields)
+    return Item(tuple((context, f" {_without_wikihow_marks(ending)}") for ending in endings), label, place)
+
+
+def _endings(place: str, fields: dict[str, Any]) -> tuple[list[str], int]:
+    """Return the possible endings of an item of HellaSwag, and the index of the right one."""
     endings = fields.get("endings")
     if not isinstance(endings, list) or not endings or not all(map(_is_text, endings)):
         raise ValueError(f'{place}: expected "endings", a list of texts')
-    label = _label(place, fields.get("label"), [str(number) for number in range(len(endings))])
-    return Item(tuple((context, f" {_without_wikihow_marks(ending)}") for ending in endings), label, place)
+    return endings, _label(place, fields.get("label"), [str(number) for number in range(len(endings))])
+
+
+def read_plain_hellaswag(contents: Sequence[Content]) -> list[Item]:
+    """Read HellaSwag as it is published: the text "ctx", and each of the "endings" after a space."""
+    return [_plain_hellaswag_item(place, fields) for place, fields in _objects(contents[0])]
+
+
+def _plain_hellaswag_item(place: str, fields: dict[str, Any]) -> Item:
+    context, endings, label = _text(place, fields, "ctx"), *_endings(place, fields)
+    return Item(tuple((context, f" {ending}") for ending in endings), label, place)
 
 
 def _without_wikihow_marks(text: str) -> str:

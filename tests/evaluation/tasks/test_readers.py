@@ -16,6 +16,7 @@ from gptcompare.evaluation.tasks.readers import (
     read_lambada,
     read_lambada_cloze,
     read_piqa,
+    read_plain_hellaswag,
     read_wikitext,
     read_winogrande,
 )
@@ -23,12 +24,12 @@ from gptcompare.evaluation.tasks.readers import (
 HELLASWAG = [
     {
         "activity_label": "Baking bread", "ctx_a": "A man kneads [step] the dough.", "ctx_b": "the oven",
-        "ctx": "not read", "endings": ["is hot.", "sings [title] a song.", "flies  away.", "[substeps] sleeps."],
+        "ctx": "A man kneads.", "endings": ["is hot.", "sings [title] a song.", "flies  away.", "[substeps] sleeps."],
         "label": 2,
     },
     {
         "activity_label": "Gardening", "ctx_a": "[header] How to plant a tree [title] Dig a hole.", "ctx_b": "",
-        "endings": ["Water it.", "Burn it."], "label": "0",
+        "ctx": "of no use there", "endings": ["Water it.", "Burn it."], "label": "0",
     },
 ]  # fmt: skip
 PIQA = [
@@ -86,6 +87,11 @@ class TestEachFormat:
         assert first.right == 2
         assert second.context == "Gardening: How to plant a tree. Dig a hole."
         assert second.answer == " Water it."
+
+    def test_plain_hellaswag_is_the_published_context_and_each_ending_after_a_space(self):
+        first, _ = read_plain_hellaswag([jsonl(HELLASWAG)])
+        assert first.pairs == tuple(("A man kneads.", f" {ending}") for ending in HELLASWAG[0]["endings"])
+        assert first.right == 2
 
     def test_piqa_is_a_question_with_two_answers_and_its_label_beside_it(self):
         first, second = read_piqa([jsonl(PIQA), labels_of(0, 1)])
@@ -269,6 +275,7 @@ FILES = {
     "lambada": (read_lambada, [jsonl(LAMBADA)]),
     "cloze": (read_lambada_cloze, [jsonl(LAMBADA)]),
     "hellaswag": (read_hellaswag, [jsonl(HELLASWAG)]),
+    "plain hellaswag": (read_plain_hellaswag, [jsonl(HELLASWAG)]),
     "piqa": (read_piqa, [jsonl(PIQA), labels_of(0, 1)]),
     "winogrande": (read_winogrande, [jsonl(WINOGRANDE)]),
     "completions": (read_completions, [jsonl(COMPLETIONS)]),
