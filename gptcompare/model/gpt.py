@@ -91,9 +91,9 @@ class GPT:
         Parameters
         ----------
         name_or_folder
-            A folder with the published files, a file of llama.cpp (GGUF) or llm.c, or the name of a model: one from `gptcompare.presets()`, or "owner/name"
-            on the Hugging Face Hub, followed by "@revision" for another revision than the main one. A model that is not
-            on this machine is downloaded.
+            A folder with the published files, or a file of llama.cpp (GGUF) or llm.c; or the name of a model: one from
+            `gptcompare.presets()`, or "owner/name" on the Hugging Face Hub, followed by "@revision" for another
+            revision than the main one. A model that is not on this machine is downloaded.
         source : "huggingface" or "openai"
             Where to download a named model from: Hugging Face or, for GPT-2, OpenAI.
         dtype : float32 or float64
