@@ -172,17 +172,26 @@ def gguf_values(vocabulary: Vocabulary, end_ids: Collection[int], n_vocab: int) 
             f"the model has {len(ends)}"
         )
     token_of = {id_: token for token, id_ in (vocabulary.ids | vocabulary.special_tokens).items()}
+    taken = set(token_of.values())
     control = set(vocabulary.special_tokens.values())
-    types = [CONTROL if id_ in control else NORMAL if id_ in token_of else UNUSED for id_ in range(n_vocab)]
+    types = [CONTROL if id_ in control else NORMAL if token_of.get(id_) else UNUSED for id_ in range(n_vocab)]
     bos = vocabulary.id_of(vocabulary.bos)
     prefix = "tokenizer.ggml."
     return {
         f"{prefix}model": "gpt2",
         f"{prefix}pre": "gpt-2",
-        f"{prefix}tokens": [token_of.get(id_, f"[PAD{id_}]") for id_ in range(n_vocab)],
+        f"{prefix}tokens": [token_of.get(id_) or _padding(id_, taken) for id_ in range(n_vocab)],
         f"{prefix}token_type": np.array(types, np.int32),
         f"{prefix}merges": [f"{left} {right}" for left, right in vocabulary.merges],
         **dict(zip(END_IDS, ends, strict=False)),
         f"{prefix}bos_token_id": ends[0] if bos is None else bos,  # GPT-2's is its end of text
         f"{prefix}add_bos_token": bos is not None,
     }
+
+
+def _padding(id_: int, taken: Collection[str]) -> str:
+    """Return the name of a row without a token; llama.cpp needs all names to be different."""
+    name = f"[PAD{id_}]"
+    while name in taken:
+        name = f"[{name}]"
+    return name

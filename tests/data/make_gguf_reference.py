@@ -23,6 +23,7 @@ import argparse
 import ctypes
 import hashlib
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,11 @@ import gguf
 import llama_cpp
 import numpy as np
 
-import gptcompare as gc
-from gptcompare.parameters import parameter_shapes
-from gptcompare.tokenizer import Vocabulary
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.gguf_models import EXPORTED, random_parameters, vocabulary
 
-Parameters = dict[str, np.ndarray]
+import gptcompare as gc
+from gptcompare.tokenizer import Vocabulary
 
 ROOT = Path(__file__).parents[2]
 TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 7, "bf16": 32}  # llama.h, enum llama_ftype
@@ -51,35 +52,9 @@ FILES = {
         ["f32", "q8_0"],
     ),
 }  # fmt: skip
-# What this library writes: random models of several shapes, with seeds.
-EXPORTED = {
-    "deep": {"n_layer": 5, "n_head": 2, "d_model": 16, "n_ctx": 40, "n_vocab": 290},
-    "one head": {"n_layer": 1, "n_head": 1, "d_model": 24, "d_mlp": 40, "n_ctx": 64, "n_vocab": 283},
-    "padded": {"n_layer": 2, "n_head": 3, "d_model": 48, "n_ctx": 48, "n_vocab": 320},
-    "untied": {"n_layer": 2, "n_head": 4, "d_model": 32, "n_ctx": 32, "n_vocab": 288, "tied_embeddings": False},
-    "another epsilon": {"n_layer": 3, "n_head": 2, "d_model": 32, "n_ctx": 32, "n_vocab": 288, "layer_norm_eps": 1e-3},
-}
-SEEDS = (0, 1)
 PROMPTS = ["Once upon a time", "The king was", "In the evening, the old man and his wife went to"]
 TEXT = "The hen"
 GREEDY = 24  # tokens
-
-
-def vocabulary(n_tokens: int) -> Vocabulary:
-    """The bytes, the first merges of GPT-2, and the end of text as the last of n tokens."""
-    merges = gc.Tokenizer.from_pretrained("gpt2").vocabulary.merges[: n_tokens - 257]
-    return Vocabulary.from_merges(merges)
-
-
-def random_parameters(config: gc.GPTConfig, seed: int) -> Parameters:
-    rng = np.random.default_rng(seed)
-    found = {}
-    for name, shape in parameter_shapes(config).items():
-        spread = {"wte.weight": 0.5, "wpe.weight": 0.2, "lm_head.weight": 0.5}.get(name, 0.2)
-        found[name] = (rng.standard_normal(shape) * spread).astype(np.float32)
-        if len(shape) == 1 and name.endswith("weight"):
-            found[name] += 1
-    return found
 
 
 def write_with_the_package(
@@ -239,15 +214,8 @@ def texts() -> list[str]:
     return by_hand + samples + [alice[at : at + 97] for at in range(0, min(len(alice), 97 * 60), 97)]
 
 
-def random_model(name: str, seed: int) -> gc.LanguageModel:
-    config = gc.GPTConfig(**EXPORTED[name])
-    words = gc.Tokenizer(vocabulary(min(config.n_vocab, 290) if name != "padded" else 290))
-    return gc.LanguageModel(gc.GPT(config, random_parameters(config, seed)), words)
-
-
 def record_exported(out: Path, scratch: Path) -> None:
-    models = {f"{name}, seed {seed}": random_model(name, seed) for name in EXPORTED for seed in SEEDS}
-    models["nano-gpt2"] = gc.load("nano-gpt2")
+    models = {name: make() for name, make in EXPORTED.items()}
     arrays: dict[str, np.ndarray] = {}
     records: dict[str, Any] = {}
     for name, lm in models.items():

@@ -1,7 +1,11 @@
+import hashlib
 import json
 
+import numpy as np
 import pytest
+from support.gguf_models import EXPORTED as MODELS
 from support.places import STORY_FOLDER
+from support.recorded_gguf import EDGE, EXPORTED, EXPORTED_LOGITS, HALF_OF_ALL, ROUNDING, logits_with_the_table
 
 import gptcompare as gc
 
@@ -142,3 +146,61 @@ def test_transformers_ends_the_texts_of_a_saved_model_there(torch, transformers,
     gc.LanguageModel(story.model, story.tokenizer, [ids["a"], ids["b"]]).save_pretrained(tmp_path)
     reference = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     assert sorted(reference.generation_config.eos_token_id) == sorted(ids.values())
+
+
+RECORDED = EXPORTED["models"]
+
+
+def written(name, folder):
+    """The GGUF file of a recorded model."""
+    model, dtype = name.rsplit(", ", 1)
+    gc.save_gguf(MODELS[model](), folder / "x.gguf", dtype=dtype)
+    return folder / "x.gguf"
+
+
+class TestSaveGguf:
+    """llama.cpp ran the same files: tests/data/make_gguf_reference.py."""
+
+    @pytest.mark.parametrize("name", RECORDED)
+    def test_llama_cpp_writes_the_same_greedy_text(self, name, tmp_path):
+        file = written(name, tmp_path)
+        recorded_again = "the files are others than those that llama.cpp ran: run make_gguf_reference.py again"
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == RECORDED[name]["sha256"], recorded_again
+        lm = gc.load(file)
+        for prompt in RECORDED[name]["prompts"]:
+            assert lm.prompt_ids(prompt["text"]) == prompt["ids"]
+            n = len(prompt["greedy"])
+            completion = lm.generate(prompt["text"], max_new_tokens=n)
+            assert completion.ids + [completion.end_id] * (completion.finish_reason == "end") == prompt["greedy"]
+
+    def test_llama_cpps_logits_are_the_same_but_for_its_rounding(self, tmp_path):
+        medians = []
+        for name in RECORDED:
+            model = gc.GPT.from_pretrained(written(name, tmp_path), dtype=np.float64)
+            rounding = ROUNDING[{"float32": "f32", "float16": "f16"}[name.rsplit(", ", 1)[1]]]
+            for number, prompt in enumerate(RECORDED[name]["prompts"]):
+                logits = model(prompt["ids"])
+                theirs = EXPORTED_LOGITS[f"{name}, {number} one by one"]
+                assert np.abs(logits[-1] - theirs).max() < rounding * logits.std()
+                exact = logits_with_the_table(model, prompt["ids"])[-1]
+                difference = np.abs(exact - EXPORTED_LOGITS[f"{name}, {number} at once"])
+                assert difference.max() < EDGE
+                medians.append(np.median(difference))
+        assert np.median(medians) < HALF_OF_ALL
+
+    def test_a_loaded_file_is_the_model_that_was_written(self, story, tmp_path):
+        gc.save_gguf(story, tmp_path / "x.gguf")
+        lm = gc.load(tmp_path / "x.gguf")
+        assert lm.config == story.config
+        assert lm.tokenizer.vocabulary == story.tokenizer.vocabulary
+        assert lm.end_ids == story.end_ids
+        assert lm.generate(PROMPT, max_new_tokens=20) == story.generate(PROMPT, max_new_tokens=20)
+        gc.save_gguf(lm, tmp_path / "again.gguf")
+        assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "x.gguf").read_bytes()
+
+    def test_a_model_that_llama_cpp_cannot_run_is_refused_by_the_reason(self, tmp_path):
+        with pytest.raises(ValueError, match="cannot have banded attention"):
+            gc.save_gguf(gc.load("nano-gpt3"), tmp_path / "x.gguf")
+        with pytest.raises(TypeError, match="lm must be a LanguageModel, got GPT"):
+            gc.save_gguf(gc.load("nano-gpt2").model, tmp_path / "x.gguf")
+        assert list(tmp_path.iterdir()) == []
