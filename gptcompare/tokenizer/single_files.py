@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..checkpoints.errors import CheckpointError
-from ..checkpoints.formats.gguf import read_header
+from ..checkpoints.formats.gguf import is_value, read_header
 from ..checkpoints.layouts import GPT2_SIZE
 from ..checkpoints.single_files import SingleFile, llm_c
 from ..checkpoints.single_files.gguf import END_IDS
@@ -89,7 +89,9 @@ def _of_gguf(path: Path, values: Mapping[str, Any]) -> Vocabulary:
         elif kind == NORMAL and token:
             (ids if BYTE_CHARS.issuperset(token) else special)[token] = id_
     eos, bos = named[0], named[-1]
-    begins = values.get("tokenizer.ggml.add_bos_token", False) and bos is not None
+    begins = values.get("tokenizer.ggml.add_bos_token", False)
+    if not isinstance(begins, bool) or (begins and bos is None):
+        raise CheckpointError(path, "tokenizer.ggml.add_bos_token is not true or false, or there is no such token")
     try:
         return Vocabulary(
             pairs, ids, special,
@@ -105,16 +107,16 @@ def _refuse_other_algorithms(path: Path, values: Mapping[str, Any]) -> None:
     model, split = values.get("tokenizer.ggml.model"), values.get("tokenizer.ggml.pre")
     if model is None:
         raise CheckpointError(path, "the file has no vocabulary")
-    if model != "gpt2":
+    if not is_value(model, "gpt2"):
         raise CheckpointError(path, f"tokenizer.ggml.model {shown(model)} is not supported, only 'gpt2'")
     if split is None:
         raise CheckpointError(
             path, "tokenizer.ggml.pre is missing, so it is not known how texts are split: convert the model anew"
         )
-    if split not in GPT2_SPLITS:
+    if not any(is_value(split, known) for known in GPT2_SPLITS):
         raise CheckpointError(path, f"tokenizer.ggml.pre {shown(split)} splits texts by another pattern than GPT-2's")
     for name in ("add_eos_token", "add_sep_token"):
-        if values.get(f"tokenizer.ggml.{name}", False) is not False:
+        if not is_value(values.get(f"tokenizer.ggml.{name}", False), False):
             raise CheckpointError(path, f"tokenizer.ggml.{name} is not supported")
 
 

@@ -1,13 +1,23 @@
+import contextlib
+import functools
 import hashlib
 import json
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.amounts import examples
+from support.forge import damaged
 from support.gguf_models import EXPORTED as MODELS
 from support.places import STORY_FOLDER
 from support.recorded_gguf import EDGE, EXPORTED, EXPORTED_LOGITS, HALF_OF_ALL, ROUNDING, logits_with_the_table
 
 import gptcompare as gc
+from gptcompare.checkpoints import CheckpointError
+from gptcompare.checkpoints.formats.gguf import read_tensors, write_gguf
 
 PROMPT = "Once upon a time"
 # eos_token_id of config.json, generation_config.json (None: no such file), and what counts: "tokenizer",
@@ -205,3 +215,40 @@ class TestSaveGguf:
         with pytest.raises(TypeError, match="lm must be a LanguageModel, got GPT"):
             gc.save_gguf(gc.load("nano-gpt2").model, tmp_path / "x.gguf")
         assert list(tmp_path.iterdir()) == []
+
+
+STRANGE = [
+    0, 1, 2**32 - 1, 0.5, float("nan"), "", "gpt2", True, [], ["", ""], np.zeros(0, np.int32), np.ones(3, np.int32),
+]  # fmt: skip
+
+
+class TestStrangeFiles:
+    """A GGUF file is loaded, or refused with one error that names it."""
+
+    @pytest.mark.parametrize("strange", STRANGE, ids=repr)
+    def test_a_value_of_any_kind_in_any_place(self, tmp_path, strange):
+        values, tensors = read_tensors(written("one head, seed 0, float16", tmp_path))
+        reasons = []
+        for name in values:
+            with open(tmp_path / "strange.gguf", "wb") as file:
+                write_gguf(file, values | {name: strange}, tensors)
+            try:
+                gc.load(tmp_path / "strange.gguf")
+            except CheckpointError as error:
+                reasons.append(str(error))
+        assert len(reasons) > len(values) / 2
+        assert all("strange.gguf: " in reason for reason in reasons)
+
+    @settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
+    @given(data=st.data())
+    def test_any_damage(self, tmp_path_factory, data):
+        file = tmp_path_factory.getbasetemp() / "damaged.gguf"
+        file.write_bytes(b"GGUF" + data.draw(damaged(small_file()))[4:])
+        with contextlib.suppress(CheckpointError):
+            gc.load(file)
+
+
+@functools.cache
+def small_file():
+    with tempfile.TemporaryDirectory() as folder:
+        return written("one head, seed 0, float16", Path(folder)).read_bytes()

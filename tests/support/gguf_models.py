@@ -1,6 +1,6 @@
 """Random models that are written as GGUF, for llama.cpp to run and for the tests to compare."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -17,6 +17,7 @@ SHAPES = {
 }
 
 
+@cache
 def vocabulary(n_tokens: int) -> Vocabulary:
     """The bytes, the first merges of GPT-2, and the end of text as the last of n tokens."""
     merges = gc.Tokenizer.from_pretrained("gpt2").vocabulary.merges[: n_tokens - 257]

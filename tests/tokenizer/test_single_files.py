@@ -111,6 +111,8 @@ class TestReading:
             ({"pre": ["gpt-2"]}, "splits texts by another pattern"),
             ({"add_eos_token": True}, "add_eos_token is not supported"),
             ({"add_sep_token": True}, "add_sep_token is not supported"),
+            ({"add_bos_token": 1}, "add_bos_token is not true or false"),
+            ({"add_bos_token": True, "bos_token_id": None}, "or there is no such token"),
             ({"tokens": None}, "tokens is not an array of texts"),
             ({"merges": None}, "merges is not an array of texts"),
             ({"tokens": "abc"}, "tokens is not an array of texts"),
