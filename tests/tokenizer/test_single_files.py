@@ -85,16 +85,16 @@ class TestReading:
         tokens = [*gguf_values(PLAIN, [N - 1], N)[KEY + "tokens"], "<a>", "<b>", "<c>", "日本"]
         types = np.array([1] * N + [3, 4, 5, 1], np.int32)
         found = read(tmp_path, n_vocab=N + 4, tokens=tokens, token_type=types)
-        assert found.special_tokens == {END_OF_TEXT: N - 1, "<a>": N, "<b>": N + 1, "日本": N + 3}
-        assert "<c>" not in found.ids
+        assert found.special_tokens.items() >= {END_OF_TEXT: N - 1, "<a>": N}.items()
+        assert [found.id_of(token) for token in ("<b>", "<c>", "日本")] == [N + 1, None, N + 3]
 
     def test_the_types_may_be_missing(self, tmp_path):
         assert read(tmp_path, token_type=None) == PLAIN
 
-    def test_empty_tokens_add_no_text(self, tmp_path):
+    def test_empty_tokens_change_no_text(self, tmp_path):
         tokens = gguf_values(PLAIN, [N - 1], N)[KEY + "tokens"] + ["", ""]
-        found = read(tmp_path, n_vocab=N + 2, tokens=tokens, token_type=None)
-        assert found == PLAIN
+        found = gc.Tokenizer(read(tmp_path, n_vocab=N + 2, tokens=tokens, token_type=None))
+        assert found.encode(TEXT, allowed_special="all") == gc.Tokenizer(PLAIN).encode(TEXT, allowed_special="all")
 
     def test_without_an_end_of_text_there_is_none(self, tmp_path):
         assert read(tmp_path, eos_token_id=None).eot is None
@@ -193,5 +193,5 @@ class TestLlmC:
     def test_a_model_of_another_size_alone_has_no_tokenizer(self, tmp_path):
         config = gc.GPTConfig(n_layer=1, n_head=1, d_model=2, n_ctx=4, n_vocab=300)
         (tmp_path / "m.bin").write_bytes(model_file(config, GPT(config).parameters()))
-        with pytest.raises(CheckpointError, match="no vocabulary, and its 300 tokens are not GPT-2's 50257"):
+        with pytest.raises(CheckpointError, match="its 300 tokens are not GPT-2's"):
             gc.load(tmp_path / "m.bin")

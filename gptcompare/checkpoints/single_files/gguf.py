@@ -37,7 +37,8 @@ SIZES = {
 }
 EPSILON = "attention.layer_norm_epsilon"
 PREFIX = re.compile("")  # the names have none
-BLOCK = re.compile(r"^blk\.(\d+)\.")
+BLOCK = re.compile(r"^blk\.(0|[1-9]\d*)\.")
+WITHOUT_BIAS = ("token_embd", "position_embd", "output")
 MODULES = {
     "token_embd": "wte",
     "position_embd": "wpe",
@@ -61,8 +62,17 @@ def config(path: Path) -> GPTConfig:
 def parameters(path: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     """Read a file's model, with our names and layout."""
     values, tensors = read_tensors(path)
+    if unknown := [name for name in tensors if not _is_ours(name)]:  # llama.cpp does not run such a file either
+        raise CheckpointError(path, f"{unknown[0]} is not a tensor of GPT-2")
     config = _config(path, values, {name: tensor.shape for name, tensor in tensors.items()})
     return with_output(path, renamed(path, tensors, PREFIX, BLOCK, MODULES), config)
+
+
+def _is_ours(name: str) -> bool:
+    module, _, kind = name.rpartition(".")
+    layer = BLOCK.match(module)
+    known = ("*." + module[layer.end() :] if layer else module) in MODULES
+    return known and (kind == "weight" or (kind == "bias" and module not in WITHOUT_BIAS))
 
 
 def end_ids(path: Path) -> list[int] | None:
