@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import gptcompare as gc
+from gptcompare.checkpoints.export import write_gguf_model
 
 PROMPT = "The quick brown fox"
 
@@ -129,7 +130,8 @@ class LlamaCpp:
         config = gc.GPTConfig.from_dict(_sizes(folder))
         file = folder / "model.gguf"
         if not file.exists():
-            write_gguf(file, gc.GPT.from_pretrained(folder))
+            without_tokens = {"tokenizer.ggml.model": "no_vocab", "gpt2.vocab_size": config.n_vocab}
+            write_gguf_model(file, config, gc.GPT.from_pretrained(folder).parameters(), without_tokens)
         self.n_vocab = config.n_vocab
         with silence():
             llama_cpp.llama_backend_init()
@@ -170,39 +172,6 @@ class LlamaCpp:
             raise RuntimeError(f"llama_decode gave {status}")
         n_rows = 1 if last_only else len(ids)
         return np.ctypeslib.as_array(self.api.llama_get_logits(self.context), (n_rows, self.n_vocab))
-
-
-def write_gguf(file: Path, model: gc.GPT) -> None:
-    """Write a GPT-2 in llama.cpp's format, float32, without tokens (names: github.com/ggml-org/llama.cpp, gguf-py)."""
-    import gguf
-
-    config = model.config
-    writer = gguf.GGUFWriter(str(file), "gpt2")
-    writer.add_context_length(config.n_ctx)
-    writer.add_embedding_length(config.d_model)
-    writer.add_block_count(config.n_layer)
-    writer.add_feed_forward_length(config.d_mlp)
-    writer.add_head_count(config.n_head)
-    writer.add_layer_norm_eps(config.layer_norm_eps)
-    writer.add_vocab_size(config.n_vocab)
-    writer.add_tokenizer_model("no_vocab")
-    whole = {"wte": "token_embd", "wpe": "position_embd", "ln_f": "output_norm"}
-    parts = {
-        "ln_1": "attn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output",
-        "ln_2": "ffn_norm", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down",
-    }  # fmt: skip
-    for name, value in model.parameters().items():
-        part, kind = name.rsplit(".", 1)
-        if part in whole:
-            writer.add_tensor(f"{whole[part]}.{kind}", np.ascontiguousarray(value))
-        else:
-            _, layer, part = part.split(".", 2)
-            # In that format a linear layer's weight is (d_out, d_in).
-            writer.add_tensor(f"blk.{layer}.{parts[part]}.{kind}", np.ascontiguousarray(value.T))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def _sizes(folder: Path) -> dict[str, Any]:

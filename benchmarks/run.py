@@ -3,7 +3,7 @@
     python benchmarks/run.py                   # everything: a quarter of an hour
     python benchmarks/run.py decode scoring    # some of it
 
-The other libraries are Hugging Face transformers (PyTorch), CTranslate2 and llama.cpp (llama-cpp-python with gguf), all
+The other libraries are Hugging Face transformers (PyTorch), CTranslate2 and llama.cpp (llama-cpp-python), all
 in float32 and with the same number of threads. The `benchmark` extra installs them, which compiles llama-cpp-python.
 The models have the published shapes and random weights: speed does not depend on their values, and nothing needs to be
 downloaded.

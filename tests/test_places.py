@@ -9,6 +9,7 @@ import pytest
 
 import gptcompare as gc
 from gptcompare.checkpoints import families
+from gptcompare.checkpoints.single_files.recognition import FORMATS
 from gptcompare.cli import COMMANDS, EXAMPLES, main
 from gptcompare.evaluation import TASKS
 from gptcompare.presets import published
@@ -23,6 +24,7 @@ def modules_of(room):
 
 
 FAMILIES = [name for name in modules_of("checkpoints/families") if name not in ("common", "linear_layers")]
+SINGLE_FILES = [name for name in modules_of("checkpoints/single_files") if name != "recognition"]
 CLI = [name for name in modules_of("cli") if not name.endswith("options")]
 
 
@@ -39,6 +41,18 @@ class TestAFamilyOfCheckpoints:
 
     def test_it_has_tests(self, name):
         assert (TESTS / "checkpoints" / "families" / f"test_{name}.py").is_file()
+
+
+@pytest.mark.parametrize("name", SINGLE_FILES)
+class TestAFormatOfASingleFile:
+    def test_it_is_registered(self, name):
+        module = importlib.import_module(f"gptcompare.checkpoints.single_files.{name}")
+        registered = [(known.config, known.parameters, known.end_ids) for known in FORMATS]
+        wanted = (module.config, module.parameters, module.end_ids)
+        assert wanted in registered, "add a Format to FORMATS in checkpoints/single_files/recognition.py"
+
+    def test_it_has_tests(self, name):
+        assert (TESTS / "checkpoints" / "single_files" / f"test_{name}.py").is_file()
 
 
 @pytest.mark.parametrize("name", modules_of("presets"))

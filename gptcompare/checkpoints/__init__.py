@@ -1,9 +1,10 @@
 """Checkpoints: finding, downloading, reading and writing the files of a model.
 
 `by_name` turns a name into a folder, and `folder` turns a folder into a configuration and its parameters; start with
-these two. `formats/` has a reader for each byte format, `families/` translates each publisher's names into ours, and
-`download/` fetches what is not on this machine. `layouts` lists the files of a model, `catalogue` the names of models,
-and `embedded` finds the two models in the package.
+these two. `formats/` has a reader for each byte format, `families/` translates each publisher's names into ours,
+`single_files/` reads models that are one file, and `download/` fetches what is not on this machine. `layouts` lists the
+files of a model, `catalogue` the names of models, `embedded` finds the two models in the package, and `export` writes
+for other programs.
 """
 
 from .by_name import locate, remove

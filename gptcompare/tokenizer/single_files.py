@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..checkpoints.errors import CheckpointError
-from ..checkpoints.formats.gguf import read_header
+from ..checkpoints.formats.gguf import is_value, read_header
 from ..checkpoints.layouts import GPT2_SIZE, has_gpt2_vocabulary
 from ..checkpoints.single_files import SingleFile, llm_c
 from ..checkpoints.single_files.gguf import END_IDS
@@ -94,7 +94,9 @@ def _of_gguf(path: Path, values: Mapping[str, Any]) -> Vocabulary:
         elif kind == NORMAL:
             ids[token] = id_
     eos, bos = named[0], named[-1]
-    begins = values.get("tokenizer.ggml.add_bos_token", False) and bos is not None
+    begins = values.get("tokenizer.ggml.add_bos_token", False)
+    if not isinstance(begins, bool) or (begins and bos is None):
+        raise CheckpointError(path, "tokenizer.ggml.add_bos_token is not true or false, or there is no such token")
     try:
         return Vocabulary(
             pairs, ids, special,
@@ -110,16 +112,16 @@ def _refuse_other_algorithms(path: Path, values: Mapping[str, Any]) -> None:
     model, split = values.get("tokenizer.ggml.model"), values.get("tokenizer.ggml.pre")
     if model is None:
         raise CheckpointError(path, "the file has no vocabulary")
-    if model != "gpt2":
+    if not is_value(model, "gpt2"):
         raise CheckpointError(path, f"tokenizer.ggml.model {shown(model)} is not supported, only 'gpt2'")
     if split is None:
         raise CheckpointError(
             path, "tokenizer.ggml.pre is missing, so it is not known how texts are split: convert the model anew"
         )
-    if split not in GPT2_SPLITS:
+    if not any(is_value(split, known) for known in GPT2_SPLITS):
         raise CheckpointError(path, f"tokenizer.ggml.pre {shown(split)} splits texts by another pattern than GPT-2's")
     for name in ("add_eos_token", "add_sep_token"):
-        if values.get(f"tokenizer.ggml.{name}", False) is not False:
+        if not is_value(values.get(f"tokenizer.ggml.{name}", False), False):
             raise CheckpointError(path, f"tokenizer.ggml.{name} is not supported")
 
 
@@ -181,15 +183,25 @@ def gguf_values(vocabulary: Vocabulary, end_ids: Collection[int], n_vocab: int) 
     for tokens, kind in ((vocabulary.special_tokens, CONTROL), (vocabulary.added_tokens, USER_DEFINED)):
         token_of |= {id_: token for token, id_ in tokens.items()}
         types |= dict.fromkeys(tokens.values(), kind)
+    taken = set(token_of.values())
+    kinds = [types[id_] if token_of.get(id_) else UNUSED for id_ in range(n_vocab)]
     bos = vocabulary.id_of(vocabulary.bos)
     prefix = "tokenizer.ggml."
     return {
         f"{prefix}model": "gpt2",
         f"{prefix}pre": "gpt-2",
-        f"{prefix}tokens": [token_of.get(id_, f"[PAD{id_}]") for id_ in range(n_vocab)],
-        f"{prefix}token_type": np.array([types.get(id_, UNUSED) for id_ in range(n_vocab)], np.int32),
+        f"{prefix}tokens": [token_of.get(id_) or _padding(id_, taken) for id_ in range(n_vocab)],
+        f"{prefix}token_type": np.array(kinds, np.int32),
         f"{prefix}merges": [f"{left} {right}" for left, right in vocabulary.merges],
         **dict(zip(END_IDS, ends, strict=False)),
         f"{prefix}bos_token_id": ends[0] if bos is None else bos,  # GPT-2's is its end of text
         f"{prefix}add_bos_token": bos is not None,
     }
+
+
+def _padding(id_: int, taken: Collection[str]) -> str:
+    """Return the name of a row without a token; llama.cpp needs all names to be different."""
+    name = f"[PAD{id_}]"
+    while name in taken:
+        name = f"[{name}]"
+    return name

@@ -58,7 +58,7 @@ class TestFolders:
 
     def test_a_file_is_refused_with_what_to_give(self, tmp_path):
         (tmp_path / "model.safetensors").touch()
-        with pytest.raises(FileNotFoundError, match=r"is a file, but not a model of .* give the folder that it is in"):
+        with pytest.raises(FileNotFoundError, match=r"is a file, but not a model of .*: give the folder that it is in"):
             locate(tmp_path / "model.safetensors")
 
     @pytest.mark.parametrize("name", ["no/such/folder", "x" * 5000, "nul\0", "\ud800"])

@@ -62,3 +62,24 @@ def test_table_prints_json_and_markdown(capsys):
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(gc.table(["gpt3-xl", "opt-1.3b"]).to_dict()))
     assert main(["table", "gpt3-xl", "--markdown"]) == 0
     assert capsys.readouterr().out == gc.table(["gpt3-xl"]).to_markdown() + "\n"
+
+
+def test_export_writes_a_file_that_every_command_takes(tmp_path, capsys):
+    file = tmp_path / "story.gguf"
+    assert main(["export", str(STORY_FOLDER), "--gguf", str(file), "--dtype", "float16"]) == 0
+    assert capsys.readouterr().out == f"wrote {file}: {in_bytes(file.stat().st_size)}\n"
+    assert main(["generate", "Once upon a time", "--model", str(file), "--max-new-tokens", "5"]) == 0
+    assert capsys.readouterr().out.startswith("Once upon a time")
+    assert main(["tokenize", "Once upon", "--model", str(file)]) == 0
+    of_file = capsys.readouterr().out
+    assert main(["tokenize", "Once upon", *STORY]) == 0
+    assert capsys.readouterr().out == of_file
+
+
+def test_export_refuses_what_llama_cpp_cannot_run(tmp_path, capsys):
+    assert main(["export", "nano-gpt3", "--gguf", str(tmp_path / "x.gguf")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "cannot have banded attention" in err
+    assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,23 @@
+import contextlib
+import functools
+import hashlib
 import json
+import tempfile
+from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.amounts import examples
+from support.forge import damaged
+from support.gguf_models import EXPORTED as MODELS
 from support.places import STORY_FOLDER
+from support.recorded_gguf import EDGE, EXPORTED, EXPORTED_LOGITS, HALF_OF_ALL, ROUNDING, logits_with_the_table
 
 import gptcompare as gc
+from gptcompare.checkpoints import CheckpointError
+from gptcompare.checkpoints.formats.gguf import read_tensors, write_gguf
 from gptcompare.cli import main
 
 PROMPT = "Once upon a time"
@@ -173,8 +187,8 @@ class TestTokenizer:
 
     def test_another_model_s_is_taken_by_name_folder_or_itself(self, tmp_path, story):
         folder = self.folder(tmp_path, n_vocab=story.config.n_vocab)
-        for given in (STORY_FOLDER, str(STORY_FOLDER), story.tokenizer):
-            assert gc.load(folder, tokenizer=given).tokenizer.vocabulary == story.tokenizer.vocabulary
+        for its in (STORY_FOLDER, str(STORY_FOLDER), story.tokenizer):
+            assert gc.load(folder, tokenizer=its).tokenizer.vocabulary == story.tokenizer.vocabulary
         with pytest.raises(ValueError, match="the tokenizer has 50257 ids, the model only"):
             gc.load(folder, tokenizer="gpt2")
 
@@ -188,3 +202,99 @@ class TestTokenizer:
             assert main([*command, str(folder), "--tokenizer", str(STORY_FOLDER)]) == 0
             assert main([*command, str(folder)]) == 2
         assert "has no tokenizer" in capsys.readouterr().err
+
+
+RECORDED = EXPORTED["models"]
+
+
+def written(name, folder):
+    """The GGUF file of a recorded model."""
+    model, dtype = name.rsplit(", ", 1)
+    gc.save_gguf(MODELS[model](), folder / "x.gguf", dtype=dtype)
+    return folder / "x.gguf"
+
+
+class TestSaveGguf:
+    """llama.cpp ran the same files: tests/data/make_gguf_reference.py."""
+
+    @pytest.mark.parametrize("name", RECORDED)
+    def test_llama_cpp_writes_the_same_greedy_text(self, name, tmp_path):
+        file = written(name, tmp_path)
+        recorded_again = "the files are others than those that llama.cpp ran: run make_gguf_reference.py again"
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == RECORDED[name]["sha256"], recorded_again
+        lm = gc.load(file)
+        for prompt in RECORDED[name]["prompts"]:
+            assert lm.prompt_ids(prompt["text"]) == prompt["ids"]
+            n = len(prompt["greedy"])
+            completion = lm.generate(prompt["text"], max_new_tokens=n)
+            end = [] if completion.end_id is None else [completion.end_id]
+            assert completion.ids + end == prompt["greedy"]
+
+    def test_llama_cpps_logits_are_the_same_but_for_its_rounding(self, tmp_path):
+        medians = []
+        for name in RECORDED:
+            model = gc.GPT.from_pretrained(written(name, tmp_path), dtype=np.float64)
+            rounding = ROUNDING[{"float32": "f32", "float16": "f16"}[name.rsplit(", ", 1)[1]]]
+            for number, prompt in enumerate(RECORDED[name]["prompts"]):
+                logits = model(prompt["ids"])
+                theirs = EXPORTED_LOGITS[f"{name}, {number} one by one"]
+                assert np.abs(logits[-1] - theirs).max() < rounding * logits.std()
+                exact = logits_with_the_table(model, prompt["ids"])[-1]
+                difference = np.abs(exact - EXPORTED_LOGITS[f"{name}, {number} at once"])
+                assert difference.max() < EDGE
+                medians.append(np.median(difference))
+        assert np.median(medians) < HALF_OF_ALL
+
+    def test_a_loaded_file_is_the_model_that_was_written(self, story, tmp_path):
+        gc.save_gguf(story, tmp_path / "x.gguf")
+        lm = gc.load(tmp_path / "x.gguf")
+        assert lm.config == story.config
+        assert lm.tokenizer.vocabulary == story.tokenizer.vocabulary
+        assert lm.end_ids == story.end_ids
+        assert lm.generate(PROMPT, max_new_tokens=20) == story.generate(PROMPT, max_new_tokens=20)
+        gc.save_gguf(lm, tmp_path / "again.gguf")
+        assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "x.gguf").read_bytes()
+
+    def test_a_model_that_llama_cpp_cannot_run_is_refused_by_the_reason(self, tmp_path):
+        with pytest.raises(ValueError, match="cannot have banded attention"):
+            gc.save_gguf(gc.load("nano-gpt3"), tmp_path / "x.gguf")
+        with pytest.raises(TypeError, match="lm must be a LanguageModel, got GPT"):
+            gc.save_gguf(gc.load("nano-gpt2").model, tmp_path / "x.gguf")
+        assert list(tmp_path.iterdir()) == []
+
+
+STRANGE = [
+    0, 1, 2**32 - 1, 0.5, float("nan"), "", "gpt2", True, [], ["", ""], np.zeros(0, np.int32), np.ones(3, np.int32),
+]  # fmt: skip
+
+
+class TestStrangeFiles:
+    """A GGUF file is loaded, or refused with one error that names it."""
+
+    @pytest.mark.parametrize("strange", STRANGE, ids=repr)
+    def test_a_value_of_any_kind_in_any_place(self, tmp_path, strange):
+        values, tensors = read_tensors(written("one head, seed 0, float16", tmp_path))
+        reasons = []
+        for name in values:
+            with open(tmp_path / "strange.gguf", "wb") as file:
+                write_gguf(file, values | {name: strange}, tensors)
+            try:
+                gc.load(tmp_path / "strange.gguf")
+            except CheckpointError as error:
+                reasons.append(str(error))
+        assert len(reasons) > len(values) / 2
+        assert all("strange.gguf: " in reason for reason in reasons)
+
+    @settings(max_examples=examples(300), derandomize=True, deadline=None, database=None)
+    @given(data=st.data())
+    def test_any_damage(self, tmp_path_factory, data):
+        file = tmp_path_factory.getbasetemp() / "damaged.gguf"
+        file.write_bytes(b"GGUF" + data.draw(damaged(small_file()))[4:])
+        with contextlib.suppress(CheckpointError):
+            gc.load(file)
+
+
+@functools.cache
+def small_file():
+    with tempfile.TemporaryDirectory() as folder:
+        return written("one head, seed 0, float16", Path(folder)).read_bytes()

@@ -238,3 +238,39 @@ def torch_zip(path, pickled, storages=None, edit=None, padding=0, compression=zi
             archive.writestr(f"archive/data/{key}", contents)
         if edit:
             edit({info.filename.removeprefix("archive/"): info for info in archive.filelist})
+
+
+# --- GGUF
+
+
+def gguf_text(text):
+    encoded = text if isinstance(text, bytes) else text.encode()
+    return len(encoded).to_bytes(8, "little") + encoded
+
+
+def gguf_value(name, kind, content, *, n=None):
+    """A value: its type and the bytes of its content; with n, an array of so many elements of the type."""
+    types = [kind] if n is None else [9, kind]
+    count = b"" if n is None else n.to_bytes(8, "little")
+    return gguf_text(name) + b"".join(t.to_bytes(4, "little") for t in types) + count + content
+
+
+def gguf_tensor(name, sizes, kind, offset):
+    """An entry of the table of tensors; sizes with the innermost first, as in the file."""
+    numbers = b"".join(size.to_bytes(8, "little") for size in sizes)
+    return (
+        gguf_text(name)
+        + len(sizes).to_bytes(4, "little")
+        + numbers
+        + kind.to_bytes(4, "little")
+        + offset.to_bytes(8, "little")
+    )
+
+
+def gguf(values=(), tensors=(), data=b"", *, version=3, n_values=None, n_tensors=None, alignment=32):
+    """A file of these parts, and the numbers of its values and tensors, which may be wrong."""
+    header = b"GGUF" + version.to_bytes(4, "little")
+    header += (len(tensors) if n_tensors is None else n_tensors).to_bytes(8, "little")
+    header += (len(values) if n_values is None else n_values).to_bytes(8, "little")
+    header += b"".join(values) + b"".join(tensors)
+    return header + bytes(-len(header) % alignment) + data

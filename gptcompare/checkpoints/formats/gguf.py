@@ -92,6 +92,11 @@ class _Cursor:
             raise CheckpointError(self.path, f"a text before byte {self.at} is not UTF-8") from None
 
 
+def is_value(value: Any, wanted: str | bool | int) -> bool:
+    """Return whether a value is this one, and of the same kind: an array, and True for 1, are not."""
+    return type(value) is type(wanted) and bool(value == wanted)
+
+
 def read_header(path: Path) -> Header:
     """Read the values of a file and the table of its tensors.
 

@@ -21,7 +21,7 @@ from ...patterns import Dense
 from ..errors import CheckpointError
 from ..families.common import Tensors, make_config, with_output
 from ..families.linear_layers import EMBEDDINGS, renamed
-from ..formats.gguf import MAGIC, read_header, read_tensors
+from ..formats.gguf import MAGIC, is_value, read_header, read_tensors
 
 __all__ = ["MAGIC", "config", "end_ids", "parameters", "to_file"]
 
@@ -37,7 +37,8 @@ SIZES = {
 }
 EPSILON = "attention.layer_norm_epsilon"
 PREFIX = re.compile("")  # the names have none
-BLOCK = re.compile(r"^blk\.(\d+)\.")
+BLOCK = re.compile(r"^blk\.(0|[1-9]\d*)\.")
+WITHOUT_BIAS = ("token_embd", "position_embd", "output")
 MODULES = {
     "token_embd": "wte",
     "position_embd": "wpe",
@@ -61,8 +62,17 @@ def config(path: Path) -> GPTConfig:
 def parameters(path: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
     """Read a file's model, with our names and layout."""
     values, tensors = read_tensors(path)
+    if unknown := [name for name in tensors if not _is_ours(name)]:  # llama.cpp does not run such a file either
+        raise CheckpointError(path, f"{unknown[0]} is not a tensor of GPT-2")
     config = _config(path, values, {name: tensor.shape for name, tensor in tensors.items()})
     return with_output(path, renamed(path, tensors, PREFIX, BLOCK, MODULES), config)
+
+
+def _is_ours(name: str) -> bool:
+    module, _, kind = name.rpartition(".")
+    layer = BLOCK.match(module)
+    known = ("*." + module[layer.end() :] if layer else module) in MODULES
+    return known and (kind == "weight" or (kind == "bias" and module not in WITHOUT_BIAS))
 
 
 def end_ids(path: Path) -> list[int] | None:
@@ -82,23 +92,26 @@ def _config(path: Path, values: Mapping[str, Any], shapes: Mapping[str, tuple[in
     config = make_config(
         path, **given, n_vocab=shapes["token_embd.weight"][0], layer_norm_eps=_epsilon(values), tied_embeddings=True
     )
-    same = {"attention.head_count_kv": config.n_head, "attention.key_length": config.d_head}
-    for name, value in (same | {"attention.value_length": config.d_head}).items():
-        if values.get(f"{ARCHITECTURE}.{name}", value) != value:
-            raise CheckpointError(
-                path, f"{ARCHITECTURE}.{name} {shown(values[f'{ARCHITECTURE}.{name}'])} is not supported, only {value}"
-            )
+    implied = {
+        "attention.head_count_kv": config.n_head,
+        "attention.key_length": config.d_head,
+        "attention.value_length": config.d_head,
+    }
+    for name, value in implied.items():
+        given_value = values.get(f"{ARCHITECTURE}.{name}", value)
+        if not is_value(given_value, value):
+            raise CheckpointError(path, f"{ARCHITECTURE}.{name} {shown(given_value)} is not supported, only {value}")
     return config
 
 
 def _refuse_others(path: Path, values: Mapping[str, Any]) -> None:
     """Raise CheckpointError for what is not a whole model of GPT-2's architecture."""
     kind, architecture = values.get("general.type", "model"), values.get("general.architecture")
-    if kind != "model":
+    if not is_value(kind, "model"):
         raise CheckpointError(path, f"general.type {shown(kind)} is not supported: the file is no model by itself")
-    if architecture != ARCHITECTURE:
+    if not is_value(architecture, ARCHITECTURE):
         raise CheckpointError(path, f"architecture {shown(architecture)} is not supported, only {ARCHITECTURE!r}")
-    if values.get("split.count", 1) != 1:
+    if not is_value(values.get("split.count", 1), 1):
         raise CheckpointError(path, "one of several files of a model: join them (llama-gguf-split --merge)")
 
 
