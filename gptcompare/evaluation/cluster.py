@@ -107,7 +107,7 @@ def _deaf_to_signals() -> Iterator[None]:
 
 def _kill_workers() -> None:
     """Kill what Dask could not close: Python would ask it to end by SIGTERM, to which it is deaf, and wait for that."""
-    for nanny in list(Nanny._instances):
+    for nanny in [nanny for nanny in Nanny._instances if nanny.is_alive()]:
         nanny.close_gracefully()  # it starts no other worker
     for process in active_children():
         if process.name.startswith("Dask Worker process"):
