@@ -93,7 +93,8 @@ class Dask(Workers):
         self, name: str, source: str, digest: str, address: str | None = None, n_workers: int | None = None
     ) -> None:
         try:
-            self._distributed: Any = import_module("distributed")
+            with stop_where_asked():  # an import may make another exception of a signal's
+                self._distributed: Any = import_module("distributed")
         except ImportError:
             raise ImportError('this needs Dask: pip install "gptcompare[dask]"') from None
         self._model = (os.path.abspath(name) if os.path.isdir(name) else name, source, digest)
