@@ -94,16 +94,16 @@ class _Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; 2 is a user's error, 128 + n the end by signal n (Ctrl-C: 130)."""
-    with _streams(), _signals(), warnings.catch_warnings():
+    with _streams(), warnings.catch_warnings():
         warnings.showwarning = _tell_of  # type: ignore[assignment]  # it needs the first of six arguments
         try:
             given = sys.argv[1:] if arguments is None else arguments
             if refusal := _not_utf8(given):
                 raise ValueError(refusal)
             options = _parser(given).parse_args(given)
-            _heed_ctrl_c()
-            status: int | None = options.run(options)
-            sys.stdout.flush()
+            with _signals():
+                status: int | None = options.run(options)
+                sys.stdout.flush()
             return status or 0
         except KeyboardInterrupt as stop:
             print(file=sys.stderr)
@@ -120,12 +120,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tell_of(message: Warning | str, *_: object) -> None:
     """Show a warning as one line, without the place in the program that it comes from."""
     tell(f"gptcompare: {printable(shortened(' '.join(str(message).split()), LONGEST))}")
-
-
-def _heed_ctrl_c() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt, where `__main__` has left it to the system while modules were imported."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager
@@ -147,7 +141,11 @@ def _streams() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise an exception, as Ctrl-C does, unless they are ignored, as by `nohup`."""
+    """Let Ctrl-C, SIGTERM and SIGHUP raise an exception, unless they are ignored, as by `nohup`.
+
+    Before that, while the command's modules are imported, they end the process as the system does: an import may make
+    another exception of one that it did not expect.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -155,11 +153,13 @@ def _signals() -> Iterator[None]:
     def stop(number: int, frame: object) -> NoReturn:
         raise _Terminated(number)
 
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
-    before = {number: signal.getsignal(number) for number in numbers}
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: stop}
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        handlers[signal.SIGHUP] = stop
+    before = {number: signal.getsignal(number) for number in handlers}
     for number, handler in before.items():
         if handler is signal.SIG_DFL:
-            signal.signal(number, stop)
+            signal.signal(number, handlers[number])
     try:
         yield
     finally:

@@ -12,11 +12,13 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import active_children
+from multiprocessing.util import Finalize
 from typing import Any
 
 import dask
 from dask.system import CPU_COUNT
-from distributed import Nanny, Scheduler, Security, SpecCluster, Status, Worker
+from distributed import Nanny, Scheduler, Security, SpecCluster, Worker
 
 NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 
@@ -31,17 +33,11 @@ class _Worker(Worker):  # type: ignore[misc]
         """Start none."""
 
 
-class _Cluster(SpecCluster):  # type: ignore[misc]
-    async def _close(self) -> None:
-        """Close the cluster, even if it is stopped before all its workers have begun, which Dask asserts."""
-        for worker in [worker for worker in self._created if worker.status == Status.init]:
-            self._created.discard(worker)
-        await super()._close()
-
-
 @contextmanager
 def local_cluster(n_workers: int | None) -> Iterator[Any]:
     """Yield a cluster that runs for the length of a `with` block: by default with a worker for each core.
+
+    No exception may be raised, by a signal's handler, while it starts or closes: Dask has no order for that.
 
     Raises
     ------
@@ -62,8 +58,8 @@ def local_cluster(n_workers: int | None) -> Iterator[Any]:
         "silence_logs": logging.CRITICAL + 1,  # silences all: what matters is raised as an exception
     }  # fmt: skip
     try:
-        with _environment_unchanged(), _deaf_to_interrupts(), dask.config.set(NO_PAGES):
-            cluster = _Cluster(
+        with _environment_unchanged(), _deaf_to_signals(), dask.config.set(NO_PAGES):
+            cluster = SpecCluster(
                 scheduler={"cls": _Scheduler, "options": {**common, "port": 0}},
                 workers={n: {"cls": Nanny, "options": worker} for n in range(n_workers or CPU_COUNT)},
                 security=security, silence_logs=logging.CRITICAL + 1,
@@ -90,8 +86,11 @@ def _environment_unchanged() -> Iterator[None]:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Block SIGINT and SIGHUP: processes started in the `with` block never get a terminal's, this one gets it later."""
+def _deaf_to_signals() -> Iterator[None]:
+    """Block SIGINT, SIGTERM and SIGHUP: processes started in the `with` block never get those of their whole group.
+
+    They end when this process tells them to, and when it has ended, in whatever way.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -99,8 +98,20 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
-        resource_tracker.ensure_running()  # it ignores SIGINT by itself, and unblocks it here when it starts
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        resource_tracker.ensure_running()  # it ignores the others by itself, and unblocks them here when it starts
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _kill_workers() -> None:
+    """Kill what Dask could not close: Python would ask it to end by SIGTERM, to which it is deaf, and wait for that."""
+    for nanny in [nanny for nanny in Nanny._instances if nanny.is_alive()]:
+        nanny.close_gracefully()  # it starts no other worker
+    for process in active_children():
+        if process.name.startswith("Dask Worker process"):
+            process.kill()
+
+
+Finalize(None, _kill_workers, exitpriority=0)  # called when this process ends, before Python waits for its children

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +16,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeAlias
 
+from ..files.stopping import Stop, stop_where_asked
 from ..generation import LanguageModel, load
 from ..model.threads import in_parallel, single_threaded
 from . import provenance
@@ -22,6 +24,7 @@ from .tasks.items import Item
 from .tasks.protocols import Protocol, Row, Window, scored
 
 ITEMS = 8  # that are scored together: the most that is lost when a process or a worker is killed
+SOON = 0.01  # seconds between two looks at what the workers of a cluster have done
 
 Chunk: TypeAlias = list[int]  # the numbers of some items
 Keep: TypeAlias = Callable[[Chunk, list[Row]], None]
@@ -99,7 +102,8 @@ class Dask(Workers):
         n_workers: int | None = None,
     ) -> None:
         try:
-            self._distributed: Any = import_module("distributed")
+            with stop_where_asked():  # an import may make another exception of a signal's
+                self._distributed: Any = import_module("distributed")
         except ImportError:
             raise ImportError('this needs Dask: pip install "gptcompare[dask]"') from None
         named = None if tokenizer is None else os.fspath(tokenizer)
@@ -108,13 +112,20 @@ class Dask(Workers):
         self._n_workers = n_workers
 
     def score(self, protocol: Protocol, items: Sequence[Any], chunks: Sequence[Chunk], keep: Keep) -> None:
-        with self._cluster() as address, self._client(address) as client:
+        with self._connected() as (client, stop):
             chunk_of = {
                 client.submit(_score, self._model, protocol, [items[number] for number in chunk], pure=False): chunk
                 for chunk in chunks
             }
-            for future in self._distributed.as_completed(list(chunk_of)):
-                keep(chunk_of.pop(future), self._rows_of(future))
+            completed = self._distributed.as_completed(list(chunk_of))
+            while chunk_of:
+                if stop.is_asked:
+                    stop.take_course()
+                done = completed.next_batch(block=False)
+                for future in done:
+                    keep(chunk_of.pop(future), self._rows_of(future))
+                if not done:
+                    time.sleep(SOON)
 
     def _rows_of(self, future: Any) -> list[Row]:
         """Return the rows that a worker found, or raise the exception that it met."""
@@ -128,13 +139,19 @@ class Dask(Workers):
         return found  # type: ignore[no-any-return]  # Dask has no types
 
     @contextmanager
-    def _cluster(self) -> Iterator[Any]:
-        """Yield the cluster's address, or a cluster on this machine that runs for the length of a `with` block."""
+    def _connected(self) -> Iterator[tuple[Any, Stop]]:
+        """Yield a client of the cluster, and what says whether a signal has asked to stop.
+
+        A signal waits while a cluster on this machine starts and closes, but not for the answer of one elsewhere.
+        """
         if self._address is not None:
-            yield self._address
+            with self._client(self._address) as client, stop_where_asked() as stop:
+                yield client, stop
             return
-        with import_module(".cluster", __package__).local_cluster(self._n_workers) as cluster:
-            yield cluster
+        with stop_where_asked() as stop:
+            local_cluster = import_module(".cluster", __package__).local_cluster
+            with local_cluster(self._n_workers) as cluster, self._client(cluster) as client:
+                yield client, stop
 
     def _client(self, address: Any) -> AbstractContextManager[Any]:
         try:

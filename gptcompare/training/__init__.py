@@ -2,7 +2,7 @@
 
 Read `loop` first (`train`): `recipe` holds its numbers, `data` cuts batches from texts, `backward/` computes the exact
 gradient of every parameter, `optimizer` takes a step down the gradient, `run_folder` saves what a run needs to resume,
-with the `metrics` of each step, and `stopping` lets a signal wait for that.
+with the `metrics` of each step.
 """
 
 from .backward.gradients import loss_and_grads

@@ -15,6 +15,7 @@ import numpy as np
 from ..arrays import Ids, Integers
 from ..checks import instance, integer, path
 from ..display.progress import Bar, progress_bar
+from ..files.stopping import stop_after_step
 from ..generation import LanguageModel
 from ..model import GPT
 from ..model.ops import cross_entropy
@@ -26,7 +27,6 @@ from .metrics import Metrics
 from .optimizer import AdamW, clip_, global_norm
 from .recipe import Recipe
 from .run_folder import RunFolder
-from .stopping import stop_after_step
 
 VALIDATION_SEQUENCES = 64
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.amounts import few_or_many
-from support.command import KINDS, MANY, start
+from support.command import KINDS, once_or_often, start
 from support.places import ALICE, STORY_FOLDER
 
 import gptcompare as gc
@@ -203,7 +203,7 @@ def test_the_same_command_goes_on_after_ctrl_c_and_ends_as_if_it_had_not_stopped
 
 class TestStops:
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-    @pytest.mark.parametrize(("kind", "n_kills"), [("TERM", 1), *MANY])
+    @once_or_often(5)
     def test_a_run_that_was_stopped_ends_with_the_same_bits(self, texts, config, tmp_path, kind, n_kills):
         """It is resumed after each stop."""
         steps = ["--steps", str(300 * n_kills), "--batch", "2", "--warmup-steps", "5", "--save-every", "100"]

@@ -1,6 +1,7 @@
 import itertools
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -120,16 +121,54 @@ class TestDask:
             assert cluster.scheduler_address.startswith("tls://")
         assert dict(os.environ) == environment
 
-    def test_a_cluster_is_closed_that_is_stopped_before_a_worker_has_begun(self, distributed):
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+    def test_a_stop_while_the_workers_start_or_end_waits_for_that(self, distributed, digest, monkeypatch):
+        from gptcompare.evaluation import cluster
+
+        clusters = []
+
+        class Stopped(cluster.SpecCluster):
+            def __init__(self, *arguments, **options):
+                clusters.append(self)
+                os.kill(os.getpid(), signal.SIGINT)
+                super().__init__(*arguments, **options)
+                assert len(self.workers) == 1
+
+            def close(self, timeout=None):
+                os.kill(os.getpid(), signal.SIGINT)
+                return super().close(timeout)
+
+        monkeypatch.setattr(cluster, "SpecCluster", Stopped)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever pytest's parent ignores
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                Dask(NAME, "huggingface", digest, n_workers=1).score(LastWord(), items(8), [[*range(8)]], pytest.fail)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert [cluster.status for cluster in clusters] == [distributed.Status.closed]
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+    def test_what_a_terminal_or_a_batch_system_sends_to_the_whole_group_ends_no_worker(self, distributed):
         from gptcompare.evaluation.cluster import local_cluster
 
-        class NotBegun:
-            status = distributed.Status.init
+        with local_cluster(1) as cluster, distributed.Client(cluster) as client:
+            worker = client.submit(os.getpid).result()
+            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+                os.kill(worker, number)
+            assert client.submit(os.getpid, pure=False).result() == worker
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
 
-        worker = NotBegun()
-        with local_cluster(1) as cluster:
-            cluster._created.add(worker)
-        assert cluster.status == distributed.Status.closed
+    def test_a_worker_that_could_not_be_closed_ends_with_the_process(self, distributed):
+        """Its pipes are at their end only when it has ended, too."""
+        script = (
+            "from gptcompare.evaluation import cluster\n"
+            "if __name__ == '__main__':\n"
+            "    cluster.SpecCluster.close = lambda self, timeout=None: None\n"
+            "    with cluster.local_cluster(1):\n"
+            "        pass\n"
+        )
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
 
     def test_workers_that_cannot_be_started_are_one_clear_error(self, distributed, digest, monkeypatch):
         from gptcompare.evaluation import cluster
@@ -137,7 +176,7 @@ class TestDask:
         def fail(*_, **__):
             raise RuntimeError("Nanny failed to start.")
 
-        monkeypatch.setattr(cluster, "_Cluster", fail)
+        monkeypatch.setattr(cluster, "SpecCluster", fail)
         with pytest.raises(OSError, match=r"Dask cannot start workers .*Nanny failed to start.*shared memory"):
             rows_by(Dask(NAME, "huggingface", digest, n_workers=1), n=8)
 

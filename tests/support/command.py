@@ -9,9 +9,16 @@ import pytest
 
 NAMES = [name for name in ("KILL", "TERM", "INT", "HUP") if hasattr(signal, f"SIG{name}")]
 KINDS = {name: [getattr(signal, f"SIG{name}")] for name in NAMES} | {"INT twice": [signal.SIGINT, signal.SIGINT]}
-# How often the slow tests kill each command: GPTCOMPARE_KILLS=60 looks harder, for half an hour.
-N_KILLS = int(os.environ.get("GPTCOMPARE_KILLS", "5"))
-MANY = [pytest.param(kind, N_KILLS, marks=pytest.mark.slow) for kind in KINDS]  # kind, number of kills
+
+
+def once_or_often(n):
+    """Gives a test a kind of end and how often it comes: once, and with the marker `slow` n times each.
+
+    GPTCOMPARE_KILLS=60 in the environment, instead of n, looks harder, for half an hour.
+    """
+    n = int(os.environ.get("GPTCOMPARE_KILLS", n))
+    often = [pytest.param(kind, n, marks=pytest.mark.slow) for kind in KINDS]
+    return pytest.mark.parametrize(("kind", "n_kills"), [("TERM", 1), *often])
 
 
 def start(*arguments, **options):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from gptcompare.training.stopping import SIGNALS, stop_after_step
+from gptcompare.files.stopping import SIGNALS, stop_after_step, stop_where_asked
 
 
 class Course(Exception):  # noqa: N818  what the signal would have done
@@ -40,9 +40,36 @@ def test_a_second_signal_does_not_wait(number):
             os.kill(os.getpid(), number)
 
 
-def test_the_handler_of_before_is_there_again_afterwards(number):
+def test_no_signal_does_anything_but_where_it_is_asked_for(number):
+    with stop_where_asked() as stop:
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+        assert stop.is_asked
+        with pytest.raises(Course):
+            stop.take_course()
+        assert not stop.is_asked
+
+
+def test_a_signal_that_nobody_asked_for_takes_its_course_at_the_end(number):
+    done = []
+
+    def work(fails):
+        with stop_where_asked():
+            os.kill(os.getpid(), number)
+            done.append(fails)
+            if fails:
+                raise OSError("another process had the signal, too")
+
+    for fails in (False, True):
+        with pytest.raises(Course):
+            work(fails)
+    assert done == [False, True]
+
+
+@pytest.mark.parametrize("stopping", [stop_after_step, stop_where_asked])
+def test_the_handler_of_before_is_there_again_afterwards(number, stopping):
     before = signal.getsignal(number)
-    with stop_after_step():
+    with stopping():
         assert signal.getsignal(number) is not before
     assert signal.getsignal(number) is before
 
