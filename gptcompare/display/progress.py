@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -23,10 +24,15 @@ def progress_bar(**options: Any) -> Bar:
     """
     from tqdm import tqdm  # imported here: it would cost every user of the library 20 ms
 
+    class Closing(tqdm):  # type: ignore[type-arg]  # it has none when it runs
+        def __del__(self) -> None:
+            with contextlib.suppress(AttributeError):  # of what a stop in the middle of its __init__ left unset
+                super().__del__()
+
     if "desc" in options:
         options["desc"] = printable(options["desc"])
     if sys.stderr is None:
-        return tqdm(**{**options, "disable": True})
+        return Closing(**{**options, "disable": True})
     stream = Forgiving(sys.stderr)
     interval = REDRAWN if stream.isatty() else WRITTEN
-    return tqdm(**options, mininterval=interval, file=stream)
+    return Closing(**options, mininterval=interval, file=stream)

@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from ..files.stopping import Stop, stop_where_asked
+from ..files.stopping import Stop, stop_after_step, stop_where_asked
 from ..generation import LanguageModel, load
 from ..model.threads import in_parallel, single_threaded
 from . import provenance
@@ -142,10 +142,11 @@ class Dask(Workers):
     def _connected(self) -> Iterator[tuple[Any, Stop]]:
         """Yield a client of the cluster, and what says whether a signal has asked to stop.
 
-        A signal waits while a cluster on this machine starts and closes, but not for the answer of one elsewhere.
+        All signals wait while a cluster on this machine starts and closes. One elsewhere may never answer: there, only
+        the first waits, and only once there is a connection.
         """
         if self._address is not None:
-            with self._client(self._address) as client, stop_where_asked() as stop:
+            with self._client(self._address) as client, stop_after_step() as stop:
                 yield client, stop
             return
         with stop_where_asked() as stop:

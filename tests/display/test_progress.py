@@ -1,8 +1,10 @@
+import contextlib
 import os
 import subprocess
 import sys
 
 import pytest
+from tqdm import tqdm
 
 from gptcompare.display.progress import REDRAWN, WRITTEN, progress_bar
 
@@ -28,3 +30,18 @@ def test_the_user_can_do_without_bars():
         environment = {**os.environ, variable: "1"}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
         assert bool(done.stderr) is shown
+
+
+@pytest.mark.parametrize("step", ["get_lock", "status_printer"])
+def test_a_stop_while_a_bar_is_made_is_nothing_but_that(monkeypatch, step):
+    """tqdm's __del__ needs what its __init__ has not set by then, and Python would tell so."""
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    monkeypatch.setattr(tqdm, step, stop)
+    with contextlib.suppress(KeyboardInterrupt):  # pytest.raises would keep the bar
+        progress_bar(total=3)
+    assert told == []
