@@ -13,7 +13,6 @@ from ..checkpoints.by_name import download
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..checkpoints.formats.gguf import WRITTEN_TYPES
 from ..display.units import in_bytes, in_letters
-from ..generation import load, save_gguf
 from ..presets import presets
 from ..report.table import table
 from .options import MODEL_HELP, add_source, show
@@ -92,5 +91,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from ..generation import load, save_gguf  # which the other commands here need not import
+
     save_gguf(load(options.name, source=options.source), options.gguf, dtype=options.dtype)
     show(f"wrote {options.gguf}: {in_bytes(os.path.getsize(options.gguf))}")
