@@ -9,7 +9,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet llama-cpp-python==0.3.36 gguf==0.19.0 numpy==2.4.6
-cat > "$folder/types.py" <<'PROGRAM'
+cat > "$folder/quantized_types.py" <<'PROGRAM'
 import ctypes
 import sys
 
@@ -66,4 +66,4 @@ for width, expected in EXPECTED.items():
     if others != expected | {"position_embd.weight": "F32"}:
         sys.exit(f"this has changed: {others} are not Q4_0")
 PROGRAM
-"$folder/venv/bin/python" "$folder/types.py" "$folder" 2> "$folder/log" || { cat "$folder/log"; exit 1; }
+"$folder/venv/bin/python" "$folder/quantized_types.py" "$folder" 2> "$folder/log" || { cat "$folder/log"; exit 1; }

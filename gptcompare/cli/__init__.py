@@ -26,7 +26,7 @@ COMMANDS = {
     "compare": ("compare", "let models continue a prompt side by side"),
     "generate": ("generate", "continue a prompt"),
     "score": ("generate", "say how probable a text is, token by token"),
-    "tokenize": ("generate", "show the tokens of a text"),
+    "tokenize": ("tokenize", "show the tokens of a text"),
     "classify": ("uses", "label each text with one of several labels"),
     "sentiment": ("uses", "say whether texts are positive or negative"),
     "entities": ("uses", "find the names in texts"),

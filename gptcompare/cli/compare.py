@@ -29,7 +29,7 @@ from ..files.atomic_files import naming, written_together
 from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer import END_OF_TEXT, AllowedSpecial
-from .generation_options import add_generation_options, flag_of, generation_options_of, given_options
+from .generate import flag_of, generation_options_of, given_options, take_generation_options
 from .options import (
     DASH_HELP,
     add_allow_special,
@@ -69,7 +69,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_tokenizer(parser)
     add_allow_special(parser)
-    add_generation_options(parser)
+    take_generation_options(parser)
     add_alternatives(parser, ALTERNATIVES)
     parser.add_argument(
         "--explain", type=int, metavar="N",

@@ -1,21 +1,20 @@
-"""`gptcompare generate`, `score` and `tokenize`: continue a prompt; the probabilities and the tokens of a text."""
+"""`gptcompare generate` and `score`: continue a prompt, and say how probable a text is; the options of generation."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
 import time
 from collections.abc import Sequence
 
-from ..comparison.summary import ON_SCREEN, listed, shown_token
 from ..display.text_width import pad, printable, width
-from ..generation import LanguageModel, load
+from ..display.tokens import ON_SCREEN, listed, shown_token
+from ..generation import GenerationOptions, LanguageModel, load
 from ..generation.language_model import REPETITIONS
 from ..generation.scoring import Alternatives
-from ..tokenizer import Tokenizer
-from .generation_options import add_generation_options, generation_options_of, load_model
 from .options import (
     DASH_HELP,
     add_allow_special,
@@ -33,7 +32,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", metavar="PROMPT", help=f"the text to continue; {DASH_HELP}")
     add_model(parser, "which needs no network")
     add_allow_special(parser)
-    add_generation_options(parser)
+    take_generation_options(parser)
     parser.add_argument(
         "--draft", metavar="FOLDER_OR_NAME",
         help=f"a smaller model with the same vocabulary, or {REPETITIONS!r}: guesses the next tokens, which is "
@@ -118,33 +117,42 @@ def _show_alternatives(
         show("  ".join([pad(token, widths[0]), *right, likeliest]).rstrip())
 
 
-def add_tokenize(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Show the tokens of a text."
-    parser.add_argument("text", metavar="TEXT", help=f"the text; {DASH_HELP}")
-    parser.add_argument(
-        "--model", default="gpt2", metavar="FOLDER_OR_NAME",
-        help="a folder with a tokenizer, or the name of a model (default: gpt2, whose vocabulary needs no network)",
-    )  # fmt: skip
-    add_allow_special(parser)
-    parser.add_argument("--ids", action="store_true", help="print only the ids, on one line")
-    parser.set_defaults(run=_tokenize)
+def load_model(options: argparse.Namespace) -> LanguageModel:
+    """Load the model that the options of `add_model` name."""
+    return load(options.model, source=options.source, tokenizer=options.tokenizer)
 
 
-def _tokenize(options: argparse.Namespace) -> None:
-    text = text_of(options.text)
-    tokenizer = Tokenizer.from_pretrained(options.model)
-    ids = tokenizer.encode(text, allowed_special(options, [tokenizer], text))
-    if options.ids:
-        print(*ids)
-        return
-    for id_ in ids:
-        print(f"{id_:>8}  {_shown(tokenizer.decode_bytes([id_]))}")
-    print(f"{len(ids)} tokens, {len(text)} characters, {len(text.encode())} bytes")
+def take_generation_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each field of `GenerationOptions`."""
+    for field in dataclasses.fields(GenerationOptions):
+        flag = flag_of(field.name)
+        # Without a default here, so that `given_options` can tell what was given.
+        if field.name == "stop":
+            parser.add_argument(flag, action="append", default=argparse.SUPPRESS, **field.metadata)
+        else:
+            parser.add_argument(flag, type=_kind_of(field), default=argparse.SUPPRESS, **field.metadata)
 
 
-def _shown(token: bytes) -> str:
-    """Return a token as a quoted string, or as bytes if it is only part of a character."""
-    try:
-        return repr(token.decode())
-    except UnicodeDecodeError:
-        return repr(token)
+def flag_of(name: str) -> str:
+    """Return an option as it is written on the command line.
+
+    >>> flag_of("top_k")
+    '--top-k'
+    """
+    return "--" + name.replace("_", "-")
+
+
+def _kind_of(field: dataclasses.Field[object]) -> type:
+    """Return the type of an option's value: the type of the field, without None."""
+    return {"int": int, "float": float}[str(field.type).removesuffix(" | None")]
+
+
+def given_options(options: argparse.Namespace) -> dict[str, object]:
+    """Return the options of generation that were given, by name."""
+    names = [field.name for field in dataclasses.fields(GenerationOptions)]
+    return {name: getattr(options, name) for name in names if hasattr(options, name)}
+
+
+def generation_options_of(options: argparse.Namespace) -> GenerationOptions:
+    """Return the options of generation, those that were not given with their defaults."""
+    return GenerationOptions(**given_options(options))  # type: ignore[arg-type]  # argparse has checked their types

@@ -11,7 +11,7 @@ from .. import uses
 from ..files.texts import parse_object
 from ..generation import LanguageModel
 from ..uses import Classification, Template
-from .generation_options import load_model
+from .generate import load_model
 from .options import (
     DASH_HELP,
     add_allow_special,

@@ -8,11 +8,10 @@ from statistics import median
 from textwrap import shorten
 
 from ..display.text_width import pad, printable, width, wrap
+from ..display.tokens import ON_SCREEN, bar, listed, shown_token
 from .reading import Reading
 from .sides import Parting, Side
 
-ON_SCREEN = 5  # alternatives of each model
-LABEL = 14  # cells for a token
 CONTEXT = 40  # characters before it
 NOT_SHARED = "The models have different vocabularies: their bits per byte can be compared, their perplexities cannot."
 SPREAD: dict[str, Callable[[Sequence[float]], float]] = {"lowest": min, "median": median, "highest": max}
@@ -118,15 +117,6 @@ def _parted(sides: Sequence[Side], parting: Parting | None) -> list[str]:
     ]
 
 
-def listed(tokens: Sequence[tuple[bytes, float]]) -> str:
-    """List tokens with their probabilities.
-
-    >>> listed([(b" a", 0.25), (b" the", 0.125)])
-    "'␣a' 25.0 %, '␣the' 12.5 %"
-    """
-    return ", ".join(f"{shown_token(token)} {probability:.1%}".replace("%", " %") for token, probability in tokens)
-
-
 def _agreement(reading: Reading) -> str:
     """Say how far the models' predictions agree."""
     assert reading.divergence is not None
@@ -187,42 +177,13 @@ def _explained(
         choice = None if reading.choices is None else reading.choices[n][position]
         shown = of_model.at(position)[:ON_SCREEN]
         column = [f"{name}, rank {of_model.ranks[position]}, {of_model.entropies[position]:.1f} bits of entropy"]
-        column += [_bar(token, probability, token == came, n_each) for token, probability in shown]
+        column += [bar(token, probability, token == came, n_each) for token, probability in shown]
         if choice is not None and choice not in of_model.ids[position][:ON_SCREEN]:
             column.append("its own choice is another")
         columns.append([next(iter(wrap(printable(line), n_each))) for line in column])
     for cells in zip_longest(*columns, fillvalue=""):
         lines.append("  ".join(pad(cell, n_each) for cell in cells).rstrip())
     return "\n".join(lines)
-
-
-def _bar(token: bytes, probability: float, came: bool, n_cells: int) -> str:
-    """Draw one token and its probability as a bar of blocks; an arrow marks the token that came."""
-    label = pad(shorten_to(printable(shown_token(token)), LABEL), LABEL)
-    n_bar = max(n_cells - LABEL - len(" 100.0 % ←") - 1, 1)
-    return f"{label} {'█' * round(probability * n_bar):<{n_bar}} {100 * probability:5.1f} %{' ←' if came else ''}"
-
-
-def shorten_to(text: str, n_cells: int) -> str:
-    """Return the beginning of a text that fits into so many cells."""
-    while width(text) > n_cells:
-        text = text[:-1]
-    return text
-
-
-def shown_token(token: bytes) -> str:
-    """Quote a token, with a mark for a space so that no line breaks there; as bytes if it is not text.
-
-    >>> shown_token(b" man"), shown_token(b"\\xe2"), shown_token(b"")
-    ("'␣man'", "b'\\\\xe2'", 'the end')
-    """
-    if not token:
-        return "the end"
-    try:
-        quoted = repr(token.decode())
-    except UnicodeDecodeError:
-        quoted = repr(token)
-    return quoted.replace(" ", "␣")
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -22,7 +22,7 @@ from support.places import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import main
-from gptcompare.cli.generation_options import flag_of
+from gptcompare.cli.generate import flag_of
 from gptcompare.comparison.columns import rows
 from gptcompare.comparison.sides import describe
 from gptcompare.comparison.summary import speeds

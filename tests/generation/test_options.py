@@ -11,7 +11,7 @@ from support.places import ROOT
 
 import gptcompare as gc
 from gptcompare.cli import main
-from gptcompare.cli.generation_options import add_generation_options, generation_options_of
+from gptcompare.cli.generate import generation_options_of, take_generation_options
 from gptcompare.generation import GenerationOptions, Sampling
 
 FIELDS = [field.name for field in dataclasses.fields(GenerationOptions)]
@@ -79,7 +79,7 @@ def test_sampling_describes_its_own_options(name):
 def test_an_option_of_the_command_line_is_read_and_explained(name, capsys):
     value, _ = CHANGED[name]
     parser = argparse.ArgumentParser()
-    add_generation_options(parser)
+    take_generation_options(parser)
     given = generation_options_of(parser.parse_args(as_arguments({name: value})))
     assert getattr(given, name) == value
     assert given == dataclasses.replace(GenerationOptions(), **{name: value})
