@@ -7,6 +7,7 @@ instead, which are not read where the list is there (transformers: `_from_pretra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -87,7 +88,7 @@ def _listed_tokens(settings: Settings) -> dict[str, AddedToken] | None:
     entries, path = settings.get(LIST, (None, None))
     if entries is None:
         return None
-    if not isinstance(entries, dict) or not all(key.isascii() and key.isdecimal() for key in entries):
+    if not isinstance(entries, dict) or not all(re.fullmatch(r"[0-9]{1,18}", key) for key in entries):
         raise ValueError(f"{path}: {LIST} is not an object id -> token")
     return dict(added_token(entry, f"{path}: {LIST}", id_=int(key)) for key, entry in entries.items())
 
