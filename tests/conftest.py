@@ -57,16 +57,20 @@ def no_network(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ctrl_c():
-    """Ctrl-C interrupts, also where pytest runs in the background, in which a shell lets it and its children ignore it.
+def signals_that_stop():
+    """Ctrl-C interrupts and SIGHUP ends, also where pytest runs in the background or under `nohup`, which ignore them.
 
     The processes that tests start inherit it: what has a handler here has the default one there.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    wanted = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    numbers = {getattr(signal, name): handler for name, handler in wanted.items() if hasattr(signal, name)}
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in numbers.items():
+        if before[number] is signal.SIG_IGN:
+            signal.signal(number, handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
