@@ -87,7 +87,7 @@ def _state_dict(path: Path, saved: object) -> tuple[dict[str, object], dict[str,
     """Return the dict of tensors that was saved, which may be one of a dict's entries, and those beside it."""
     if not isinstance(saved, dict):
         raise CheckpointError(path, "the pickle is not a dict of tensors")
-    names = [name for name in STATE_DICTS if isinstance(saved.get(name), dict)]
+    names = [name for name in STATE_DICTS if isinstance(saved.get(name), dict) and saved[name]]
     if not names:
         return saved, {}
     if len(names) > 1:
