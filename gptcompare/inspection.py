@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .arrays import Array
-from .checks import integer
+from .checks import instance, integer
 from .model.hooks import Change, Hook, Trace, changing, check_index, patched, trace, without_heads
 from .model.ops import log_softmax
 
@@ -35,12 +35,12 @@ def logit_lens(of: Trace) -> Array:
     The residual stream before the first block and after each block goes through the final layer norm and the output
     matrix (nostalgebraist 2020, "interpreting GPT: the logit lens"). The last entry is the model's own prediction.
     """
-    return log_softmax(of.model.unembed(of.residual_stream()))
+    return log_softmax(instance("of", of, Trace).model.unembed(of.residual_stream()))
 
 
 def attention_entropy(of: Trace) -> Array:
     """Return how widely each query spreads its attention, in bits, (..., L, H, T): log2 of n if evenly over n keys."""
-    weights = of.patterns()
+    weights = instance("of", of, Trace).patterns()
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = np.where(weights > 0, -weights * np.log2(weights), 0)
     entropy: Array = parts.sum(axis=-1)
@@ -73,7 +73,8 @@ def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
     TypeError, ValueError
         If the trace covers a batch, or the position or the token is not one of its own.
     """
-    config, p = of.model.config, of.model.parameters()
+    model = instance("of", of, Trace).model
+    config, p = model.config, model.parameters()
     if np.ndim(of.ids) != 1:
         raise ValueError("contributions need a trace of one sequence, not of a batch")
     check_index("position", [integer("position", position)], len(of.ids))

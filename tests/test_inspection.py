@@ -348,3 +348,13 @@ def test_transformer_lens_has_the_same_arrays_and_the_same_logits_after_a_change
         logits = nano(expected["ids"], hook=changing({place: patched(np.zeros(1), [position])}))
         changed = logits[position if name == "ln_final" else -1]
         np.testing.assert_allclose(changed, expected[f"logits of {place}"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [5, None, [1, 2], "trace"])
+@pytest.mark.parametrize(
+    "function",
+    [logit_lens, attention_entropy, lambda of: contributions(of, 0, 0)],
+)
+def test_what_is_no_trace_is_refused_by_its_name(function, wrong):
+    with pytest.raises(TypeError, match="of must be a Trace, got"):
+        function(wrong)
