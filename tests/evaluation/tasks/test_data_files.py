@@ -210,7 +210,7 @@ class TestHeadersOfATar:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_one_may_be_as_long_as_headers_are(self, tmp_path, kind):
-        text = b"20 comment=a comment\n" if kind not in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK) else b"x"
+        text = b"21 comment=a comment\n" if kind not in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK) else b"x"
         tar = tar_header("header", len(text), kind) + text.ljust(512, b"\0") + tar_header("any", 0)
         path = put(tmp_path / "task.tgz", gzip.compress(tar + tarred(FILES, mode="w")))
         assert bytes_of(of_archive("task.tgz").contents(path)) == [QUESTIONS, LABELS]
