@@ -103,7 +103,7 @@ def test_a_list_of_texts_of_any_kind_becomes_pythons(several):
 
 @pytest.mark.parametrize(
     "missing",
-    [None, float("nan"), np.nan, np.float32("nan"), NAType(), Scalar(None), np.ma.masked, np.datetime64("NaT")],
+    [None, float("nan"), np.nan, np.float32("nan"), NAType(), Scalar(None), np.ma.masked, np.datetime64("NaT", "D")],
     ids=lambda missing: type(missing).__name__,
 )
 def test_a_missing_text_is_refused_by_its_position(missing):

@@ -171,7 +171,8 @@ class Vocabulary:
         """Put together a file's table token -> id and the tokens that are added to it.
 
         An added token that has no id gets the next free one, as in transformers. Tokens of the table that are neither
-        made by a merge nor added remain as text for decoding.
+        made by a merge nor added remain as text for decoding. An added token that is the name of other bytes, such as
+        "Ġ" of a space, is not looked for in texts: it could not be told apart again.
         """
         given = {text: token.id for text, token in added.items() if token.id is not None}
         for text in given.keys() & table.keys():
@@ -185,6 +186,7 @@ class Vocabulary:
             first = max((id_ for id_ in ids.values() if isinstance(id_, int)), default=-1) + 1
             ids |= {text: first + n for n, text in enumerate(new)}
         made = {*BYTE_TO_CHAR.values(), *(left + right for left, right in merges)}
+        added = {text: token for text, token in added.items() if text not in made or to_bytes(text) == text.encode()}
         return cls(
             merges,
             {text: id_ for text, id_ in table.items() if text not in added or text in made},

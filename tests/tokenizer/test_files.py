@@ -242,6 +242,15 @@ def test_added_tokens_stay_what_they_are_when_saved(tmp_path):
     assert replace(Tokenizer.from_pretrained(tmp_path / "saved").vocabulary, source="") == tokenizer.vocabulary
 
 
+def test_a_named_token_that_is_the_name_of_other_bytes_is_not_looked_for_in_texts(tmp_path):
+    names = {"pad_token": "Ġ", "mask_token": "é", "cls_token": "!"}
+    folder_with(tmp_path, LAYOUTS["vocab.json + merges.txt"] | {"tokenizer_config.json": names})
+    tokenizer = Tokenizer.from_pretrained(tmp_path)
+    assert tokenizer.special_tokens == {EOT: TABLE[EOT], "!": TABLE["!"]}
+    text = "é Ġ!é"
+    assert tokenizer.decode(tokenizer.encode(text, allowed_special="all")) == text
+
+
 def test_a_folder_without_a_tokenizer_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"neither vocab\.json \+ merges\.txt, nor .* nor tokenizer\.json"):
         Tokenizer.from_pretrained(folder_with(tmp_path, {"vocab.json": TABLE}))  # the merges are missing
