@@ -57,10 +57,10 @@ class LanguageModel:
     ) -> None:
         instance("model", model, GPT)
         instance("tokenizer", tokenizer, Tokenizer)
-        if max(tokenizer.vocabulary.ids.values(), default=-1) >= model.config.n_vocab:
+        n_vocab = model.config.n_vocab
+        if tokenizer.n_vocab > n_vocab and max(tokenizer.vocabulary.ids.values(), default=-1) >= n_vocab:
             raise ValueError(
-                f"the tokenizer has {tokenizer.n_vocab} ids, the model only {model.config.n_vocab}: they do not belong "
-                "together"
+                f"the tokenizer has {tokenizer.n_vocab} ids, the model only {n_vocab}: they do not belong together"
             )
         self.model = model
         self.tokenizer = tokenizer

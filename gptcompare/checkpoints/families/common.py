@@ -84,17 +84,19 @@ def without_prefix(path: Path, tensors: Tensors, embedding: str) -> tuple[Tensor
     CheckpointError
         If the file has several such models.
     """
-    for pattern in (embedding, r"lm_head\.weight"):  # a tied model may be stored under the name of its output
-        found = {match[1] for name in tensors if (match := re.fullmatch(f"(|.*?\\.){pattern}", name))}
-        if "" in found or not found:
-            if found:
-                return tensors, ""
-            continue
-        if len(found) > 1:
-            raise CheckpointError(path, f"has several models, under the names {', '.join(map(shown, sorted(found)))}")
-        prefix = found.pop()
-        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, prefix
-    return tensors, ""
+    # A tied model may be stored under the name of its output alone.
+    found = _prefixes(tensors, embedding) or _prefixes(tensors, r"lm_head\.weight")
+    if not found or "" in found:
+        return tensors, ""
+    if len(found) > 1:
+        raise CheckpointError(path, f"has several models, under the names {', '.join(map(shown, sorted(found)))}")
+    prefix = found.pop()
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, prefix
+
+
+def _prefixes(names: Collection[str], pattern: str) -> set[str]:
+    """Return what stands before a pattern in the names that end with it."""
+    return {match[1] for name in names if (match := re.fullmatch(f"(|.*?\\.){pattern}", name))}
 
 
 def checked(path: Path, parameters: Tensors, config: GPTConfig) -> Tensors:
