@@ -36,6 +36,16 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - most // 3]} ... {text[-(most // 3) :]}"
 
 
+def some(names: Iterable[str], most: int = 4) -> str:
+    """Return the first of several names as a list, with "..." for the others.
+
+    >>> some(["a", "b", "c"], most=2)
+    'a, b, ...'
+    """
+    several = list(names)
+    return ", ".join([*(shortened(name, 100) for name in several[:most]), *(["..."] if several[most:] else [])])
+
+
 def integer(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
     """Return the value as a Python int, which JSON can hold.
 

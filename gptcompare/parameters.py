@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import AnyArray, Array
-from .checks import integer
+from .checks import integer, some
 from .config import GPTConfig
 
 __all__ = [
@@ -89,9 +89,9 @@ def check_parameters(parameters: Mapping[str, Array], config: GPTConfig) -> None
     """Raise ValueError if a parameter is missing, unknown, of another shape, or not floating-point."""
     expected = parameter_shapes(config)
     if missing := [name for name in expected if name not in parameters]:
-        raise ValueError(f"{len(missing)} parameters are missing, among them {_some(missing)}")
+        raise ValueError(f"{len(missing)} parameters are missing, among them {some(missing)}")
     if extra := [name for name in parameters if name not in expected]:
-        raise ValueError(f"{len(extra)} parameters are not part of this model, among them {_some(extra)}")
+        raise ValueError(f"{len(extra)} parameters are not part of this model, among them {some(extra)}")
     for name, shape in expected.items():
         check_array(name, parameters[name], shape)
 
@@ -111,7 +111,3 @@ def digest_of(parameters: Mapping[str, Array]) -> str:
         hasher.update(name.encode())
         hasher.update(np.ascontiguousarray(array).data)
     return hasher.hexdigest()
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import AnyArray
-from ...checks import shortened, shown
+from ...checks import shown, some
 from ...config import GPTConfig
 from ...parameters import check_parameters, parameter_shapes
 from ..errors import CheckpointError
@@ -114,13 +114,13 @@ def checked(path: Path, parameters: Tensors, config: GPTConfig) -> Tensors:
     try:
         check_parameters(own, config)
     except ValueError as error:
-        also = f"; it has {len(others)} other tensors, among them {_some(others)}" if others else ""
+        also = f"; it has {len(others)} other tensors, among them {some(others)}" if others else ""
         raise CheckpointError(path, f"{error}{also}") from None
     if inside := [name for name in others if INSIDE.fullmatch(name) and not ADAPTER.search(name)]:
-        raise CheckpointError(path, f"{len(inside)} parameters are not part of this model, among them {_some(inside)}")
+        raise CheckpointError(path, f"{len(inside)} parameters are not part of this model, among them {some(inside)}")
     if others:
         warnings.warn(
-            f"{path}: {len(others)} of its tensors are not part of the model and were left out: {_some(others)}",
+            f"{path}: {len(others)} of its tensors are not part of the model and were left out: {some(others)}",
             stacklevel=2,
         )
     return own
@@ -133,14 +133,9 @@ def _refuse_adapters(path: Path, others: Tensors) -> None:
     if adapters and not (untrained and all(not others[name].any() for name in untrained)):
         raise CheckpointError(
             path,
-            f"has {len(adapters)} tensors of adapters that change the result, among them {_some(adapters)}: merge them "
+            f"has {len(adapters)} tensors of adapters that change the result, among them {some(adapters)}: merge them "
             "into the model and save it again (peft: model.merge_and_unload().save_pretrained(FOLDER))",
         )
-
-
-def _some(names: Collection[str]) -> str:
-    first = [shortened(name, 100) for name in list(names)[:3]]
-    return ", ".join(first) + (", ..." if len(names) > len(first) else "")
 
 
 def with_output(path: Path, parameters: Tensors, config: GPTConfig) -> tuple[GPTConfig, Tensors]:
