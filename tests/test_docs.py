@@ -18,7 +18,7 @@ from support.pages import DOCS, ROOT, module_of_the_docs
 
 import gptcompare as gc
 from gptcompare.cli import COMMANDS, main
-from gptcompare.comparison.summary import speeds, summary, text_summary
+from gptcompare.comparison.terminal.summary import speeds, summary, text_summary
 from gptcompare.evaluation import TASKS
 from gptcompare.report.table import CELLS
 from gptcompare.verification.data_quantities import DATA_QUANTITIES

@@ -39,8 +39,8 @@ COMMANDS = {
     "models": ("models", "list what can be loaded by name, and what is on this machine"),
     "download": ("models", "download a published model"),
     "remove": ("models", "remove a downloaded model"),
-    "inspect": ("folders", "say what is in a folder, and how it would be read"),
-    "export": ("folders", "write a model as a GGUF file, for llama.cpp"),
+    "inspect": ("models", "say what is in a folder, and how it would be read"),
+    "export": ("models", "write a model as a GGUF file, for llama.cpp"),
     "train": ("train", "train a model on text files"),
 }
 

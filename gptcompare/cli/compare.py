@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from ..comparison import (
     EMBEDDED_PAIR,
@@ -18,14 +15,12 @@ from ..comparison import (
     compare_text,
     load_models,
 )
-from ..comparison.columns import LEAST_WIDTH, LiveColumns, fits, rows
 from ..comparison.gpt3_samples import gpt3_samples
 from ..comparison.reading import ALTERNATIVES
-from ..comparison.sides import describe
-from ..comparison.summary import speeds, summary_of_texts
+from ..comparison.terminal.live import least_width, show_writing
+from ..comparison.terminal.summary import speeds, summary_of_texts
+from ..display.messages import show
 from ..display.progress import progress_bar
-from ..display.text_width import printable
-from ..files.atomic_files import naming, written_together
 from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer import END_OF_TEXT, AllowedSpecial
@@ -36,8 +31,9 @@ from .options import (
     add_alternatives,
     add_tokenizer,
     allowed_special,
+    check_page,
     hint_at_last_space,
-    show,
+    save_page,
     text_in,
     text_of,
 )
@@ -116,7 +112,7 @@ def _checked_names(options: argparse.Namespace) -> list[str]:
         flags = ", ".join(map(flag_of, given))
         raise ValueError(f"{flags}: only for a prompt that is continued; with --text and --report no model writes")
     if options.html is not None:
-        _check_page(options.html)
+        check_page(options.html)
     names = [name.strip() for name in options.models.split(",")]
     if not all(names):
         raise ValueError(f"--models {options.models!r} has an empty name: give names or folders separated by commas")
@@ -128,7 +124,7 @@ def _report(options: argparse.Namespace, names: list[str]) -> None:
     if options.html is None:
         show(result.to_markdown(), end="")
     else:
-        _save(options.html, result.to_html())
+        save_page(options.html, result.to_html())
 
 
 def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
@@ -138,7 +134,7 @@ def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None
     text = text_in(options.text)
     allowed = _allowed(options, models, text)
     result = compare_text(text, models, allowed_special=allowed, alternatives=options.alternatives)
-    _print(result, result.to_text(_width(options)), options)
+    _print(result, result.to_text(least_width(options.width)), options)
     _save_page(options, result)
 
 
@@ -154,7 +150,7 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
     if options.json:
         print(json.dumps([result.to_dict() for result in results]))
     else:
-        show(summary_of_texts(list(models), [result.reading for result in results], _width(options)))
+        show(summary_of_texts(list(models), [result.reading for result in results], least_width(options.width)))
 
 
 def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
@@ -166,9 +162,9 @@ def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> Non
         for _ in stream:
             pass
     else:
-        _show(stream, options.width)
+        show_writing(stream, options.width)
     result = stream.comparison()
-    _print(result, "\n" + result.summary(_width(options)), options)
+    _print(result, "\n" + result.summary(least_width(options.width)), options)
     _save_page(options, result)  # after what is printed, which a full disk or a wrong name must not lose
     show("\n" + speeds(result.sides), file=sys.stderr)
 
@@ -183,101 +179,9 @@ def _print(result: Comparison | TextComparison, text: str, options: argparse.Nam
     else:
         show(text)
         if options.explain is not None:
-            show("\n" + result.explain(options.explain, _width(options)))
-
-
-def _show(stream: ComparisonStream, n_cells: int | None) -> None:
-    """Show the texts: in columns that grow, on a terminal wide enough for them; otherwise one after the other."""
-    headers = [(name, describe(lm.config)) for name, lm in stream.models.items()]
-    if n_cells is not None:
-        try:
-            for _ in stream:
-                pass
-        finally:
-            texts = [stream.prompt + side.text for side in stream.sides()]
-            show("\n".join(rows(headers, texts, n_cells)))
-    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and fits(len(headers), _window().columns):
-        _show_growing(stream, headers)
-    else:
-        _show_one_after_the_other(stream, headers)
-
-
-def _width(options: argparse.Namespace) -> int:
-    return options.width or max(_window().columns, LEAST_WIDTH)
-
-
-def _window() -> os.terminal_size:
-    """Return the terminal's present size, whatever the environment said when it was opened (unlike shutil's)."""
-    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
-        window = os.get_terminal_size(sys.stdout.fileno())
-        if all(window):
-            return window
-    return os.terminal_size((100, 24))
-
-
-def _show_growing(stream: ComparisonStream, headers: Sequence[tuple[str, str]]) -> None:
-    columns = LiveColumns(sys.stdout, headers, stream.prompt, _window)
-    try:
-        columns.draw()
-        for number, piece in stream:
-            columns.add(number, piece)
-            for other in {*range(len(headers))}.difference(stream.writing):
-                columns.end(other)
-            columns.draw()
-    finally:
-        columns.finish()
-
-
-def _show_one_after_the_other(stream: ComparisonStream, headers: Sequence[tuple[str, str]]) -> None:
-    """Print the first text as it is written, and each other one as soon as the one before has ended."""
-    shown = printable if sys.stdout.isatty() else str
-    texts = [shown(stream.prompt)] * len(headers)
-    current, n_printed = 0, 0
-
-    def print_new() -> None:
-        nonlocal n_printed
-        new, n_printed = texts[current][n_printed:], len(texts[current])  # counted before a print that may be stopped
-        print(new, end="", flush=True)
-
-    show(": ".join(headers[0]) + "\n")
-    try:
-        for number, piece in stream:
-            texts[number] += shown(piece)
-            print_new()
-            while current not in stream.writing and current + 1 < len(texts):
-                current, n_printed = current + 1, 0
-                show(f"\n\n{': '.join(headers[current])}\n")
-                print_new()
-    finally:
-        print_new()
-        for header, text in zip(headers[current + 1 :], texts[current + 1 :], strict=True):
-            show(f"\n\n{': '.join(header)}\n\n{text}", end="")
-        print(flush=True)
+            show("\n" + result.explain(options.explain, least_width(options.width)))
 
 
 def _save_page(options: argparse.Namespace, result: Comparison | TextComparison) -> None:
     if options.html is not None:
-        _save(options.html, result.to_html())
-
-
-def _save(name: str, html: str) -> None:
-    content = html.encode("utf-8", errors="replace")
-    path = Path(os.path.realpath(name))  # the target of a link is written, and the link stays
-    if path.exists() and not path.is_file():
-        with naming(name):
-            path.write_bytes(content)  # a pipe or a device, which must not be replaced by a file
-    else:
-        with written_together(path.parent, [path.name]) as (file,):
-            file.write(content)
-    show(f"wrote {name}", file=sys.stderr)
-
-
-def _check_page(name: str) -> None:
-    """Check that the page can be written, before the models write and not after."""
-    path = Path(name)
-    if not name or path.is_dir():
-        raise ValueError(f"--html {name!r} is not the name of a file")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--html {name}: there is no folder {str(path.parent)!r}")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"--html {name}: the folder {str(path.parent)!r} cannot be written to")
+        save_page(options.html, result.to_html())

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 from .. import evaluation
+from ..display.messages import show
 from ..evaluation import TASKS, Settings
 from ..presets import canonical_name
-from .options import MODEL_HELP, add_model, add_source, show
+from .options import MODEL_HELP, add_model, add_source
 
 FOLDER = "evaluations"
 DISAGREES = 1  # exit status

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from ..display.messages import show
 from ..display.text_width import pad, printable, width
 from ..display.tokens import ON_SCREEN, listed, shown_token
 from ..generation import GenerationOptions, LanguageModel, load
@@ -22,7 +23,6 @@ from .options import (
     add_model,
     allowed_special,
     hint_at_last_space,
-    show,
     text_of,
 )
 

@@ -1,19 +1,36 @@
-"""`gptcompare table`, `models`, `download` and `remove`: which models exist, and which are on this machine."""
+"""`gptcompare table`, `models`, `download`, `remove`, `inspect` and `export`: models and their files."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import warnings
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
 
-from ..checkpoints import listing, remove
+from ..checkpoints import listing, locate, remove
 from ..checkpoints.by_name import download
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
+from ..checkpoints.folder import files_of, read_end_ids
+from ..checkpoints.formats.gguf import WRITTEN_TYPES
+from ..comparison.sides import describe
+from ..display.messages import show
 from ..display.units import in_bytes, in_letters
+from ..generation import LanguageModel, load, save_gguf
+from ..generation.loading import tokenizer_of
+from ..model import GPT
 from ..presets import presets
 from ..report.table import table
-from .options import add_source, show
+from ..tokenizer import Tokenizer
+from ..tokenizer.files import files_of_vocabulary
+from .options import MODEL_HELP, add_source
+
+Kind = TypeVar("Kind")
+MOST = 12  # special tokens that are shown
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:
@@ -75,3 +92,88 @@ def add_remove(parser: argparse.ArgumentParser) -> None:
 def _remove(options: argparse.Namespace) -> None:
     folder, n_bytes = remove(options.name, source=options.source)
     show(f"removed {folder}: freed {in_bytes(n_bytes)}")
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Write a model with its vocabulary as a GGUF file, which llama.cpp and ollama run."
+    parser.add_argument("name", metavar="FOLDER_OR_NAME", help=MODEL_HELP)
+    parser.add_argument("--gguf", metavar="FILE", required=True, help="the file to write")
+    parser.add_argument(
+        "--dtype", choices=list(WRITTEN_TYPES), default="float32", help="of the matrices in the file (default: float32)"
+    )
+    add_source(parser)
+    parser.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    save_gguf(load(options.name, source=options.source), options.gguf, dtype=options.dtype)
+    show(f"wrote {options.gguf}: {in_bytes(os.path.getsize(options.gguf))}")
+
+
+def add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Say what is in a folder or file, how it would be read, and what would be ignored. The exit status is 1 if it "
+        "cannot be loaded."
+    )
+    parser.add_argument("name", metavar="FOLDER_OR_NAME", help=MODEL_HELP)
+    parser.add_argument("--json", action="store_true", help="print the same as JSON")
+    add_source(parser)
+    parser.set_defaults(run=_inspect)
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    place = locate(options.name, source=options.source)
+    found, errors = _parts(place), []
+    for name, part in found.items():
+        if isinstance(part, Exception):
+            found[name] = " ".join(str(part).split())
+            errors.append(name)
+    read = {path.name for path in [*files_of(place), *files_of_vocabulary(place)]}
+    others = sorted(path.name for path in place.iterdir() if path.name not in read) if place.is_dir() else []
+    if options.json:
+        print(json.dumps({"place": str(place), **found, "read": sorted(read), "ignored": others, "loads": not errors}))
+        return 1 if errors else 0
+    show(f"{place}")
+    lines = {**found, "read": ", ".join(sorted(read)) or "nothing", "ignored": ", ".join(others) or "nothing"}
+    width = max(map(len, lines))
+    for name, line in lines.items():
+        show(f"  {name:<{width}}  {line}")
+    return 1 if errors else 0
+
+
+def _parts(place: Path) -> dict[str, Any]:
+    """Return what can be said of a model's parts; for a part that cannot be read, the exception that says why."""
+    with warnings.catch_warnings(record=True) as left_out:
+        warnings.simplefilter("always")
+        model = _tried(lambda: GPT.from_pretrained(place))
+    parts = {"model": describe(model.config) if isinstance(model, GPT) else model}
+    if left_out:
+        parts["left out"] = "; ".join(" ".join(str(warning.message).split()) for warning in left_out)
+    if not isinstance(model, GPT):
+        return parts
+    tokenizer = _tried(lambda: tokenizer_of(place, model))
+    if not isinstance(tokenizer, Tokenizer):
+        return {**parts, "tokenizer": tokenizer}
+    n_rows, vocabulary = model.config.n_vocab, tokenizer.vocabulary
+    parts["tokenizer"] = f"{len(vocabulary.ids):,} tokens of byte-level BPE, from {Path(vocabulary.source).name}"
+    for name, tokens in {"special": vocabulary.special_tokens, "added": vocabulary.added_tokens}.items():
+        if tokens:
+            in_order = sorted(tokens.items(), key=lambda item: item[1])
+            shown = [f"{token} {id_}{'' if id_ < n_rows else ' (not in the model)'}" for token, id_ in in_order]
+            parts[f"{name} tokens"] = ", ".join(shown[:MOST]) + (f" ... {len(shown)} in all" if shown[MOST:] else "")
+    lm = _tried(lambda: LanguageModel(model, tokenizer, read_end_ids(place)))
+    parts["ends a text"] = _ends(lm) if isinstance(lm, LanguageModel) else lm
+    return parts
+
+
+def _ends(lm: LanguageModel) -> str:
+    texts = {id_: token for token, id_ in lm.tokenizer.special_tokens.items()}
+    return ", ".join(f"{texts.get(id_, '')} {id_}".strip() for id_ in sorted(lm.end_ids)) or "never"
+
+
+def _tried(read: Callable[[], Kind]) -> Kind | Exception:
+    """Return what was read, or the error that says why it cannot be."""
+    try:
+        return read()
+    except (OSError, ValueError) as error:
+        return error

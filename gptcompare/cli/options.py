@@ -1,15 +1,16 @@
-"""Options and arguments that several commands share: texts and a model."""
+"""Options and arguments that several commands share: texts, a model, and a page."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable
-from typing import TextIO
+from pathlib import Path
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
-from ..display.messages import tell
-from ..display.text_width import printable
+from ..display.messages import show, tell
+from ..files.atomic_files import naming, written_together
 from ..files.texts import decode_text, lines_of, read_text
 from ..files.whole_file import read_stream
 from ..tokenizer import AllowedSpecial, Tokenizer
@@ -58,12 +59,6 @@ def hint_at_last_space(prompt: str) -> None:
               "the space before it", file=sys.stderr)  # fmt: skip
 
 
-def show(text: object, *, end: str = "\n", file: TextIO | None = None) -> None:
-    """Print what a model, a file or a name may say: on a terminal, its control characters become visible symbols."""
-    stream = sys.stdout if file is None else file
-    print(printable(str(text)) if stream.isatty() else text, end=end, file=stream, flush=True)
-
-
 def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:
     """Add the options of `load`. `of_the_default` tells the help what to say about the default model."""
     parser.add_argument(
@@ -109,3 +104,27 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--source", choices=SOURCES, default=DEFAULT_SOURCE,
         help="where to download a model from: Hugging Face (default) or, for GPT-2, OpenAI",
     )  # fmt: skip
+
+
+def save_page(name: str, html: str) -> None:
+    """Write a page, whole or not at all, and say so."""
+    content = html.encode("utf-8", errors="replace")
+    path = Path(os.path.realpath(name))  # the target of a link is written, and the link stays
+    if path.exists() and not path.is_file():
+        with naming(name):
+            path.write_bytes(content)  # a pipe or a device, which must not be replaced by a file
+    else:
+        with written_together(path.parent, [path.name]) as (file,):
+            file.write(content)
+    show(f"wrote {name}", file=sys.stderr)
+
+
+def check_page(name: str) -> None:
+    """Check that the page can be written, before the models write and not after."""
+    path = Path(name)
+    if not name or path.is_dir():
+        raise ValueError(f"--html {name!r} is not the name of a file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--html {name}: there is no folder {str(path.parent)!r}")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"--html {name}: the folder {str(path.parent)!r} cannot be written to")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from .. import uses
+from ..display.messages import show
 from ..files.texts import parse_object
 from ..generation import LanguageModel
 from ..uses import Classification, Template
@@ -18,7 +19,6 @@ from .options import (
     add_model,
     allowed_special,
     lines_in_standard_input,
-    show,
     text_in,
     text_of,
 )

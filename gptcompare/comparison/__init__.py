@@ -1,8 +1,8 @@
 """Texts side by side: several models, one prompt or one text, and what can truthfully be said about the difference.
 
 Read `run` first (`compare` and `compare_text`), then `stream`, in which the models take turns to write, and `reading`,
-in which each model reads what was written. `sides` and `result` hold the outcome; `columns`, `summary` and `html` show
-it. `gpt3_samples` downloads the texts by GPT-3 that OpenAI published.
+in which each model reads what was written. `sides` and `result` hold the outcome; `terminal` and `page` show it.
+`gpt3_samples` downloads the texts by GPT-3 that OpenAI published.
 """
 
 from ..presets import EMBEDDED_PAIR

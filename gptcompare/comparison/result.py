@@ -9,11 +9,11 @@ from typing import Any
 from ..checks import integer
 from ..config import GPTConfig
 from ..display.page import document
-from .columns import rows
-from .html import sides_as_html, text_as_html
+from .page.fragment import sides_as_html, text_as_html
 from .reading import Reading
 from .sides import Parting, Side, describe
-from .summary import explained, summary, text_summary
+from .terminal.columns import rows
+from .terminal.summary import explained, summary, text_summary
 
 
 @dataclass(frozen=True)

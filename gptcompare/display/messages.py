@@ -8,6 +8,8 @@ import os
 import sys
 from typing import Any, TextIO
 
+from .text_width import printable
+
 
 class Forgiving(io.TextIOBase):
     """A stream whose failures cost nothing but the words: its disk is full, its reader has gone, or it is closed.
@@ -48,6 +50,12 @@ class Forgiving(io.TextIOBase):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def show(text: object, *, end: str = "\n", file: TextIO | None = None) -> None:
+    """Print what a model, a file or a name may say: on a terminal, its control characters become visible symbols."""
+    stream = sys.stdout if file is None else file
+    print(printable(str(text)) if stream.isatty() else text, end=end, file=stream, flush=True)
 
 
 def tell(message: str) -> None:

@@ -23,9 +23,9 @@ from support.places import STORY_FOLDER
 import gptcompare as gc
 from gptcompare.cli import main
 from gptcompare.cli.generate import flag_of
-from gptcompare.comparison.columns import rows
 from gptcompare.comparison.sides import describe
-from gptcompare.comparison.summary import speeds
+from gptcompare.comparison.terminal.columns import rows
+from gptcompare.comparison.terminal.summary import speeds
 
 HEADERS = [(name, describe(gc.GPTConfig.preset(name))) for name in ("nano-gpt2", "nano-gpt3")]
 PROMPT = "Once upon a time"

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from os import terminal_size
 from typing import TextIO
 
-from ..display.text_width import Wrapped, pad, wrap
+from ...display.text_width import Wrapped, pad, wrap
 
 BETWEEN = " │ "
 LEAST_WIDTH = 24  # of a column; below that, one text after the other is easier to read

@@ -7,10 +7,10 @@ from itertools import zip_longest
 from statistics import median
 from textwrap import shorten
 
-from ..display.text_width import pad, printable, width, wrap
-from ..display.tokens import ON_SCREEN, bar, listed, shown_token
-from .reading import Reading
-from .sides import Parting, Side
+from ...display.text_width import pad, printable, width, wrap
+from ...display.tokens import ON_SCREEN, bar, listed, shown_token
+from ..reading import Reading
+from ..sides import Parting, Side
 
 CONTEXT = 40  # characters before it
 NOT_SHARED = "The models have different vocabularies: their bits per byte can be compared, their perplexities cannot."

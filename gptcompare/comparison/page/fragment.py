@@ -9,10 +9,10 @@ import codecs
 import math
 from collections.abc import Sequence
 
-from ..config import GPTConfig
-from ..display.page import STYLE, isolated, isolated_in_attribute, isolated_words, visible
-from .reading import Reading
-from .sides import Side, describe
+from ...config import GPTConfig
+from ...display.page import STYLE, isolated, isolated_in_attribute, isolated_words, visible
+from ..reading import Reading
+from ..sides import Side, describe
 
 MOST_BITS = 12.0  # of surprise, beyond which the colour gets no deeper
 BAR, HEIGHT = 6, 48  # pixels

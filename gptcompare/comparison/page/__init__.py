@@ -1,0 +1,1 @@
+"""A comparison as HTML: the `fragment` that notebooks show."""
