@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks import integer
 from ..config import GPTConfig
-from ..display.page import document
+from ..generation import LanguageModel
+from .page.data import Text, page_data
+from .page.document import how_made, page
 from .page.fragment import sides_as_html, text_as_html
 from .reading import Reading
 from .sides import Parting, Side, describe
@@ -35,6 +37,8 @@ class Comparison:
         that a stop string cut off, and the token in which the stop string begins, are not read.
     parting : Parting, optional
         None if no token differs, or the models do not share a vocabulary.
+    models : dict of name -> LanguageModel
+        The models, which the page asks what happens inside them.
     """
 
     prompt: str
@@ -43,6 +47,7 @@ class Comparison:
     share_vocabulary: bool
     readings: tuple[Reading, ...]
     parting: Parting | None
+    models: Mapping[str, LanguageModel] = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the times, as plain values that JSON can hold: the same for the same seed."""
@@ -76,9 +81,35 @@ class Comparison:
         texts = rows(headers, [self.prompt + side.text for side in self.sides], n_cells)
         return "\n".join([*texts, "", self.summary(n_cells)])
 
-    def to_html(self, title: str | None = None) -> str:
-        """Return a complete HTML document that loads nothing from elsewhere; the default title is the prompt."""
-        return document(self.prompt if title is None else title, self._repr_html_())
+    def to_html(self, title: str | None = None, *, first: int = 0, command: str | None = None) -> str:
+        """Return a page to explore the comparison in: one HTML document that loads nothing from elsewhere.
+
+        The models read the texts once more for it. It is at most 2 MB long, and says what it leaves out.
+
+        Parameters
+        ----------
+        title : str, optional
+            The prompt if not given.
+        first : int
+            The number of the token, from 0, with which the page begins.
+        command : str, optional
+            The command that made the comparison, for the page to say.
+        """
+        return page(self.page_data(title, first=first, command=command))
+
+    def page_data(self, title: str | None = None, *, first: int = 0, command: str | None = None) -> dict[str, Any]:
+        """Return what the page knows, as plain values: see `gptcompare.comparison.page.data`."""
+        lms = list(self.models.values())
+        contexts = tuple(lm.prompt_ids(self.prompt) for lm in lms)
+        texts = []
+        for number, (side, reading) in enumerate(zip(self.sides, self.readings, strict=True)):
+            ids = side.completion.ids[: len(reading.tokens[number])]
+            texts.append(Text(number, reading, contexts, (ids,) * len(lms), side.text.removeprefix(reading.text)))
+        made = how_made(command, self.models, {"prompt": self.prompt, **self.options})
+        title = self.prompt if title is None else title
+        first = integer("first", first, at_least=0)
+        parts_at = None if self.parting is None else self.parting.position
+        return page_data(title, self.models, texts, self.share_vocabulary, self.summary(), made, first, parts_at)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -98,11 +129,14 @@ class TextComparison:
     configs : tuple of GPTConfig
     reading : Reading
         The whole text as read by all models.
+    models : dict of name -> LanguageModel
+        The models, which the page asks what happens inside them.
     """
 
     names: tuple[str, ...]
     configs: tuple[GPTConfig, ...]
     reading: Reading
+    models: Mapping[str, LanguageModel] = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""
@@ -120,9 +154,23 @@ class TextComparison:
         """Summarise the reading in numbers, and in sentences wrapped to `n_cells` terminal cells."""
         return text_summary(self.names, self.reading, n_cells)
 
-    def to_html(self, title: str = "A text, read by several models") -> str:
-        """Return a complete HTML document that loads nothing from elsewhere."""
-        return document(title, self._repr_html_())
+    def to_html(
+        self, title: str = "A text, read by several models", *, first: int = 0, command: str | None = None
+    ) -> str:
+        """Return a page to explore the readings in, as `Comparison.to_html` does."""
+        return page(self.page_data(title, first=first, command=command))
+
+    def page_data(
+        self, title: str = "A text, read by several models", *, first: int = 0, command: str | None = None
+    ) -> dict[str, Any]:
+        """Return what the page knows, as plain values: see `gptcompare.comparison.page.data`."""
+        lms = list(self.models.values())
+        contexts, ids = (tuple(lm.prompt_ids("") for lm in lms), tuple(lm.encode(self.reading.text) for lm in lms))
+        text = Text(None, self.reading, contexts, ids)
+        made = how_made(command, self.models, {"text": f"{len(self.reading.text):,} characters"})
+        first = integer("first", first, at_least=0)
+        shared = self.reading.divergence is not None or len(lms) == 1
+        return page_data(title, self.models, [text], shared, self.to_text(), made, first)
 
     def __str__(self) -> str:
         return self.to_text()

@@ -121,4 +121,4 @@ def compare_text(
     ids = [lm.encode(text) for lm in lms]
     k = integer("alternatives", alternatives, at_least=0)
     reading = read(lms, text, [lm.prompt_ids("") for lm in lms], ids, alternatives=k)
-    return TextComparison(tuple(several), tuple(lm.config for lm in lms), reading)
+    return TextComparison(tuple(several), tuple(lm.config for lm in lms), reading, several)

@@ -101,7 +101,7 @@ class ComparisonStream:
         options = self.options.to_dict()
         if self._allowed:
             options["allowed_special"] = sorted(self._allowed)
-        return Comparison(self.prompt, options, sides, shared, readings, parting)
+        return Comparison(self.prompt, options, sides, shared, readings, parting, self.models)
 
     def _reading(self, lms: Sequence[LanguageModel], number: int, ids: list[int], shared: bool) -> Reading:
         """Let all models read what one of them wrote: its tokens or, with another vocabulary, the same text."""
