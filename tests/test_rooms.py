@@ -20,7 +20,7 @@ FLOORS = [
     ["tokenizer", "model"],
     ["inspection", "generation"],
     ["uses", "comparison", "training"],
-    ["evaluation", "report"],
+    ["evaluation", "report", "play"],
     ["verification"],
     ["plots", "cli"],
     ["__main__"],

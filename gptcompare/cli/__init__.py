@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -24,6 +25,7 @@ from ..version import __version__
 # Name of a command -> the module here that has `add_NAME`, and the command's line in the help.
 COMMANDS = {
     "compare": ("compare", "let models continue a prompt side by side"),
+    "play": ("play", "let them write on a page in the browser"),
     "generate": ("generate", "continue a prompt"),
     "score": ("generate", "say how probable a text is, token by token"),
     "tokenize": ("tokenize", "show the tokens of a text"),
@@ -50,6 +52,7 @@ examples:
   gptcompare compare "Once upon a time" --models gpt2,gpt-neo-125m --temperature 0.8 --seed 1 --html page.html
   gptcompare compare --text story.txt
   gptcompare compare "Once upon a time" --explain 3
+  gptcompare play
   gptcompare generate "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 1
   gptcompare generate - --model path/to/gpt2 --max-new-tokens 200 < prompt.txt
   gptcompare score "Once upon a time there was a king."
@@ -101,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if refusal := _not_utf8(given):
                 raise ValueError(refusal)
             options = _parser(given).parse_args(given)
+            options.command = shlex.join(["gptcompare", *given])  # for what says how it was made
             with _signals():
                 status: int | None = options.run(options)
                 sys.stdout.flush()

@@ -80,7 +80,14 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print texts and numbers as JSON, the same for the same seed"
     )
-    parser.add_argument("--html", metavar="FILE", help="also write an HTML page; for --report, instead of Markdown")
+    parser.add_argument(
+        "--html", metavar="FILE",
+        help="also write a page to explore the comparison in, one HTML file; for --report, instead of Markdown",
+    )  # fmt: skip
+    parser.add_argument(
+        "--page-from", type=int, default=0, metavar="N",
+        help="the token, from 0, with which the page of a long text begins (default: 0)",
+    )  # fmt: skip
     parser.set_defaults(run=_compare)
 
 
@@ -113,6 +120,8 @@ def _checked_names(options: argparse.Namespace) -> list[str]:
         raise ValueError(f"{flags}: only for a prompt that is continued; with --text and --report no model writes")
     if options.html is not None:
         check_page(options.html)
+    if options.page_from < 0 or (options.page_from and options.html is None):
+        raise ValueError(f"--page-from goes with --html and must be at least 0, got {options.page_from}")
     names = [name.strip() for name in options.models.split(",")]
     if not all(names):
         raise ValueError(f"--models {options.models!r} has an empty name: give names or folders separated by commas")
@@ -184,4 +193,11 @@ def _print(result: Comparison | TextComparison, text: str, options: argparse.Nam
 
 def _save_page(options: argparse.Namespace, result: Comparison | TextComparison) -> None:
     if options.html is not None:
-        save_page(options.html, result.to_html())
+        save_page(options.html, result.to_html(first=options.page_from, command=_command(options, result)))
+
+
+def _command(options: argparse.Namespace, result: Comparison | TextComparison) -> str:
+    """Return the command that makes the same comparison: this one, with the seed that was drawn."""
+    drawn = result.options["seed"] if isinstance(result, Comparison) else None
+    told = "" if drawn is None or "seed" in given_options(options) else f" --seed {drawn}"
+    return f"{options.command}{told}"

@@ -1,0 +1,90 @@
+"""What the page asks for, and the lines that answer it while two models write."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..comparison import ComparisonStream
+from ..generation import GenerationOptions, LanguageModel
+from .shelf import Shelf
+
+FEWEST, MOST = 1, 4  # models beside each other
+LONGEST = 400  # tokens, more than which no page shows at once
+SAMPLED = GenerationOptions(temperature=0.8, top_p=0.9)  # until the page's controls say otherwise
+
+
+@dataclass(frozen=True)
+class Request:
+    """A prompt, the models that are to continue it, and how.
+
+    Parameters
+    ----------
+    prompt : str
+    models : dict of name -> LanguageModel
+    options : GenerationOptions
+    """
+
+    prompt: str
+    models: Mapping[str, LanguageModel]
+    options: GenerationOptions
+
+    @classmethod
+    def of(cls, given: object, shelf: Shelf) -> Request:
+        """Return a request from what the page sent: {"prompt": ..., "models": [...], "options": {...}}.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If something is missing, unknown, or of the wrong kind; also what loading a model raises.
+        """
+        if not isinstance(given, dict) or given.keys() != {"prompt", "models", "options"}:
+            raise ValueError("a request has a prompt, models and options, and nothing else")
+        prompt, names, options = given["prompt"], given["models"], given["options"]
+        if not isinstance(prompt, str) or not isinstance(options, dict):
+            raise TypeError("the prompt must be a text, and the options an object")
+        prompt.encode()  # a lone surrogate is no text: UnicodeEncodeError, which is a ValueError
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise TypeError("models must be a list of names")
+        if not FEWEST <= len(names) <= MOST:
+            raise ValueError(f"there must be {FEWEST} to {MOST} models, not {len(names)}")
+        checked = GenerationOptions.of(**options)
+        if checked.max_new_tokens > LONGEST:
+            raise ValueError(f"at most {LONGEST} tokens fit on the page, got {checked.max_new_tokens}")
+        models: dict[str, LanguageModel] = {}
+        for name in names:
+            same = sum(other == name or other.startswith(f"{name} (") for other in models)
+            models[f"{name} ({same + 1})" if same else name] = shelf.take(name)
+        return cls(prompt, models, checked)
+
+    def command(self, seed: int | None) -> str:
+        """Return the command that writes the same texts."""
+        plain, given = GenerationOptions().to_dict(), {**self.options.to_dict(), "seed": seed}
+        words = ["gptcompare", "compare", self.prompt, "--models", ",".join(self.models)]
+        for name, value in given.items():
+            flag = "--" + name.replace("_", "-")
+            for one in value if isinstance(value, list) else [value]:
+                words += [flag, str(one)] if value != plain[name] or name == "temperature" else []
+        return shlex.join(words)
+
+
+def lines(request: Request, stop: threading.Event) -> Iterator[dict[str, Any]]:
+    """Yield what the page gets while the models write: new pieces of text, and at the end all that is known of them.
+
+    Setting `stop` ends the writing early; what has been written by then is compared.
+
+    Yields
+    ------
+    dict
+        {"side": number of the model, "text": new text}; the last one is {"comparison": what the page knows}.
+    """
+    stream = ComparisonStream(request.prompt, request.models, request.options)
+    for number, piece in stream:
+        yield {"side": number, "text": piece}
+        if stop.is_set():
+            break
+    comparison = stream.comparison()
+    yield {"comparison": comparison.page_data(command=request.command(stream.options.seed))}
