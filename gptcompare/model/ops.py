@@ -39,7 +39,7 @@ def product(x: Array, weight: Array) -> Array:
         y = (padded @ weight)[:n]
     else:
         y = vectors @ weight
-    return y.reshape(*x.shape[:-1], -1)
+    return y.reshape(*x.shape[:-1], weight.shape[-1])
 
 
 def layer_norm(

@@ -1,7 +1,7 @@
 """A headless Chromium, driven through the pipe that it opens for that: two file descriptors, a JSON object a message.
 
-https://chromedevtools.github.io/devtools-protocol/ lists the commands. Whatever a page says on its console, and whatever
-it asks for, is kept.
+https://chromedevtools.github.io/devtools-protocol/ lists the commands. Whatever a page says on its console, and
+whatever it asks for, is kept.
 """
 
 import base64
@@ -27,8 +27,8 @@ class Browser:
         to_read, self._to = os.pipe()  # the browser reads its commands from descriptor 3, and answers on 4
         self._from, to_write = os.pipe()
         arguments = [
-            CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-            "--hide-scrollbars", "--disable-component-update", f"--user-data-dir={self._folder.name}",
+            CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
+            "--disable-background-networking", "--disable-component-update", f"--user-data-dir={self._folder.name}",
             f"--window-size={width},{height}", "--remote-debugging-pipe", "about:blank",
         ]  # fmt: skip
         self._process = subprocess.Popen(
@@ -43,7 +43,9 @@ class Browser:
         self._session = self.command("Target.attachToTarget", **target)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.command(f"{domain}.enable")
-        self.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.command(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
         if dark:
             self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
 
@@ -99,16 +101,18 @@ class Browser:
 
     def wait(self, condition):
         """Wait until a condition holds in the page."""
-        assert self.run(
-            "(async () => { const end = Date.now() + " + str(1000 * PATIENCE) + f"; while (!({condition}) && Date.now() < end)"
-            " await new Promise((next) => setTimeout(next, 20)); return Boolean(" + condition + "); })()"
-        ), condition  # fmt: skip
+        holds = self.run(
+            f"(async () => {{ const end = Date.now() + {1000 * PATIENCE}; while (!({condition}) && Date.now() < end)"
+            f" await new Promise((next) => setTimeout(next, 20)); return Boolean({condition}); }})()"
+        )
+        assert holds, condition
 
     def middle_of(self, selector):
         """Return where the middle of an element is, which is scrolled into view."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.run(f"{found}.scrollIntoView({{block: 'center'}})")
         return self.run(
-            f"(() => {{ const one = document.querySelector({json.dumps(selector)}); one.scrollIntoView({{block: 'center'}});"
-            " const box = one.getClientRects()[0]; return [box.left + box.width / 2, box.top + box.height / 2]; })()"
+            f"(({{left, top, width, height}}) => [left + width / 2, top + height / 2])({found}.getClientRects()[0])"
         )
 
     def point(self, selector):
@@ -122,7 +126,9 @@ class Browser:
 
     def key(self, name):
         for kind in ("keyDown", "keyUp"):
-            self.command("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=KEYS.get(name, 0))
+            self.command(
+                "Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=KEYS.get(name, 0)
+            )
 
     def type(self, text):
         self.command("Input.insertText", text=text)
@@ -132,7 +138,11 @@ class Browser:
 
     def picture(self, file, whole=True):
         """Write a screenshot."""
-        size = {} if not whole else {"captureBeyondViewport": True, "clip": {**self._content(), "x": 0, "y": 0, "scale": 1}}
+        size = (
+            {}
+            if not whole
+            else {"captureBeyondViewport": True, "clip": {**self._content(), "x": 0, "y": 0, "scale": 1}}
+        )
         content = self.command("Page.captureScreenshot", format="png", **size)["data"]
         with open(file, "wb") as picture:
             picture.write(base64.b64decode(content))
@@ -142,4 +152,14 @@ class Browser:
         return {"width": size["width"], "height": size["height"]}
 
 
-KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Home": 36, "End": 35, "Tab": 9, "Enter": 13, " ": 32}
+KEYS = {
+    "ArrowRight": 39,
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowDown": 40,
+    "Home": 36,
+    "End": 35,
+    "Tab": 9,
+    "Enter": 13,
+    " ": 32,
+}

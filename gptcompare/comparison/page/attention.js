@@ -104,7 +104,7 @@ function drawHead(column) {
   }
   const [layer, head] = headOf(reading), {title, canvas, looks} = column.headParts;
   column.maps.forEach((map) => map.button.setAttribute("aria-pressed", String(map.layer === layer && map.head === head)));
-  title.textContent = `Attention over ${whoseText()}: layer ${layer}, head ${head}`;
+  title.textContent = `${name(reading.model)}'s attention over ${whoseText()}: layer ${layer}, head ${head}`;
   const small = document.createElement("canvas");
   drawMap(small, weights, layer, head, reading.model);
   const scale = column.scale = Math.max(Math.floor(MAP / weights.n), 1), context = canvas.getContext("2d");

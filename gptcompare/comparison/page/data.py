@@ -25,11 +25,11 @@ from ...display.text_width import printable
 from ...generation import LanguageModel
 from ..reading import Reading
 from ..sides import describe
-from .insides import ALTERNATIVES, LENS, TEMPERATURES, Labels, inside, window
+from .insides import ALTERNATIVES, LENS, TEMPERATURES, Labels, inside, lens_blocks, window
 
 # What the page may hold, in bytes. A page is at most 2 MB.
-FOR_TOKENS, FOR_PREDICTIONS, FOR_ATTENTION = 800_000, 450_000, 450_000
-BYTES_PER_TOKEN, BYTES_PER_READ_TOKEN = 24, 22  # once for each text; for each model that reads it
+FOR_TOKENS, FOR_PREDICTIONS, FOR_ATTENTION = 900_000, 500_000, 500_000
+BYTES_PER_TOKEN, BYTES_PER_READ_TOKEN = 24, 27  # once for each text; for each model that reads it
 MOST_PREDICTIONS, MOST_ATTENTION = 256, 64  # positions
 
 
@@ -123,8 +123,8 @@ class _Sizes:
         readers = len(lms) if share_vocabulary or any(text.writer is None for text in texts) else 1
         per_token = BYTES_PER_TOKEN + readers * BYTES_PER_READ_TOKEN
         self.n_tokens = FOR_TOKENS // n_texts // per_token
-        most_layers = max(lm.config.n_layer for lm in lms)
-        per_prediction = readers * (ALTERNATIVES * 14 + len(TEMPERATURES) * 9 + (most_layers + 1) * LENS * 14)
+        heights = max(len(lens_blocks(lm.config.n_layer)) for lm in lms)
+        per_prediction = readers * (ALTERNATIVES * 16 + len(TEMPERATURES) * 9 + heights * LENS * 14)
         self.n_predictions = min(FOR_PREDICTIONS // n_texts // per_prediction, MOST_PREDICTIONS)
         n_heads = sum(lm.config.n_layer * lm.config.n_head for lm in lms) * readers / len(lms)
         weights = FOR_ATTENTION / n_texts * 3 / 4 / n_heads  # of one head; base64 takes 4 bytes for 3
@@ -203,6 +203,7 @@ def _reading(
     of = None if reading.alternatives is None else reading.alternatives[number]
     ranks = _at(None if of is None else of.ranks.tolist(), n_before, shown)
     entropies = _at(None if of is None else of.entropies.tolist(), n_before, shown)
+    choices = _at(None if reading.choices is None else reading.choices[number], n_before, shown)
     found = None
     if shown:
         part = window(len(ids), lm.config.n_ctx, shown.start, min(sizes.n_predictions, len(shown)), sizes.n_attention)
@@ -219,5 +220,6 @@ def _reading(
         "logprobs": [value if value is None else round(value, 3) for value in logprobs],
         "ranks": ranks,
         "entropies": [value if value is None else round(value, 2) for value in entropies],
+        "choices": [id_ if id_ is None else labels.number(lm.tokenizer.bytes_of(id_)) for id_ in choices],
         "inside": found,
     }

@@ -23,7 +23,7 @@ from ...tokenizer import Tokenizer
 # whole vocabulary at each of these temperatures.
 TEMPERATURES = tuple(round(0.1 * n, 1) for n in range(1, 21))
 ALTERNATIVES = 10  # tokens for which the page has bars
-LENS = 3  # tokens for which the page has the logit lens
+LENS, MOST_LENS = 3, 13  # tokens of the logit lens, and at how many heights between the embeddings and the last block
 
 
 class Labels:
@@ -85,8 +85,8 @@ def inside(lm: LanguageModel, ids: Sequence[int], of: Window, labels: Labels) ->
     dict
         "start", and for each position of the window: "alternatives", pairs of a label and its log-probability in nats;
         "came", the log-probability of the token that came; "ranks" and "entropies" (bits); "log_z", for each of
-        `TEMPERATURES` the logarithm of the sum of exp(log-probability / temperature) over the vocabulary; "lens", for
-        the embeddings and after each block the labels and probabilities of the likeliest tokens. All are None for a
+        `TEMPERATURES` the logarithm of the sum of exp(log-probability / temperature) over the vocabulary; "lens", the
+        labels and probabilities of the likeliest tokens after each of "lens_blocks" blocks. All are None for a
         position that nothing comes before. "attention": see `_packed`.
     """
     n_read = min(of.stop, of.read_from + lm.config.n_ctx) - of.read_from
@@ -96,7 +96,8 @@ def inside(lm: LanguageModel, ids: Sequence[int], of: Window, labels: Labels) ->
     rows = slice(first - 1 - of.read_from, of.stop - 1 - of.read_from)
     predicted = np.array(ids[first : of.stop], np.int64)
     nothing: list[Any] = [None] * (first - of.start)
-    by_layer = [lm.model.unembed(stream[rows]) for stream in streams]
+    blocks = lens_blocks(lm.config.n_layer)
+    by_layer = [lm.model.unembed(streams[n_blocks][rows]) for n_blocks in blocks]
     logprobs: Float64 = log_softmax(by_layer[-1].astype(np.float64)).astype(np.float64, copy=False)
     found, _, ranks, entropies = alternatives_part(by_layer[-1], predicted, ALTERNATIVES)
     tokenizer = lm.tokenizer
@@ -107,9 +108,19 @@ def inside(lm: LanguageModel, ids: Sequence[int], of: Window, labels: Labels) ->
         "ranks": nothing + ranks.tolist(),
         "entropies": nothing + entropies.round(3).tolist(),
         "log_z": nothing + log_sums(logprobs).round(4).tolist(),
+        "lens_blocks": blocks,
         "lens": nothing + _lens(by_layer, tokenizer, labels),
         "attention": _packed(patterns, of) if of.n_attention else None,
     }
+
+
+def lens_blocks(n_layer: int) -> list[int]:
+    """Return after how many blocks the page shows the logit lens: all from 0 on, or some of many.
+
+    >>> lens_blocks(4), lens_blocks(48)
+    ([0, 1, 2, 3, 4], [0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48])
+    """
+    return [round(part) for part in np.linspace(0, n_layer, min(n_layer + 1, MOST_LENS)).tolist()]
 
 
 def _recorded(lm: LanguageModel, ids: Sequence[int], of: Window) -> tuple[list[Array], list[Array]]:

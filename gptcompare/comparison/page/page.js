@@ -58,7 +58,8 @@ function show(given) {
     layer: banded.length ? Math.min(...banded) : 0, head: 0,  // where dense and banded are seen to differ
   };
   const main = document.querySelector("main");
-  main.replaceChildren(heading(), ...data.left_out.map((what) => element("p", {class: "note"}, what)), controls(),
+  const heading = document.getElementById("play") ? [] : [element("h1", {}, element("bdi", {}, data.title))];  // or its form says it
+  main.replaceChildren(...heading, ...data.left_out.map((what) => element("p", {class: "note"}, what)), controls(),
     element("div", {class: "legend", id: "legend"}), element("div", {class: "columns", id: "columns", "--columns": data.columns.length}),
     element("p", {class: "unseen", id: "told", "aria-live": "polite"}), ...numbers());
   columns = data.columns.map(makeColumn);
@@ -70,10 +71,6 @@ function show(given) {
 function startOf(column) {
   const reading = readingOf(column.text, column.reader);
   return Math.max(Math.min(data.starts_at ?? reading.first, pieces(column.text, reading).length - 1), 0);
-}
-
-function heading() {
-  return element("h1", {}, element("bdi", {}, data.title));
 }
 
 function numbers() {
@@ -225,6 +222,8 @@ function expected(column) {
   if (logprob !== null) facts.push(`it came as a surprise of ${number(bits(logprob))} bits`);
   if (rank) facts.push(`rank ${rank}`);
   if (reading.entropies[position] !== null) facts.push(`entropy ${number(reading.entropies[position])} bits`);
+  const choice = data.labels[reading.choices[position]];
+  if (choice !== undefined && choice !== came) facts.push(`its own choice was ${choice}`);
   const saying = element("p", {class: "quiet"}, facts.join(", ") || "The text begins here: nothing was expected.");
   const inside = reading.inside, n = inside ? position - inside.start : -1;
   if (!inside?.alternatives[n]) {
@@ -328,10 +327,10 @@ function drawLens(column) {
   const n = inside ? state.at.position - inside.start : -1, layers = inside?.lens[n];
   if (!layers) { column.lens.replaceChildren(); return; }
   const came = label(state.at.text, reading, state.at.position);
-  const rows = layers.map((tokens, layer) => element("tr", {}, element("th", {scope: "row"}, layer === 0 ? "embedding" : `after block ${layer}`),
+  const rows = layers.map((tokens, height) => element("tr", {}, element("th", {scope: "row"}, height === 0 ? "embedding" : `after block ${inside.lens_blocks[height]}`),
     ...tokens.map(([token, p]) => element("td", {}, element("bdi", {class: data.labels[token] === came ? "came" : ""}, data.labels[token]),
       element("span", {class: "quiet"}, ` ${(100 * p).toFixed(0)} %`)))));
-  column.lens.replaceChildren(element("h3", {}, "There, after each block (logit lens)"), element("table", {class: "lens"}, ...rows));
+  column.lens.replaceChildren(element("h3", {}, element("bdi", {}, name(reading.model)), " after each block (logit lens)"), element("table", {class: "lens"}, ...rows));
 }
 
 // --- The page begins with the comparison that is in it
