@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+
+from ..arrays import Float64, Integers
 
 Z = 1.959963984540054  # 95% of a normal distribution lie within this many standard deviations
 RESAMPLES = 2000
@@ -36,6 +39,61 @@ class Metric:
     high: float | None
 
 
+class Units(Protocol):
+    """What a metric aggregates: a number, or two, of each item, document or window.
+
+    Attributes
+    ----------
+    name : str
+        The metric's.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def metric(self, seed: int) -> Metric:
+        """Aggregate them; the seed is for the bootstrap."""
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Which items are right; the metric is their percentage."""
+
+    name: str
+    is_right: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.is_right)
+
+    def metric(self, seed: int) -> Metric:
+        """Return the percentage, with Wilson's interval."""
+        return percentage(self.name, self.is_right)
+
+
+@dataclass(frozen=True, eq=False)
+class Ratio:
+    """Two numbers of each unit; the metric is the ratio of their sums, and `then`, a non-decreasing function, of it."""
+
+    name: str
+    numerators: Float64
+    denominators: Float64
+    then: Callable[[float], float] = float
+
+    def __len__(self) -> int:
+        return len(self.numerators)
+
+    def metric(self, seed: int) -> Metric:
+        """Return the ratio, with the bootstrap's interval."""
+        return ratio(self.name, self.numerators, self.denominators, seed, self.then)
+
+    def of(self, drawn: Integers | None = None) -> float:
+        """Return the metric's value for all units, or for those that were drawn."""
+        chosen = slice(None) if drawn is None else drawn
+        return self.then(float(self.numerators[chosen].sum() / self.denominators[chosen].sum()))
+
+
 def percentage(name: str, is_right: Sequence[bool]) -> Metric:
     """Compute the percentage of items that are right, with Wilson's interval, which also holds at 0 and 100.
 
@@ -51,8 +109,8 @@ def percentage(name: str, is_right: Sequence[bool]) -> Metric:
 
 def ratio(
     name: str,
-    numerators: Sequence[float],
-    denominators: Sequence[float],
+    numerators: Sequence[float] | Float64,
+    denominators: Sequence[float] | Float64,
     seed: int,
     then: Callable[[float], float] = float,
 ) -> Metric:

@@ -20,7 +20,7 @@ from ...presets.record import ACCURACY, BITS_PER_BYTE, HARNESS_PERPLEXITY, PER_C
 from ...uses.answers import answer
 from ...uses.likelihood import LogLikelihood, log_likelihoods, log_likelihoods_of_ids
 from ...uses.templates import COMPLETION
-from ..metrics import Metric, percentage, ratio
+from ..metrics import Metric, Ratio, Rights, Units
 from .items import Document, Item
 
 Row: TypeAlias = dict[str, Any]
@@ -54,8 +54,12 @@ class Protocol(ABC):
         """Score some items, and return a row for each."""
 
     @abstractmethod
+    def units(self, rows: Sequence[Row]) -> list[Units]:
+        """Return what each metric aggregates, from the rows of all items."""
+
     def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
         """Aggregate the rows of all items; the seed is for the bootstrap."""
+        return [units.metric(seed) for units in self.units(rows)]
 
 
 def scored(protocol: Protocol, lm: LanguageModel, items: Sequence[Any]) -> list[Row]:
@@ -106,10 +110,10 @@ class Choosing(Protocol):
             "n_cut": max(one.n_cut for one in found),
         }
 
-    def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
+    def units(self, rows: Sequence[Row]) -> list[Units]:
         wanted = {ACCURACY: "", PER_TOKEN: "n_tokens", PER_CHARACTER: "n_characters"}
         return [
-            percentage(name, [_is_right(row, lengths) for row in rows])
+            Rights(name, tuple(_is_right(row, lengths) for row in rows))
             for name, lengths in wanted.items()
             if self.normalised or not lengths
         ]
@@ -138,11 +142,11 @@ class LastWord(Protocol):
         found = log_likelihoods(lm, [(item.context, item.answer) for item in items])
         return [asdict(one) for one in found]
 
-    def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
-        losses = [-row["logprob"] for row in rows]
+    def units(self, rows: Sequence[Row]) -> list[Units]:
+        losses = np.array([-row["logprob"] for row in rows])
         return [
-            percentage(ACCURACY, [row["is_greedy"] for row in rows]),
-            ratio(HARNESS_PERPLEXITY, losses, [1] * len(rows), seed, exponential),
+            Rights(ACCURACY, tuple(row["is_greedy"] for row in rows)),
+            Ratio(HARNESS_PERPLEXITY, losses, np.ones(len(rows)), exponential),
         ]
 
 
@@ -171,8 +175,8 @@ class Writing(Protocol):
         written = answer(lm, contexts, template=COMPLETION, max_new_tokens=self.max_new_tokens, beams=self.beams)
         return [{"answer": one, "right": item.answer.strip()} for one, item in zip(written, items, strict=True)]
 
-    def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
-        return [percentage(ACCURACY, [row["answer"] == row["right"] for row in rows])]
+    def units(self, rows: Sequence[Row]) -> list[Units]:
+        return [Rights(ACCURACY, tuple(row["answer"] == row["right"] for row in rows))]
 
 
 @dataclass(frozen=True)
@@ -213,13 +217,13 @@ class EveryToken(Protocol):
             for item, one in zip(items, found, strict=True)
         ]
 
-    def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
-        losses, n_tokens, n_bytes, n_words = zip(*self._parts(rows), strict=True)
-        metrics = [
-            ratio(TOKEN_PERPLEXITY, losses, n_tokens, seed, exponential),
-            ratio(BITS_PER_BYTE, losses, n_bytes, seed, lambda loss: loss / math.log(2)),
+    def units(self, rows: Sequence[Row]) -> list[Units]:
+        losses, n_tokens, n_bytes, n_words = np.array([*self._parts(rows)]).T
+        units: list[Units] = [
+            Ratio(TOKEN_PERPLEXITY, losses, n_tokens, exponential),
+            Ratio(BITS_PER_BYTE, losses, n_bytes, lambda loss: loss / math.log(2)),
         ]
-        return metrics if self.n_words is None else [ratio(PERPLEXITY, losses, n_words, seed, exponential), *metrics]
+        return units if self.n_words is None else [Ratio(PERPLEXITY, losses, n_words, exponential), *units]
 
     def _parts(self, rows: Sequence[Row]) -> Iterator[tuple[float, float, float, float]]:
         """Yield loss, tokens, bytes and words of each bootstrap unit: a document, or a window of the only one."""
