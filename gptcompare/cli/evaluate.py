@@ -4,33 +4,57 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from pathlib import Path
+from dataclasses import asdict
 
 from .. import evaluation
 from ..display.messages import show
+from ..display.page import document
 from ..evaluation import TASKS, Settings
+from ..evaluation.overlap import text_files
+from ..evaluation.run import SETTINGS, folder_for
 from ..presets import canonical_name
-from .options import MODEL_HELP, add_model, add_source
+from ..tokenizer import Tokenizer
+from .options import MODEL_HELP, add_model, add_source, check_page, save_page
 
 FOLDER = "evaluations"
 DISAGREES = 1  # exit status
-SETTINGS = ("shots", "limit", "stride", "beams", "seed")
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.description = "Measure a model's performance on published tasks, beside published results of other models."
-    parser.add_argument(
-        "--task", required=True, metavar="NAME[,NAME...]", help="what to measure: `gptcompare tasks` lists all"
-    )
+    parser.add_argument("--task", metavar="NAME[,NAME...]", help="what to measure: `gptcompare tasks` lists all")
     add_model(parser, "which needs no network")
+    parser.add_argument(
+        "--models", metavar="A,B",
+        help="compare two or more models at the same items: how much the first differs from each other one, with "
+        "paired 95%% intervals",
+    )  # fmt: skip
+    parser.add_argument(
+        "--from", nargs="+", dest="kept", metavar="FOLDER",
+        help="compare what evaluations have left in folders, without the models: a folder for each model",
+    )  # fmt: skip
+    parser.add_argument(
+        "--examples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with several models: show the N items where they differ most",
+    )
+    parser.add_argument(
+        "--contamination", nargs="+", metavar="TEXTS",
+        help="also find the items that stand in these texts (files, or folders of *.txt), and score them apart, as "
+        "GPT-3's paper does",
+    )  # fmt: skip
     parser.add_argument(
         "--data", metavar="PATH",
         help="the task's file as published, or the archive or folder that it is in, which several tasks may share "
         "(default: it is downloaded once)",
     )  # fmt: skip
-    parser.add_argument("--shots", type=int, metavar="N", help="few-shot examples per item (default: 0)")
+    parser.add_argument(
+        "--shots", type=_numbers, metavar="N[,N...]",
+        help="few-shot examples per item (default: 0); several numbers show a curve",
+    )  # fmt: skip
     parser.add_argument("--limit", type=int, metavar="N", help="use only the first N items or texts")
     parser.add_argument(
         "--stride", type=int, metavar="N",
@@ -54,18 +78,38 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="share the work among the workers of the Dask cluster whose scheduler has this address, or among N on "
         'this machine (default: one per core); needs Dask: pip install "gptcompare[dask]"',
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the results as JSON")
+    form.add_argument("--markdown", action="store_true", help="with several models: print a Markdown table")
+    parser.add_argument(
+        "--html",
+        metavar="FILE",
+        help="with several models, or several numbers of shots: also write a page with a picture",
+    )
     parser.set_defaults(run=_evaluate)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    _check(options)
+    if options.kept is not None:
+        _tell(options, evaluation.compare_kept(options.kept))
+        return
     names = options.task.split(",")
     settings = {name: getattr(options, name) for name in SETTINGS}
     for name in names:  # before the first takes an hour
-        evaluation.task_named(name).check(Settings(**settings))
+        for shots in options.shots or [None]:
+            evaluation.task_named(name).check(Settings(**{**settings, "shots": shots}))
+    if len(options.shots or []) > 1:
+        _draw_curves(options, names, {name: settings[name] for name in ("limit", "beams", "seed")})
+        return
+    settings["shots"] = options.shots[0] if options.shots else None
+    if options.models is not None:
+        models = [name.strip() for name in options.models.split(",")]
+        _tell(options, evaluation.compare(models, names, options.data, folder=options.out, **settings))
+        return
     beside = None if options.beside is None else [canonical_name(name) for name in options.beside.split(",")]
     for name in names:
-        folder = _folder(options, name)
+        folder = folder_for(options.out, options.model, evaluation.task_named(name), options.data, settings)
         try:
             result = evaluation.evaluate(
                 options.model, name, options.data, **settings, folder=folder, source=options.source,
@@ -75,15 +119,58 @@ def _evaluate(options: argparse.Namespace) -> None:
             show(f"stopped: run the same command again to resume from {folder}", file=sys.stderr)
             raise
         show(json.dumps(result.to_dict(beside)) if options.json else result.to_text(beside))
+        if options.contamination:
+            tokenizer = Tokenizer.from_pretrained(options.tokenizer or options.model)
+            overlap = evaluation.contamination(result, options.contamination, tokenizer)
+            show(json.dumps(overlap.to_dict()) if options.json else f"\n{overlap}")
         show(f"[{folder / 'result.json'}]", file=sys.stderr)
 
 
-def _folder(options: argparse.Namespace, task: str) -> Path:
-    """Return a folder of its own for each model and task, text of the user's, and setting that is not the default."""
-    model = options.model if not os.path.isdir(options.model) else Path(options.model).resolve().name
-    own = [Path(options.data).name] if TASKS[task].data is None and options.data else []
-    chosen = [f"{name}-{getattr(options, name)}" for name in SETTINGS if getattr(options, name)]
-    return Path(options.out, model.replace("/", "--"), "-".join([task, *own, *chosen]))
+def _check(options: argparse.Namespace) -> None:
+    """Raise ValueError for options that do not go together."""
+    several = options.models is not None or options.kept is not None
+    curve = len(options.shots or []) > 1
+    if (options.task is None) == (options.kept is None):
+        raise ValueError("give either --task, or --from with folders of evaluations")
+    if options.kept is not None and options.models is not None:
+        raise ValueError("--models are evaluated now, --from takes what was evaluated before: give one of them")
+    if not several and (options.examples or options.markdown):
+        raise ValueError("--examples and --markdown are for several models: --models A,B or --from FOLDER FOLDER")
+    if options.html is not None and not several and not curve:
+        raise ValueError("--html is for several models or several numbers of shots")
+    if (several or curve) and (options.contamination or options.dask is not None or options.beside is not None):
+        raise ValueError("--contamination, --dask and --beside are for one model and one number of shots")
+    if options.examples < 0:
+        raise ValueError(f"--examples must be at least 0, got {options.examples}")
+    if options.html is not None:
+        check_page(options.html)
+    if options.contamination:
+        text_files(options.contamination)  # before the model reads for an hour
+
+
+def _tell(options: argparse.Namespace, result: evaluation.PairedEvaluation) -> None:
+    if options.json:
+        examples = [asdict(one) for one in result.examples(options.examples)]
+        show(json.dumps({**result.to_dict(), "examples": examples}))
+    else:
+        show(result.to_markdown() if options.markdown else result.to_text(n_examples=options.examples))
+    if options.html is not None:
+        save_page(options.html, result.to_html())
+
+
+def _draw_curves(options: argparse.Namespace, names: list[str], settings: dict[str, int | None]) -> None:
+    models = [name.strip() for name in (options.models or options.model).split(",")]
+    found = []
+    for name in names:
+        found.append(evaluation.curve(models, name, options.shots, options.data, folder=options.out, **settings))
+        show(json.dumps(found[-1].to_dict()) if options.json else found[-1])
+    if options.html is not None:
+        body = "\n".join(one._repr_html_() for one in found)
+        save_page(options.html, document("By the number of examples", body))
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def _address_or_number(text: str) -> str | int:

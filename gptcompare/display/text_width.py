@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import regex
 
@@ -61,6 +61,21 @@ def pad(text: str, n_cells: int) -> str:
     '漢  '
     """
     return text + " " * (n_cells - width(text))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table: the first column aligned to the left, all others to the right.
+
+    >>> aligned([["", "a"], ["one", "1.5"]])
+    ['       a', 'one  1.5']
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
+    first, *others = (max(map(width, column)) for column in zip(*cells, strict=True))
+    return [
+        "  ".join([pad(label, first), *(" " * (n - width(cell)) + cell for n, cell in zip(others, rest, strict=True))])
+        .rstrip()
+        for label, *rest in cells
+    ]  # fmt: skip
 
 
 def wrap(text: str, n_cells: int) -> list[str]:

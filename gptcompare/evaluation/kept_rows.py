@@ -86,6 +86,25 @@ def _read(path: Path, identity: dict[str, Any]) -> dict[int, Row]:
     """Read the rows of a file whose lines are as they were written; none if there is no file."""
     if not path.exists():
         return {}
+    there, found = _read_all(path)
+    if there != identity:
+        other = ", ".join(part for part in {**identity, **there} if there.get(part) != identity.get(part))
+        raise ValueError(f"{path} is from another evaluation (it differs in {other}): give another folder (--out)")
+    return found
+
+
+def read_rows(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[int, Row]]:
+    """Return what identifies the evaluation in a folder, and its rows by item number, without those that are damaged.
+
+    Raises
+    ------
+    ValueError
+        If nobody can say any more which evaluation it is.
+    """
+    return _read_all(Path(folder) / ROWS)
+
+
+def _read_all(path: Path) -> tuple[dict[str, Any], dict[int, Row]]:
     first, *lines = path.read_bytes().split(b"\n")
     there, is_whole = _parsed(first)
     if there is None or (CHECK in there and not is_whole):
@@ -94,15 +113,12 @@ def _read(path: Path, identity: dict[str, Any]) -> dict[int, Row]:
             "(--out), or remove the file, and all items are scored anew"
         )
     there.pop(CHECK, None)  # an earlier version, which differs in its version, wrote none
-    if there != identity:
-        other = ", ".join(part for part in {**identity, **there} if there.get(part) != identity.get(part))
-        raise ValueError(f"{path} is from another evaluation (it differs in {other}): give another folder (--out)")
     found = {}
     for row, is_whole in map(_parsed, lines):
         if row is not None and is_whole and type(row.get("item")) is int:
             del row[CHECK]
             found[row.pop("item")] = row
-    return found
+    return there, found
 
 
 def _parsed(line: bytes) -> tuple[dict[str, Any] | None, bool]:

@@ -53,6 +53,9 @@ class Units(Protocol):
 
     def __len__(self) -> int: ...
 
+    def chosen(self, numbers: Sequence[int]) -> Units:
+        """Return the units with these numbers only."""
+
     def metric(self, seed: int) -> Metric:
         """Aggregate them; the seed is for the bootstrap."""
 
@@ -66,6 +69,10 @@ class Rights:
 
     def __len__(self) -> int:
         return len(self.is_right)
+
+    def chosen(self, numbers: Sequence[int]) -> Rights:
+        """Return the units with these numbers only."""
+        return Rights(self.name, tuple(self.is_right[number] for number in numbers))
 
     def metric(self, seed: int) -> Metric:
         """Return the percentage, with Wilson's interval."""
@@ -83,6 +90,11 @@ class Ratio:
 
     def __len__(self) -> int:
         return len(self.numerators)
+
+    def chosen(self, numbers: Sequence[int]) -> Ratio:
+        """Return the units with these numbers only."""
+        some = np.array(numbers, np.intp)
+        return Ratio(self.name, self.numerators[some], self.denominators[some], self.then)
 
     def metric(self, seed: int) -> Metric:
         """Return the ratio, with the bootstrap's interval."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..display.text_width import aligned
 from ..presets import Result, canonical_name, published
 from ..presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
-from .metrics import Metric
-from .tasks.protocols import Row
+from .metrics import Metric, Units
+from .tasks.protocols import Protocol, Row
 from .tasks.task import Settings, Task
 
 DASH = "–"
@@ -35,6 +36,12 @@ class Evaluation:
         The task's files, each with its SHA-256.
     library : dict
         The version of gptcompare, and the commit if it was run from a repository.
+    protocol : Protocol
+        How the items were scored.
+    items : list
+        The items as the model read them; empty for an evaluation that was read from a folder.
+    items_digest : str
+        The SHA-256 of the items and of how they were scored: the same for models that were asked the same.
     """
 
     task: Task
@@ -44,6 +51,9 @@ class Evaluation:
     model: dict[str, Any]
     data: list[dict[str, str]]
     library: dict[str, Any]
+    protocol: Protocol
+    items: list[Any] = field(repr=False)
+    items_digest: str
 
     def __getitem__(self, metric: str) -> Metric:
         """Return the metric of this name."""
@@ -51,6 +61,11 @@ class Evaluation:
             if one.name == metric:
                 return one
         raise KeyError(f"{metric!r}: there are {', '.join(one.name for one in self.metrics)}")
+
+    @property
+    def units(self) -> list[Units]:
+        """What each metric aggregates: numbers of each item, document or window."""
+        return self.protocol.units(self.rows)
 
     @property
     def kind_of_shots(self) -> str:
@@ -110,6 +125,7 @@ class Evaluation:
             "data": self.data,
             "is_of_published_file": self.is_of_published_file,
             "gptcompare": self.library,
+            "protocol": self.protocol.described(),
             "n_rows": len(self.rows),
             "n_cut": self.n_cut,
             "metrics": [asdict(metric) for metric in self.metrics],
@@ -124,13 +140,7 @@ class Evaluation:
         for metric in self.metrics:
             cells = [self._cell(metric.name, name, there) for name in models]
             rows.append((metric.name, _number(metric.value), _interval(metric), *cells))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = [
-            f"{row[0]:<{widths[0]}}"
-            + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-            for row in rows
-        ]
-        return "\n".join([self._title(), "", *(line.rstrip() for line in lines), *self._sources(there)])
+        return "\n".join([self._title(), "", *aligned(rows), *self._sources(there)])
 
     __str__ = to_text
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
@@ -19,6 +21,8 @@ from .tasks.data_files import Content
 from .tasks.published import task_named
 from .tasks.task import Settings, Task
 from .workers import Chunk, Dask, Threads, Workers, in_chunks
+
+SETTINGS = ("shots", "limit", "stride", "beams", "seed")  # in the order of a folder's name
 
 
 def evaluate(
@@ -105,10 +109,32 @@ def evaluate(
             workers.score(prepared.protocol, prepared.items, missing, keep)
         rows = [kept.found[number] for number in range(n)]
     metrics = tuple(prepared.protocol.metrics(rows, settings.seed))
-    result = Evaluation(chosen, settings, metrics, rows, about_model, about_data, provenance.of_library())
+    result = Evaluation(
+        chosen, settings, metrics, rows, about_model, about_data, provenance.of_library(),
+        prepared.protocol, prepared.items, identity["items"],
+    )  # fmt: skip
     if folder is not None:
         write_result(folder, result.to_dict())
     return result
+
+
+def folder_for(
+    folder: str | os.PathLike[str],
+    model: str,
+    task: Task,
+    data: str | os.PathLike[str] | None,
+    settings: Mapping[str, Any],
+) -> Path:
+    """Return a folder of its own for each model, task, text of the user's, and setting that is not the default.
+
+    >>> from gptcompare.evaluation import TASKS
+    >>> folder_for("kept", "openai-community/gpt2", TASKS["text"], "a/b.txt", {"stride": 8, "seed": 0}).as_posix()
+    'kept/openai-community--gpt2/text-b.txt-stride-8'
+    """
+    name = Path(model).resolve().name if os.path.isdir(model) else model
+    own = [Path(data).name] if task.data is None and data is not None else []
+    chosen = [f"{setting}-{settings[setting]}" for setting in SETTINGS if settings.get(setting)]
+    return Path(folder, name.replace("/", "--"), "-".join([task.name, *own, *chosen]))
 
 
 def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:

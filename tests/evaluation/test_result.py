@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gptcompare.evaluation import Evaluation, Metric, Settings, task_named
+from gptcompare.evaluation import Evaluation, LastWord, Metric, Settings, task_named
 
 METRICS = (Metric("accuracy, %", 32.5, 31.2, 33.9), Metric("perplexity (lm-eval)", 40.1, 37.0, 4321.0))
 
@@ -13,7 +13,9 @@ def evaluation(task="lambada", name="gpt2-xl", metrics=METRICS, n_cut=0, digest=
     data = [
         {"file": "a", "sha256": digest or (task.data.published.digest.removeprefix("sha256:") if task.data else "")}
     ]
-    return Evaluation(task, Settings(**settings), metrics, rows, {"name": name}, data, {"version": "1"})
+    return Evaluation(
+        task, Settings(**settings), metrics, rows, {"name": name}, data, {"version": "1"}, LastWord(), [], ""
+    )
 
 
 class TestWhatIsPublished:

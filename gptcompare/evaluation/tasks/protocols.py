@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -60,6 +60,28 @@ class Protocol(ABC):
     def metrics(self, rows: Sequence[Row], seed: int) -> list[Metric]:
         """Aggregate the rows of all items; the seed is for the bootstrap."""
         return [units.metric(seed) for units in self.units(rows)]
+
+
+def protocol_described(described: dict[str, Any], name: str) -> Protocol:
+    """Return the protocol of which `Protocol.described` said this; `name` says where it stands.
+
+    Raises
+    ------
+    ValueError
+        If it is none of those in this module.
+    """
+    known: dict[str, Callable[..., Protocol]] = {one.kept_as: one for one in (Choosing, LastWord, Writing, EveryToken)}
+    fields = {
+        field: tuple(value) if isinstance(value, list) else value
+        for field, value in described.items()
+        if field != "protocol"
+    }
+    try:
+        return known[described["protocol"]](**fields)
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"{name}: gptcompare does not have the protocol that scored this evaluation: {described}"
+        ) from None
 
 
 def scored(protocol: Protocol, lm: LanguageModel, items: Sequence[Any]) -> list[Row]:
