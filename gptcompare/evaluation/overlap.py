@@ -22,7 +22,7 @@ from ..checks import path
 from ..display.text_width import aligned
 from ..tokenizer import Tokenizer
 from .metrics import Metric
-from .result import Evaluation
+from .result import Evaluation, counted
 from .tasks.items import Item
 
 SHORTEST, LONGEST, PERCENTILE = 8, 13, 5  # words, words, and the percentile of the items' lengths in words
@@ -79,7 +79,7 @@ class Contamination:
             rows.append((metric.name, *cells))
         said = (
             f"{self.n_dirty:,} of {self.n_items:,} items ({self.n_dirty / self.n_items:.1%}) have {self.n_words} words "
-            f"in a row in common with the {self.n_texts:,} texts ({self.n_words_read:,} words)."
+            f"in a row in common with {counted(self.n_texts, 'text')} ({self.n_words_read:,} words)."
         )
         if self.n_short:
             said += f" {self.n_short:,} items have fewer words than that, and count as clean."

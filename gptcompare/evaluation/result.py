@@ -173,9 +173,9 @@ class Evaluation:
         if self.settings.stride is None:
             kind = self.kind_of_shots
             parts.append(kind + (f" ({self.settings.shots})" if kind == FEW_SHOT else ""))
-            parts.append(_counted(len(self.rows), "item"))
+            parts.append(counted(len(self.rows), "item"))
         else:
-            parts.append(f"stride {self.settings.stride}, {_counted(len(self.rows), 'window')}")
+            parts.append(f"stride {self.settings.stride}, {counted(len(self.rows), 'window')}")
         if self.n_cut:
             parts.append(f"{self.n_cut:,} of them longer than the context and cut at their beginning")
         return ", ".join(parts)
@@ -191,7 +191,12 @@ class Evaluation:
         return ["", f"published, {self.kind_of_shots}{of_another}:", *lines] if lines else []
 
 
-def _counted(n: int, what: str) -> str:
+def counted(n: int, what: str) -> str:
+    """Return a number of things in words.
+
+    >>> counted(1, "text"), counted(2000, "text")
+    ('1 text', '2,000 texts')
+    """
     return f"{n:,} {what}" + ("" if n == 1 else "s")
 
 

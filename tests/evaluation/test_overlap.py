@@ -83,7 +83,7 @@ def test_clean_and_dirty_items_are_scored_apart(many, tmp_path):
             assert result.metrics[name][place] == units.chosen(numbers).metric(0)
     assert [metric.value for metric in result.metrics["all"]] == [metric.value for metric in evaluation.metrics]
     text = result.to_text()
-    assert "3 of 40 items (7.5%) have 13 words in a row in common with the 2 texts" in text
+    assert "3 of 40 items (7.5%) have 13 words in a row in common with 2 texts" in text
     assert "clean (37)" in text
 
 
