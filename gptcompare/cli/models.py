@@ -24,6 +24,7 @@ from ..generation import LanguageModel, load, save_gguf
 from ..generation.loading import tokenizer_of
 from ..model import GPT
 from ..presets import presets
+from ..report.architecture import architecture
 from ..report.table import table
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import files_of_vocabulary
@@ -40,6 +41,7 @@ def add_table(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print everything that is known, with sources, as JSON")
     form.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    form.add_argument("--svg", action="store_true", help="print a picture of the models, to be kept with > FILE.svg")
     parser.set_defaults(run=_table)
 
 
@@ -49,6 +51,9 @@ def _table(options: argparse.Namespace) -> None:
         print(json.dumps(chosen.to_dict(), indent=2))
     elif options.markdown:
         print(chosen.to_markdown())
+    elif options.svg:
+        svg = architecture(chosen.names[0], chosen.names[1:]).svg
+        print(svg.encode("ascii", "xmlcharrefreplace").decode(), end="")  # a file of it is valid in any encoding
     else:
         print(chosen.to_text(shutil.get_terminal_size((100, 24)).columns))
 
