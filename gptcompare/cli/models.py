@@ -10,19 +10,15 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..checkpoints import listing, locate, remove
 from ..checkpoints.by_name import download
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..checkpoints.folder import files_of, read_end_ids
 from ..checkpoints.formats.gguf import WRITTEN_TYPES
-from ..comparison.sides import describe
 from ..display.messages import show
 from ..display.units import in_bytes, in_letters
-from ..generation import LanguageModel, load, save_gguf
-from ..generation.loading import tokenizer_of
-from ..model import GPT
 from ..presets import presets
 from ..report.architecture import architecture
 from ..report.table import table
@@ -30,6 +26,10 @@ from ..tokenizer import Tokenizer
 from ..tokenizer.files import files_of_vocabulary
 from .options import MODEL_HELP, add_source
 
+if TYPE_CHECKING:
+    from ..generation import LanguageModel
+
+# What runs models is imported by the commands that need it: the others only look at tables and files.
 Kind = TypeVar("Kind")
 MOST = 12  # special tokens that are shown
 
@@ -111,6 +111,8 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from ..generation import load, save_gguf
+
     save_gguf(load(options.name, source=options.source), options.gguf, dtype=options.dtype)
     show(f"wrote {options.gguf}: {in_bytes(os.path.getsize(options.gguf))}")
 
@@ -148,6 +150,11 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _parts(place: Path) -> dict[str, Any]:
     """Return what can be said of a model's parts; for a part that cannot be read, the exception that says why."""
+    from ..comparison.sides import describe
+    from ..generation import LanguageModel
+    from ..generation.loading import tokenizer_of
+    from ..model import GPT
+
     with warnings.catch_warnings(record=True) as left_out:
         warnings.simplefilter("always")
         model = _tried(lambda: GPT.from_pretrained(place))
