@@ -284,6 +284,8 @@ class TestShown:
     def test_what_cannot_be_listed_is_refused(self, found, n, by, words):
         with pytest.raises(ValueError, match=words):
             found.most(n, by)
+        with pytest.raises(ValueError, match=words):
+            found.to_text(n, by)
         with pytest.raises(ValueError, match="between 0 and 100"):
             found.percentile(101)
 

@@ -189,9 +189,9 @@ class Differences:
 
     def to_text(self, n: int = LISTED, by: str = "divergence", n_cells: int = 100) -> str:
         """Return all that in words, with the n sentences that differ most, in lines of `n_cells` terminal cells."""
-        head = f"{self._over_all(n_cells)}\n\n{self._estimates()}"
-        listed = self._listed(self.most(n, by), by, n_cells) if n and len(self.sentences) > 1 else []
-        return "\n\n".join([head, *listed])
+        chosen = self.most(n, by)
+        listed = self._listed(chosen, by, n_cells) if chosen and len(self.sentences) > 1 else []
+        return "\n\n".join([self._over_all(n_cells), self._estimates(), *listed])
 
     def _over_all(self, n_cells: int) -> str:
         """Return what `TextComparison.to_text` says of a text, of all of them."""
@@ -205,10 +205,9 @@ class Differences:
 
     def _estimates(self) -> str:
         """Return a table of what is estimated, with the standard errors."""
-        first, second = self.names
         rows: list[tuple[str, Estimate]] = [
             ("same first choice, %", mean(100.0 * self.same_top, self.blocks)),
-            (f"likelier to {first} than to {second}, bits per token", self.mean_logprob),
+            ("likelier to the first model, bits per token", self.mean_logprob),
             ("divergence, bits per token: mean", self.mean_divergence),
             *((f"{percent} % are at most", self.percentile(percent)) for percent in PERCENTS),
         ]
