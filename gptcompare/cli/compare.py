@@ -26,6 +26,7 @@ from ..comparison.terminal.live import least_width, show_writing
 from ..comparison.terminal.summary import speeds, summary_of_texts
 from ..display.messages import show
 from ..display.progress import progress_bar
+from ..files.texts import text_files
 from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer import END_OF_TEXT, AllowedSpecial
@@ -158,6 +159,8 @@ def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None
 def _read_several(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
     if options.html is not None or options.explain is not None:
         raise ValueError("--html and --explain show the tokens of one text: give one file")
+    files = [path for file in options.text if file != "-" for path in text_files(file)]
+    n_bytes = None if "-" in options.text else sum(path.stat().st_size for path in files)
 
     def texts() -> Iterator[tuple[str, str]]:
         for file in options.text:
@@ -165,7 +168,7 @@ def _read_several(options: argparse.Namespace, models: dict[str, LanguageModel])
                 _allowed(options, models, text)  # a hint, for each of them
                 yield name, text
 
-    _read_sentences(options, models, texts(), "all" if options.allow_special else ())
+    _read_sentences(options, models, texts(), "all" if options.allow_special else (), n_bytes)
 
 
 def _read_one(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
@@ -175,7 +178,7 @@ def _read_one(options: argparse.Namespace, models: dict[str, LanguageModel]) -> 
     pair = len(models) == 2 and share_vocabulary([*models.values()])
     by_sentence = options.most is not None or options.by is not None or (pair and not options.json)
     if by_sentence:
-        _read_sentences(options, models, [(options.text[0], text)], allowed)
+        _read_sentences(options, models, [(options.text[0], text)], allowed, len(text.encode(errors="replace")))
     if not by_sentence or options.html is not None or options.explain is not None:
         result = compare_text(text, models, allowed_special=allowed, alternatives=options.alternatives)
         _print(result, None if by_sentence else result.to_text(least_width(options.width)), options)
@@ -183,9 +186,13 @@ def _read_one(options: argparse.Namespace, models: dict[str, LanguageModel]) -> 
 
 
 def _read_sentences(
-    options: argparse.Namespace, models: dict[str, LanguageModel], texts: Texts, allowed: AllowedSpecial
+    options: argparse.Namespace,
+    models: dict[str, LanguageModel],
+    texts: Texts,
+    allowed: AllowedSpecial,
+    n_bytes: int | None,
 ) -> None:
-    with progress_bar(desc="reading", unit="B", unit_scale=True, delay=1) as bar:
+    with progress_bar(total=n_bytes, desc="reading", unit="B", unit_scale=True, delay=1) as bar:
         found = compare_texts(texts, models, allowed_special=allowed, progress=bar.update)
     n, by = LISTED if options.most is None else options.most, options.by or BY[0]
     if options.json:
