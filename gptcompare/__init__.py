@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from . import evaluation, inspection, plots, training, uses, verification
     from .checkpoints import CheckpointError, DownloadError
     from .checkpoints.by_name import download
-    from .comparison import Comparison, TextComparison, compare, compare_text
+    from .comparison import Comparison, Differences, TextComparison, compare, compare_text, compare_texts
     from .config import GPTConfig
     from .generation import Completion, GenerationOptions, LanguageModel, Sampling, Score, load, save_gguf
     from .model import GPT, KVCache
@@ -35,6 +35,7 @@ __all__ = [
     "CheckpointError",
     "Comparison",
     "Completion",
+    "Differences",
     "DownloadError",
     "GPTConfig",
     "GenerationOptions",
@@ -49,6 +50,7 @@ __all__ = [
     "__version__",
     "compare",
     "compare_text",
+    "compare_texts",
     "download",
     "evaluation",
     "inspection",
@@ -69,7 +71,7 @@ _MODULES = ("evaluation", "inspection", "plots", "presets", "report", "training"
 _NAMES = {
     "checkpoints": ("CheckpointError", "DownloadError"),
     "checkpoints.by_name": ("download",),
-    "comparison": ("Comparison", "TextComparison", "compare", "compare_text"),
+    "comparison": ("Comparison", "Differences", "TextComparison", "compare", "compare_text", "compare_texts"),
     "config": ("GPTConfig",),
     "generation": ("Completion", "GenerationOptions", "LanguageModel", "Sampling", "Score", "load", "save_gguf"),
     "model": ("GPT", "KVCache"),

@@ -1,7 +1,7 @@
 """Plots, drawn with matplotlib, which is imported only when one is drawn: `pip install "gptcompare[plots]"`.
 
 Each function draws on the axes that it is given, or on new ones, and returns them; without matplotlib it raises
-ImportError.
+ImportError. Only `architecture` needs none: it draws a model as SVG.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ import numpy as np
 
 from .arrays import Array
 from .config import GPTConfig
+from .display.colours import COLOURS
 from .display.text_width import printable
 from .display.units import in_letters
 from .patterns import Pattern, visible_keys
 from .presets import published
+from .report.architecture import Architecture, architecture
 from .report.table import table
 from .training import Metrics
 
 __all__ = [
     "COLOURS",
+    "Architecture",
+    "architecture",
     "attention_map",
     "attention_pattern",
     "logit_lens",
@@ -29,9 +33,6 @@ __all__ = [
     "size_ladder",
     "surprise",
 ]
-
-# Okabe and Ito's palette, chosen to be told apart with any kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def loss_curve(metrics: Sequence[Metrics], ax: Any = None, *, label: str = "") -> Any:

@@ -101,7 +101,7 @@ def test_no_function_that_a_room_gives_out_hides_a_module_of_the_room():
         (["tokenize", "Hi"], {"model", "training", "evaluation", "uses", "comparison", "report"}),
         (["generate", "Hi", "--max-new-tokens", "1"], {"training", "evaluation", "uses", "comparison", "report"}),
         (["compare", "Hi", "--max-new-tokens", "1"], {"training", "evaluation", "uses"}),
-        (["tasks"], {"training", "report", "comparison", "plots"}),
+        (["tasks"], {"training", "report", "plots"}),
         (["choose", "Is it?", "yes", "no", "--show-prompt"], {"training", "evaluation", "comparison", "report"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -1,8 +1,8 @@
 """Make the pictures of the README and of the documentation's first page: `python docs/pictures/make.py`.
 
 Nothing in them is drawn by hand: the columns are a run of `gptcompare.compare` with a fixed seed, the steps are what
-happens to its prompt, and the patterns are what `gptcompare.patterns` says. `tests/test_pictures.py` makes them anew
-and compares. The colours follow the reader's preference for dark or light.
+happens to its prompt, the patterns are what `gptcompare.patterns` says, and the models their configurations.
+`tests/test_pictures.py` makes them anew and compares. The colours follow the reader's preference for dark or light.
 """
 
 from __future__ import annotations
@@ -259,7 +259,18 @@ def dice(seed: int = 25, u: float = 0.4, n_shown: int = 5) -> str:
     )
 
 
-PICTURES = {"columns.svg": columns, "dice.svg": dice, "flow.svg": flow, "patterns.svg": patterns}
+def architecture() -> str:
+    """The largest models of the two papers, from text to the next token."""
+    return gc.plots.architecture("gpt2-xl", "gpt3-175b").svg
+
+
+PICTURES = {
+    "architecture.svg": architecture,
+    "columns.svg": columns,
+    "dice.svg": dice,
+    "flow.svg": flow,
+    "patterns.svg": patterns,
+}
 
 
 if __name__ == "__main__":

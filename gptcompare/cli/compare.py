@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from ..comparison import (
     EMBEDDED_PAIR,
@@ -13,20 +15,25 @@ from ..comparison import (
     ComparisonStream,
     TextComparison,
     compare_text,
+    compare_texts,
     load_models,
 )
+from ..comparison.corpus.result import BY, LISTED
+from ..comparison.differences import Texts, named_texts
 from ..comparison.gpt3_samples import gpt3_samples
-from ..comparison.reading import ALTERNATIVES
+from ..comparison.reading import ALTERNATIVES, share_vocabulary
 from ..comparison.terminal.live import least_width, show_writing
 from ..comparison.terminal.summary import speeds, summary_of_texts
 from ..display.messages import show
 from ..display.progress import progress_bar
+from ..files.texts import text_files
 from ..generation import LanguageModel
 from ..report import report
 from ..tokenizer import END_OF_TEXT, AllowedSpecial
 from .generate import flag_of, generation_options_of, given_options, take_generation_options
 from .options import (
     DASH_HELP,
+    STANDARD_INPUT,
     add_allow_special,
     add_alternatives,
     add_tokenizer,
@@ -48,14 +55,23 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("prompt", nargs="?", metavar="PROMPT", help=f"the text to continue; {DASH_HELP}")
     what.add_argument(
-        "--text", metavar="FILE",
-        help=f'read this text instead of writing; "-" reads standard input; "{GPT3_SAMPLES}" stands for the texts '
-        "by GPT-3 175B that OpenAI published, which are downloaded once",
+        "--text", nargs="+", metavar="FILE",
+        help="read these texts instead of writing, and list the sentences over which two models differ most; a folder "
+        f'stands for the .txt files in it, "-" for standard input, and "{GPT3_SAMPLES}" for the texts by GPT-3 175B '
+        "that OpenAI published, which are downloaded once",
     )  # fmt: skip
     what.add_argument(
         "--report", action="store_true",
         help="say what the models are, what they learned from, how good they are and what they can be used for, as "
         "Markdown; for published models and the built-in pair, which need not be on this machine",
+    )  # fmt: skip
+    parser.add_argument(
+        "--most", type=int, metavar="N", help=f"with --text: list the N sentences that differ most (default: {LISTED})"
+    )
+    parser.add_argument(
+        "--by", choices=BY,
+        help="with --text: in what they differ: the divergence of the predictions (default), the log-probability of "
+        "the tokens, of which both ends are listed, or the tokens' ranks",
     )  # fmt: skip
     parser.add_argument("--first", type=int, metavar="N", help=f"with --text {GPT3_SAMPLES}: read only the first N")
     parser.add_argument(
@@ -107,12 +123,16 @@ def _checked_names(options: argparse.Namespace) -> list[str]:
     """Return the names of the models; raise ValueError for options that do not go together or make no sense."""
     if options.width is not None and options.width < 1:
         raise ValueError(f"width must be at least 1, got {options.width}")
-    if options.first is not None and (options.text != GPT3_SAMPLES or options.first < 1):
+    if options.first is not None and (options.text != [GPT3_SAMPLES] or options.first < 1):
         raise ValueError(f"--first goes with --text {GPT3_SAMPLES} and must be at least 1, got {options.first}")
-    if options.explain is not None and (options.json or options.report or options.text == GPT3_SAMPLES):
+    if options.explain is not None and (options.json or options.report or options.text == [GPT3_SAMPLES]):
         raise ValueError("--explain is for one prompt or text: --json has what it shows, for all positions")
     if options.explain is not None and (options.explain < 1 or options.alternatives < 1):
         raise ValueError(f"--explain needs at least 1 position and 1 of --alternatives, got {options.explain}")
+    if (options.most is not None or options.by is not None) and options.text in (None, [GPT3_SAMPLES]):
+        raise ValueError("--most and --by are for the sentences of texts in files: they go with --text FILE")
+    if options.most is not None and options.most < 0:
+        raise ValueError(f"--most must be at least 0, got {options.most}")
     if options.report and (options.json or options.width is not None):
         raise ValueError("--report goes with --models and --html: --json and --width are for texts")
     if options.prompt is None and (given := given_options(options)):
@@ -137,14 +157,57 @@ def _report(options: argparse.Namespace, names: list[str]) -> None:
 
 
 def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
-    if options.text == GPT3_SAMPLES:
+    if options.text == [GPT3_SAMPLES]:
         _read_samples(options, models)
-        return
-    text = text_in(options.text)
+    elif options.text[1:] or os.path.isdir(options.text[0]):
+        _read_several(options, models)
+    else:
+        _read_one(options, models)
+
+
+def _read_several(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
+    if options.html is not None or options.explain is not None:
+        raise ValueError("--html and --explain show the tokens of one text: give one file")
+    files = [path for file in options.text if file != "-" for path in text_files(file)]
+    n_bytes = None if "-" in options.text else sum(path.stat().st_size for path in files)
+
+    def texts() -> Iterator[tuple[str, str]]:
+        for file in options.text:
+            for name, text in [(STANDARD_INPUT, text_in("-"))] if file == "-" else named_texts(Path(file)):
+                _allowed(options, models, text)  # a hint, for each of them
+                yield name, text
+
+    _read_sentences(options, models, texts(), "all" if options.allow_special else (), n_bytes)
+
+
+def _read_one(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
+    """Show the sentences where they can be told; the JSON of a text without --most and --by has its tokens instead."""
+    text = text_in(options.text[0])
     allowed = _allowed(options, models, text)
-    result = compare_text(text, models, allowed_special=allowed, alternatives=options.alternatives)
-    _print(result, result.to_text(least_width(options.width)), options)
-    _save_page(options, result)
+    pair = len(models) == 2 and share_vocabulary([*models.values()])
+    by_sentence = options.most is not None or options.by is not None or (pair and not options.json)
+    if by_sentence:
+        _read_sentences(options, models, [(options.text[0], text)], allowed, len(text.encode(errors="replace")))
+    if not by_sentence or options.html is not None or options.explain is not None:
+        result = compare_text(text, models, allowed_special=allowed, alternatives=options.alternatives)
+        _print(result, None if by_sentence else result.to_text(least_width(options.width)), options)
+        _save_page(options, result)
+
+
+def _read_sentences(
+    options: argparse.Namespace,
+    models: dict[str, LanguageModel],
+    texts: Texts,
+    allowed: AllowedSpecial,
+    n_bytes: int | None,
+) -> None:
+    with progress_bar(total=n_bytes, desc="reading", unit="B", unit_scale=True, delay=1) as bar:
+        found = compare_texts(texts, models, allowed_special=allowed, progress=bar.update)
+    n, by = LISTED if options.most is None else options.most, options.by or BY[0]
+    if options.json:
+        print(json.dumps(found.to_dict(n, by)), flush=True)
+    else:
+        show(found.to_text(n, by, least_width(options.width)))
 
 
 def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
@@ -182,13 +245,14 @@ def _allowed(options: argparse.Namespace, models: Mapping[str, LanguageModel], t
     return allowed_special(options, [lm.tokenizer for lm in models.values()], text)
 
 
-def _print(result: Comparison | TextComparison, text: str, options: argparse.Namespace) -> None:
-    if options.json:
+def _print(result: Comparison | TextComparison, text: str | None, options: argparse.Namespace) -> None:
+    """Print the JSON or the text, unless that is None, and what was asked to be explained."""
+    if options.json and text is not None:
         print(json.dumps(result.to_dict()), flush=True)
-    else:
+    elif text is not None:
         show(text)
-        if options.explain is not None:
-            show("\n" + result.explain(options.explain, least_width(options.width)))
+    if options.explain is not None:
+        show("\n" + result.explain(options.explain, least_width(options.width)))
 
 
 def _save_page(options: argparse.Namespace, result: Comparison | TextComparison) -> None:

@@ -10,25 +10,26 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..checkpoints import listing, locate, remove
 from ..checkpoints.by_name import download
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..checkpoints.folder import files_of, read_end_ids
 from ..checkpoints.formats.gguf import WRITTEN_TYPES
-from ..comparison.sides import describe
 from ..display.messages import show
 from ..display.units import in_bytes, in_letters
-from ..generation import LanguageModel, load, save_gguf
-from ..generation.loading import tokenizer_of
-from ..model import GPT
 from ..presets import presets
+from ..report.architecture import architecture
 from ..report.table import table
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import files_of_vocabulary
 from .options import MODEL_HELP, add_source
 
+if TYPE_CHECKING:
+    from ..generation import LanguageModel
+
+# What runs models is imported by the commands that need it: the others only look at tables and files.
 Kind = TypeVar("Kind")
 MOST = 12  # special tokens that are shown
 
@@ -40,6 +41,7 @@ def add_table(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print everything that is known, with sources, as JSON")
     form.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    form.add_argument("--svg", action="store_true", help="print a picture of the models, to be kept with > FILE.svg")
     parser.set_defaults(run=_table)
 
 
@@ -49,6 +51,9 @@ def _table(options: argparse.Namespace) -> None:
         print(json.dumps(chosen.to_dict(), indent=2))
     elif options.markdown:
         print(chosen.to_markdown())
+    elif options.svg:
+        svg = architecture(chosen.names[0], chosen.names[1:]).svg
+        print(svg.encode("ascii", "xmlcharrefreplace").decode(), end="")  # a file of it is valid in any encoding
     else:
         print(chosen.to_text(shutil.get_terminal_size((100, 24)).columns))
 
@@ -106,6 +111,8 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from ..generation import load, save_gguf
+
     save_gguf(load(options.name, source=options.source), options.gguf, dtype=options.dtype)
     show(f"wrote {options.gguf}: {in_bytes(os.path.getsize(options.gguf))}")
 
@@ -143,6 +150,11 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _parts(place: Path) -> dict[str, Any]:
     """Return what can be said of a model's parts; for a part that cannot be read, the exception that says why."""
+    from ..comparison.sides import describe
+    from ..generation import LanguageModel
+    from ..generation.loading import tokenizer_of
+    from ..model import GPT
+
     with warnings.catch_warnings(record=True) as left_out:
         warnings.simplefilter("always")
         model = _tried(lambda: GPT.from_pretrained(place))

@@ -2,10 +2,14 @@
 
 Read `run` first (`compare` and `compare_text`), then `stream`, in which the models take turns to write, and `reading`,
 in which each model reads what was written. `sides` and `result` hold the outcome; `terminal` and `page` show it.
+`differences` finds the sentences in which two models differ most, in texts of any length, with the help of `corpus`.
 `gpt3_samples` downloads the texts by GPT-3 that OpenAI published.
 """
 
 from ..presets import EMBEDDED_PAIR
+from .corpus.blocks import Estimate
+from .corpus.result import Differences, Sentence
+from .differences import compare_texts
 from .reading import Reading
 from .result import Comparison, TextComparison
 from .run import compare, compare_text
@@ -16,11 +20,15 @@ __all__ = [
     "EMBEDDED_PAIR",
     "Comparison",
     "ComparisonStream",
+    "Differences",
+    "Estimate",
     "Parting",
     "Reading",
+    "Sentence",
     "Side",
     "TextComparison",
     "compare",
     "compare_text",
+    "compare_texts",
     "load_models",
 ]

@@ -242,3 +242,15 @@ def _one_after_the_other(predictions: Sequence[Iterator[Array]]) -> Iterator[dic
     for number, of_model in enumerate(predictions):
         for rows in of_model:
             yield {number: rows}
+
+
+def predictions_in_step(
+    models: Sequence[LanguageModel], contexts: Sequence[Sequence[int]], ids: Sequence[Sequence[int]]
+) -> Iterator[list[Array]]:
+    """Yield the logits (n, V) of each model for a few ids of a text, the same ids for all, until all ids are read."""
+    predictions = [
+        _rows_after(len(context) - 1, lm.predictions([*context, *wanted]))
+        for lm, context, wanted in zip(models, contexts, ids, strict=True)
+    ]
+    for several in _in_step(predictions):
+        yield [*several.values()]

@@ -63,19 +63,21 @@ def pad(text: str, n_cells: int) -> str:
     return text + " " * (n_cells - width(text))
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table: the first column aligned to the left, all others to the right.
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as lines: the first column aligned to the left, all others to the right.
 
-    >>> aligned([["", "a"], ["one", "1.5"]])
-    ['       a', 'one  1.5']
+    >>> print(aligned([["", "a"], ["one", "1.5"]]))
+           a
+    one  1.5
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     first, *others = (max(map(width, column)) for column in zip(*cells, strict=True))
-    return [
-        "  ".join([pad(label, first), *(" " * (n - width(cell)) + cell for n, cell in zip(others, rest, strict=True))])
-        .rstrip()
-        for label, *rest in cells
-    ]  # fmt: skip
+
+    def line(label: str, rest: Sequence[str]) -> str:
+        right = (" " * (n - width(cell)) + cell for cell, n in zip(rest, others, strict=True))
+        return "  ".join([pad(label, first), *right]).rstrip()
+
+    return "\n".join(line(label, rest) for label, *rest in cells)
 
 
 def wrap(text: str, n_cells: int) -> list[str]:

@@ -40,16 +40,11 @@ class Metric:
 
 
 class Units(Protocol):
-    """What a metric aggregates: a number, or two, of each item, document or window.
-
-    Attributes
-    ----------
-    name : str
-        The metric's.
-    """
+    """What a metric aggregates: a number, or two, of each item, document or window."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the metric."""
 
     def __len__(self) -> int: ...
 

@@ -84,7 +84,7 @@ class Contamination:
         if self.n_short:
             said += f" {self.n_short:,} items have fewer words than that, and count as clean."
         shown = [f"  item {one.item + 1}: {one.words!r} in {one.text}" for one in self.overlaps[:SHOWN]]
-        return "\n".join([f"{self.task}: did the model see the test?", "", *aligned(rows), "", said, *shown])
+        return "\n".join([f"{self.task}: did the model see the test?", "", aligned(rows), "", said, *shown])
 
     __str__ = to_text
 

@@ -140,7 +140,7 @@ class Evaluation:
         for metric in self.metrics:
             cells = [self._cell(metric.name, name, there) for name in models]
             rows.append((metric.name, _number(metric.value), _interval(metric), *cells))
-        return "\n".join([self._title(), "", *aligned(rows), *self._sources(there)])
+        return "\n".join([self._title(), "", aligned(rows), *self._sources(there)])
 
     __str__ = to_text
 

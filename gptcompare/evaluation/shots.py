@@ -9,6 +9,7 @@ from typing import Any
 
 from ..checks import integer, path
 from ..comparison.sides import Models, load_models
+from ..display.colours import COLOURS
 from ..display.page import STYLE, document, isolated_words, visible
 from ..display.text_width import aligned
 from .metrics import Metric
@@ -17,7 +18,6 @@ from .run import evaluate, folder_for
 from .tasks.published import task_named
 from .tasks.task import Task
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 WIDTH, HEIGHT, LEFT, BELOW = 560, 300, 60, 50  # pixels of the picture and of its margins
 
 
@@ -59,7 +59,7 @@ class Curve:
         rows = [("shots", *self.evaluations)]
         for place, n in enumerate(self.shots):
             rows.append((str(n), *(_cell(self.points(name)[place]) for name in self.evaluations)))
-        return "\n".join([f"{self.task}: {self.metric}, by the number of examples in the prompt", "", *aligned(rows)])
+        return "\n".join([f"{self.task}: {self.metric}, by the number of examples in the prompt", "", aligned(rows)])
 
     __str__ = to_text
 

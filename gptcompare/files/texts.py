@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from .whole_file import read_whole
@@ -52,6 +53,29 @@ def decode_text(content: bytes, name: str, refusal: Refusal = _value_error) -> s
 def read_text(path: str | os.PathLike[str], refusal: Refusal = _value_error) -> str:
     """Read the text of a file as `decode_text` does. Raises as that does, and OSError."""
     return decode_text(read_whole(path), os.fspath(path), refusal)
+
+
+def text_files(place: str | os.PathLike[str]) -> list[Path]:
+    """Return the file itself or, for a folder, its files whose names end in .txt, and those in its folders, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the folder has none.
+    OSError
+        If a folder cannot be listed.
+    """
+    if not os.path.isdir(place):
+        return [Path(place)]
+    walked = os.walk(place, onerror=_raise)
+    found = sorted(Path(folder, name) for folder, _, names in walked for name in names if name.endswith(".txt"))
+    if not found:
+        raise ValueError(f"{os.fspath(place)}: no file in this folder has a name that ends in .txt")
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def lines_of(content: bytes, name: str, refusal: Refusal = _value_error) -> Iterator[tuple[str, str]]:

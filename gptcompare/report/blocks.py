@@ -13,12 +13,14 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ..arrays import Mask
+from ..display.colours import COLOURS
 from ..patterns import Pattern, visible_keys
 
 POSITIONS = 24  # in a picture
-SEEN, UNSEEN = "#0072B2", "#f0f0f0"  # Okabe and Ito's blue, which colour-blind readers can tell apart
+SEEN, UNSEEN = COLOURS[0], "#f0f0f0"
 CELL = 8  # pixels
 CODE = re.compile(r"(`[^`]*`)")
+NAMESPACE = re.compile(r' xmlns="[^"]*"')
 STYLE = """\
 .report h1 { font-size: 1.5rem; margin: 0 0 0.6rem; }
 .report h2 { font-size: 1.25rem; margin: 2.2rem 0 0.4rem; border-top: 1px solid #bbb; padding-top: 0.8rem; }
@@ -63,7 +65,14 @@ class Picture(NamedTuple):
         return visible_keys(POSITIONS, POSITIONS, self.pattern)
 
 
-Block: TypeAlias = "str | Heading | Grid | Items | Picture"  # a str is a paragraph
+class Drawing(NamedTuple):
+    """An SVG picture, and what stands in its place where there is none."""
+
+    svg: str
+    instead: str
+
+
+Block: TypeAlias = "str | Heading | Grid | Items | Picture | Drawing"  # a str is a paragraph
 
 
 class Sources:
@@ -112,6 +121,8 @@ def to_markdown(block: Block) -> str:
     if isinstance(block, Items):
         marks = (f"{n}." if block.numbered else "-" for n in range(1, len(block.texts) + 1))
         return "\n".join(f"{mark} {_markdown_text(text)}" for mark, text in zip(marks, block.texts, strict=True))
+    if isinstance(block, Drawing):
+        return _markdown_text(block.instead)
     rows = ["".join("■ " if seen else "· " for seen in row).rstrip() for row in block.seen]
     return "\n".join(["```text", *rows, "```", "", _markdown_text(block.caption)])
 
@@ -136,6 +147,8 @@ def to_html(block: Block) -> str:
             items = (f'<li id="source-{n}">{_html_text(text)}</li>' for n, text in enumerate(block.texts, 1))
             return "<ol>\n" + "\n".join(items) + "\n</ol>"
         return "<ul>\n" + "\n".join(f"<li>{_html_text(text)}</li>" for text in block.texts) + "\n</ul>"
+    if isinstance(block, Drawing):  # in a page, an SVG needs no namespace
+        return f'<div class="wide">{NAMESPACE.sub("", block.svg)}</div>'
     return _html_picture(block)
 
 

@@ -10,7 +10,8 @@ from ..config import GPTConfig
 from ..display.units import in_bytes, in_letters, scaled, three_digits
 from ..patterns import PATTERNS, Pattern
 from ..presets import Published
-from .blocks import POSITIONS, Block, Grid, Heading, Items, Picture, Sources, merged, together
+from .architecture import architecture
+from .blocks import POSITIONS, Block, Drawing, Grid, Heading, Items, Picture, Sources, merged, together
 from .table import FLOAT32
 
 # The label of a field of the configuration; the label of a field that is not listed is its name.
@@ -76,8 +77,11 @@ def structure(models: Sequence[Model], sources: Sources) -> list[Block]:
         blocks.append(
             "The same in all: " + "; ".join(f"{FIELDS[field]}: {cell}" for field, cell in equal.items()) + "."
         )
+    drawing = architecture({model.name: model.config for model in models}).svg
     return [
         *blocks,
+        Heading(3, "From text to the next token"),
+        Drawing(drawing, f"`gptcompare table {' '.join(model.name for model in models)} --svg` draws them."),
         Heading(3, "What follows from them"),
         Grid(_consequences(models, sources)),
         "FLOPs are those of the matrix products; a multiplication and an addition count as two.",

@@ -219,6 +219,99 @@ def test_a_text_is_read_by_all_models(tmp_path, capsys):
     assert capsys.readouterr().out == expected + "\n"
 
 
+class TestSentences:
+    """Two models that share a vocabulary read one text, several, or a folder."""
+
+    STORY = 'The king had three daughters. "Run!" he said. The fox saw the moon and the old man.\n\nThe end came.'
+
+    @pytest.fixture
+    def text(self, tmp_path):
+        (tmp_path / "story.txt").write_text(self.STORY, encoding="utf-8")
+        return tmp_path / "story.txt"
+
+    def test_one_text_is_summarised_as_ever_and_its_sentences_stand_below(self, text, capsys):
+        assert main(["compare", "--text", str(text)]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(gc.compare_text(self.STORY).to_text() + "\n\n")
+        assert out == gc.compare_texts(text).to_text() + "\n"
+
+    @pytest.mark.parametrize("by", ["divergence", "logprob", "rank"])
+    def test_how_many_and_by_what_can_be_said(self, text, by, capsys):
+        assert main(["compare", "--text", str(text), "--most", "2", "--by", by, "--width", "60"]) == 0
+        assert capsys.readouterr().out == gc.compare_texts(text).to_text(2, by, 60) + "\n"
+
+    def test_the_json_has_the_sentences_if_they_are_asked_for(self, text, capsys):
+        assert main(["compare", "--text", str(text), "--most", "2", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == {
+            **gc.compare_texts({str(text): self.STORY}).to_dict(2), "texts": [str(text)]
+        }  # fmt: skip
+
+    def test_several_files_folders_and_standard_input(self, text, tmp_path, monkeypatch, capsys):
+        (tmp_path / "folder" / "in").mkdir(parents=True)
+        (tmp_path / "folder" / "in" / "a.txt").write_text("The wolf ran.")
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Once upon a time.")))
+        assert main(["compare", "--text", str(text), str(tmp_path / "folder"), "-", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["texts"] == [str(text), str(tmp_path / "folder" / "in" / "a.txt"), "standard input"]
+        assert main(["compare", "--text", str(tmp_path / "folder")]) == 0
+        assert capsys.readouterr().out == gc.compare_texts("The wolf ran.").to_text() + "\n"
+
+    def test_a_page_and_an_explanation_come_after_them(self, text, tmp_path, capsys):
+        assert main(["compare", "--text", str(text), "--explain", "1", "--html", str(tmp_path / "page.html")]) == 0
+        out, err = capsys.readouterr()
+        assert out.startswith(gc.compare_texts(text).to_text() + "\n")
+        assert out.endswith("\n" + gc.compare_text(self.STORY).explain(1) + "\n")
+        assert err == f"wrote {tmp_path / 'page.html'}\n"
+
+    def test_special_tokens_that_are_read_as_text_are_hinted_at_in_each_of_them(self, text, tmp_path, capsys):
+        (tmp_path / "special.txt").write_text("One.<|endoftext|>Two.")
+        assert main(["compare", "--text", str(text), str(tmp_path / "special.txt")]) == 0
+        assert capsys.readouterr().err.count("hint: <|endoftext|> is read as plain text") == 1
+        assert main(["compare", "--text", str(text), str(tmp_path / "special.txt"), "--allow-special"]) == 0
+        out, err = capsys.readouterr()
+        texts = [text, tmp_path / "special.txt"]
+        assert (out, err) == (gc.compare_texts(texts, allowed_special="all").to_text() + "\n", "")
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["FOLDER/empty"], "empty: no file in this folder has a name that ends in .txt"),
+            (["FOLDER/latin.txt", "FOLDER/story.txt"], "latin.txt: not UTF-8 text"),
+            (["FOLDER/story.txt", "FOLDER/vanished.txt"], "No such file or directory: 'FOLDER/vanished.txt'"),
+            (["FOLDER/nothing.txt"], "there is no text to compare: all that is given is empty"),
+            (["FOLDER/story.txt", "--most", "-1"], "--most must be at least 0, got -1"),
+            (
+                ["FOLDER/story.txt", "FOLDER/story.txt", "--html", "FOLDER/x.html"],
+                "--html and --explain show the tokens",
+            ),
+            (
+                ["FOLDER/story.txt", "FOLDER/story.txt", "--models", f"nano-gpt2,{STORY_FOLDER}"],
+                "different vocabularies",
+            ),
+            (
+                ["FOLDER/story.txt", "--most", "1", "--models", "nano-gpt2"],
+                "two models can differ in a sentence: 1 are",
+            ),
+            (["gpt3-samples", "--most", "1"], "--most and --by are for the sentences of texts in files"),
+        ],
+    )
+    def test_a_user_s_error_is_one_line_and_status_2(self, arguments, words, text, tmp_path, capsys):
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "latin.txt").write_bytes(b"na\xefve")
+        (tmp_path / "nothing.txt").write_text("")
+        given = [word.replace("FOLDER", str(tmp_path)) for word in arguments]
+        assert main(["compare", "--text", *given]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert words.replace("FOLDER", str(tmp_path)) in err
+        assert len(err.splitlines()) == 1
+
+    def test_to_choose_sentences_without_a_text_is_refused(self, capsys):
+        for option in (["--most", "3"], ["--by", "rank"]):
+            assert main(["compare", PROMPT, *option]) == 2
+            assert "they go with --text FILE" in capsys.readouterr().err
+
+
 class TestGPT3Samples:
     """As OpenAI published them: a sample may hold several documents, each of which is read by itself."""
 

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 from support.hub import Hub, Repository
 from support.places import STORY_FOLDER
@@ -62,6 +63,14 @@ def test_table_prints_json_and_markdown(capsys):
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(gc.table(["gpt3-xl", "opt-1.3b"]).to_dict()))
     assert main(["table", "gpt3-xl", "--markdown"]) == 0
     assert capsys.readouterr().out == gc.table(["gpt3-xl"]).to_markdown() + "\n"
+
+
+def test_table_prints_a_picture_whose_file_is_valid_in_any_encoding(capsys):
+    assert main(["table", "nano-gpt2", "nano-gpt3", "--svg"]) == 0
+    out = capsys.readouterr().out
+    assert out.isascii()
+    drawn = gc.plots.architecture("nano-gpt2", "nano-gpt3").svg
+    assert ElementTree.canonicalize(out) == ElementTree.canonicalize(drawn)
 
 
 def test_export_writes_a_file_that_every_command_takes(tmp_path, capsys):

@@ -1,11 +1,12 @@
 import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcompare.checkpoints import CheckpointError
-from gptcompare.files.texts import decode_text, decode_utf8, lines_of, parse_json, parse_object, read_text
+from gptcompare.files.texts import decode_text, decode_utf8, lines_of, parse_json, parse_object, read_text, text_files
 
 
 @given(st.text())
@@ -77,3 +78,26 @@ def test_what_is_not_a_json_object_is_one_error_that_names_the_file(content, rea
     given_refusal = {} if refusal is None else {"refusal": refusal}
     with pytest.raises(refusal or ValueError, match=f"^a.json: {reason}"):
         parse_object(content, "a.json", **given_refusal)
+
+
+class TestTextFiles:
+    def test_a_file_is_itself_whatever_its_name_is_and_whether_it_is_there(self, tmp_path):
+        assert text_files(tmp_path / "none") == [tmp_path / "none"]
+
+    def test_of_a_folder_they_are_those_in_it_and_in_its_folders_in_order(self, tmp_path):
+        (tmp_path / "b").mkdir()
+        for name in ("c.txt", "a.txt", "b/x.txt", "b/y.md"):
+            (tmp_path / name).touch()
+        assert text_files(tmp_path) == [tmp_path / name for name in ("a.txt", "b/x.txt", "c.txt")]
+
+    def test_a_folder_without_any_is_refused(self, tmp_path):
+        with pytest.raises(ValueError, match=r"no file in this folder has a name that ends in \.txt"):
+            text_files(tmp_path)
+
+    def test_a_folder_that_cannot_be_listed_is_an_error(self, tmp_path, monkeypatch):
+        def refuse(path):
+            raise PermissionError(13, "Permission denied", path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        with pytest.raises(PermissionError):
+            text_files(tmp_path)

@@ -139,7 +139,7 @@ class TestPictures:
         np.testing.assert_array_equal(drawn[1], banded)
 
     def test_squares_that_are_seen_and_not_seen_cover_the_picture(self):
-        svg = re.search(r"<svg.*?</svg>", report(MAIN).to_html(), re.S)[0]
+        svg = re.search(r'<figure class="pattern">.*?</svg>', report(MAIN).to_html(), re.S)[0]
         colours = [squares(path) for path in re.findall(r"<path [^>]*>", svg)]
         np.testing.assert_array_equal(colours[0], ~colours[1])
 

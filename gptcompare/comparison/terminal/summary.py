@@ -7,7 +7,7 @@ from itertools import zip_longest
 from statistics import median
 from textwrap import shorten
 
-from ...display.text_width import pad, printable, width, wrap
+from ...display.text_width import aligned, pad, printable, wrap
 from ...display.tokens import ON_SCREEN, bar, listed, shown_token
 from ..reading import Reading
 from ..sides import Parting, Side
@@ -38,21 +38,29 @@ def summary(
             for name, reading in zip(names, readings, strict=True)
             if reading.divergence
         ]
-    return _with_sentences(_table(lines), sentences, n_cells)
+    return with_sentences(aligned(lines), sentences, n_cells)
 
 
 def text_summary(names: Sequence[str], reading: Reading, n_cells: int = 100) -> str:
     """Summarise one text as read by several models; wrap sentences to `n_cells`."""
-    lines = [
-        ["", *names],
-        ["tokens", *(str(len(tokens)) for tokens in reading.tokens)],
-        ["bits per byte", *(_number(bits, 3) for bits in reading.bits_per_byte)],
-        ["perplexity", *(_number(perplexity, 2) for perplexity in reading.perplexity)],
-    ]
+    table = measured(names, [*map(len, reading.tokens)], reading.bits_per_byte, reading.perplexity)
     sentences = [NOT_SHARED] if len(names) > 1 else []
     if reading.divergence is not None:
         sentences = [f"Over the text: {_agreement(reading)}"]
-    return _with_sentences(_table(lines), sentences, n_cells)
+    return with_sentences(table, sentences, n_cells)
+
+
+def measured(
+    names: Sequence[str], n_tokens: Sequence[int], bits: Sequence[float | None], perplexity: Sequence[float | None]
+) -> str:
+    """Return a table of how probable each of several models finds a text."""
+    lines = [
+        ["", *names],
+        ["tokens", *map(str, n_tokens)],
+        ["bits per byte", *(_number(of_model, 3) for of_model in bits)],
+        ["perplexity", *(_number(of_model, 2) for of_model in perplexity)],
+    ]
+    return aligned(lines)
 
 
 def summary_of_texts(names: Sequence[str], readings: Sequence[Reading], n_cells: int = 100) -> str:
@@ -71,7 +79,7 @@ def summary_of_texts(names: Sequence[str], readings: Sequence[Reading], n_cells:
         f"{label} to {names[0]}: {shorten(pick(readings, key=_first_bits).text, 200, placeholder=' ...')!r}"
         for label, pick in (("Least surprising", min), ("Most surprising", max))
     ]
-    return _with_sentences(_table(lines), sentences, n_cells)
+    return with_sentences(aligned(lines), sentences, n_cells)
 
 
 def _first_bits(reading: Reading) -> float:
@@ -80,7 +88,7 @@ def _first_bits(reading: Reading) -> float:
 
 def speeds(sides: Sequence[Side]) -> str:
     """Return a table of the measured times."""
-    return _table(
+    return aligned(
         [
             ["", *(side.name for side in sides)],
             ["seconds to first token", *(_number(side.seconds_to_first_token, 3) for side in sides)],
@@ -121,13 +129,18 @@ def _agreement(reading: Reading) -> str:
     """Say how far the models' predictions agree."""
     assert reading.divergence is not None
     assert reading.same_top is not None
-    n = len(reading.divergence)
-    mean = sum(reading.divergence) / n
-    worst = max(range(n), key=reading.divergence.__getitem__)
-    most, token = reading.divergence[worst], shown_token(reading.tokens[0][worst])
+    worst = max(range(len(reading.divergence)), key=reading.divergence.__getitem__)
+    return agreement(
+        sum(reading.same_top), len(reading.divergence), sum(reading.divergence) / len(reading.divergence),
+        reading.divergence[worst], reading.tokens[0][worst],
+    )  # fmt: skip
+
+
+def agreement(n_same: int, n: int, mean: float, most: float, token: bytes) -> str:
+    """Say how often the likeliest tokens agree, and how far the predictions differ: most before a certain token."""
     return (
-        f"the likeliest tokens agree at {sum(reading.same_top)} of {n} positions; the Jensen-Shannon divergence is "
-        f"{mean:.3f} bits in the mean and {most:.3f} at most, where {token} comes next."
+        f"the likeliest tokens agree at {n_same} of {n} positions; the Jensen-Shannon divergence is "
+        f"{mean:.3f} bits in the mean and {most:.3f} at most, where {shown_token(token)} comes next."
     )
 
 
@@ -190,17 +203,6 @@ def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _with_sentences(table: str, sentences: Sequence[str], n_cells: int) -> str:
+def with_sentences(table: str, sentences: Sequence[str], n_cells: int) -> str:
+    """Put sentences below a table, wrapped to `n_cells`."""
     return "\n".join([table, *(line for sentence in sentences for line in ["", *wrap(sentence, n_cells)])])
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    """Align labels to the left, and numbers to the right of their columns."""
-    lines = [[printable(cell) for cell in line] for line in lines]
-    first, *others = (max(map(width, column)) for column in zip(*lines, strict=True))
-
-    def line(label: str, cells: Sequence[str]) -> str:
-        right = (" " * (n - width(cell)) + cell for cell, n in zip(cells, others, strict=True))
-        return "  ".join([pad(label, first), *right]).rstrip()
-
-    return "\n".join(line(label, cells) for label, *cells in lines)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from ...display.colours import COLOURS
 from ...display.page import visible
 from .difference import Difference
 
 LABEL, WIDTH, ROW, MARGIN = 330, 380, 30, 24  # pixels
-REAL, UNSEEN = "#0072B2", "#767676"
+REAL, UNSEEN = COLOURS[0], "#767676"
 
 
 def picture(differences: Sequence[Difference]) -> str:

@@ -54,7 +54,7 @@ class PairedEvaluation:
         """Return a table for a terminal, what it means in sentences, and some of the most different items."""
         sentences = [line for sentence in self._sentences() for line in ["", *wrap(sentence, n_cells)]]
         found = [line for one in self.examples(n_examples) for line in ["", *shown(one, n_cells)]] if n_examples else []
-        return "\n".join([*aligned(self._rows()), *sentences, *found])
+        return "\n".join([aligned(self._rows()), *sentences, *found])
 
     __str__ = to_text
 
