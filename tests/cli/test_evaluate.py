@@ -222,3 +222,81 @@ def test_tasks_are_listed_with_their_sizes_and_papers(capsys):
     assert "hellaswag                 10,042  Zellers et al. 2019 (arXiv:1905.07830), validation set" in lines
     assert main(["tasks", "--json"]) == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == [*evaluation.TASKS]
+
+
+PAIR = ["--models", "nano-gpt2,nano-gpt3"]
+
+
+def test_several_models_are_compared_at_the_same_items(capsys):
+    file = lambada(10)
+    assert main(["evaluate", "--task", "lambada", "--data", file, *PAIR]) == 0
+    out = capsys.readouterr().out
+    found = evaluation.compare(["nano-gpt2", "nano-gpt3"], "lambada", file)
+    assert out == f"{found.to_text()}\n"
+    kept = ["evaluations/nano-gpt2", "evaluations/nano-gpt3"]
+    assert main(["evaluate", "--from", *kept]) == 0
+    assert capsys.readouterr().out == out
+    assert main(["evaluate", "--from", *kept, "--markdown"]) == 0
+    assert capsys.readouterr().out == f"{found.to_markdown()}\n"
+    assert main(["evaluate", "--from", *kept, "--json", "--examples", "2", "--html", "page.html"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["differences"] == json.loads(json.dumps(found.to_dict()["differences"]))
+    assert len(told["examples"]) == 2
+    assert "Is the difference real?" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_one_model_and_several_share_the_kept_rows(capsys):
+    file = lambada(6)
+    assert main(["evaluate", "--task", "lambada", "--data", file, "--model", "nano-gpt2", "--limit", "4"]) == 0
+    assert main(["evaluate", "--task", "lambada", "--data", file, *PAIR, "--limit", "4"]) == 0
+    folders = {path.parent.relative_to("evaluations").as_posix() for path in Path("evaluations").rglob("items.jsonl")}
+    assert folders == {"nano-gpt2/lambada-limit-4", "nano-gpt3/lambada-limit-4"}
+
+
+def test_several_numbers_of_shots_are_a_curve(capsys):
+    file = lambada(6)
+    assert main(["evaluate", "--task", "lambada", "--data", file, *STORY, "--shots", "0,2", "--html", "c.html"]) == 0
+    name = str(STORY_FOLDER)
+    found = evaluation.curve([name], "lambada", (0, 2), file)
+    assert capsys.readouterr().out == f"{found.to_text()}\n"
+    assert Path("c.html").read_text(encoding="utf-8").count("<circle") == 2
+
+
+def test_texts_that_the_model_may_have_read_are_looked_through(capsys):
+    file = lambada(6)
+    Path("seen.txt").write_text(json.loads(Path(file).read_text().splitlines()[2])["text"])
+    assert main(["evaluate", "--task", "lambada", "--data", file, *STORY, "--contamination", "seen.txt"]) == 0
+    assert "words in a row in common with 1 text" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give either --task, or --from"),
+        (["--task", "lambada", "--from", "a", "b"], "give either --task, or --from"),
+        (["--from", "a", "b", *PAIR], "give one of them"),
+        (["--from", "a"], "a difference needs two models, got a"),
+        (["--from", "a", "b"], "a has no evaluation"),
+        (["--task", "lambada", "--models", "nano-gpt2"], "a difference needs two models"),
+        (["--task", "lambada", "--examples", "2"], "are for several models"),
+        (["--task", "lambada", "--markdown"], "are for several models"),
+        (["--task", "lambada", "--html", "a.html"], "several models or several numbers of shots"),
+        (["--task", "lambada", *PAIR, "--beside", "gpt2"], "for one model and one number of shots"),
+        (["--task", "lambada", *PAIR, "--examples", "-1"], "--examples must be at least 0"),
+        (["--task", "lambada", "--shots", "-1"], "shots must be at least 0"),
+        (["--task", "lambada", "--shots", "0,-1"], "shots must be at least 0"),
+        (["--task", "lambada", "--contamination", "nowhere"], "there is no text 'nowhere'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_before_anything_is_read(options, message, capsys):
+    assert main(["evaluate", *options]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+
+
+@pytest.mark.parametrize("shots", ["two", "1,", ""])
+def test_numbers_of_shots_must_be_numbers(shots, capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--task", "lambada", "--shots", shots])
+    assert "--shots" in capsys.readouterr().err
