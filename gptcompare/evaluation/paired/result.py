@@ -102,10 +102,15 @@ class PairedEvaluation:
         if n == 1:
             said = said or ["No difference was seen. That does not mean that there is none: see the interval."]
         else:
-            kept = f"{len(real)} of {n} differences are" if len(real) != 1 else f"1 of {n} differences is"
+            seen = f"{len(real)} of them" if len(real) < n else "all of them"
+            verdict = (
+                f"{seen} can be seen: the probability that any of these is an accident is at most 5%"
+                if real
+                else "none can be seen; that does not mean that there is none, see the intervals"
+            )
             said.append(
                 f"{n} differences were tested at once, and an accident is likelier among many. By Holm's correction, "
-                f"{kept} seen, with a probability of at most 5% that any of these is an accident."
+                f"{verdict}."
             )
         counts = ""
         if any(one.only for one in self.differences):
