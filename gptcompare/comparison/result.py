@@ -24,8 +24,8 @@ class Comparison:
     ----------
     prompt : str
     options : dict
-        The options of the generation: the fields of `GenerationOptions`, as plain values, and `allowed_special`, if
-        any are.
+        The options of all sides that have none of their own (`Side.options`): the fields of `GenerationOptions`, as
+        plain values, and `allowed_special`, if any are.
     sides : tuple of Side
         What each model wrote, in the order of the models.
     share_vocabulary : bool
@@ -72,7 +72,7 @@ class Comparison:
 
     def to_text(self, n_cells: int = 100) -> str:
         """Return the texts in columns, `n_cells` terminal cells wide in all, with the summary below them."""
-        headers = [(side.name, describe(side.config)) for side in self.sides]
+        headers = [(side.name, describe(side.config, side.changes)) for side in self.sides]
         texts = rows(headers, [self.prompt + side.text for side in self.sides], n_cells)
         return "\n".join([*texts, "", self.summary(n_cells)])
 
