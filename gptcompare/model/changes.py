@@ -70,14 +70,18 @@ def changing(changes: Mapping[str, Change]) -> Hook:
     Raises
     ------
     TypeError
-        If a change is not a function.
+        If they are no dict, or a change is not a function.
     ValueError
         If no model has such a place, or heads or positions are to be changed at a place that is not made of them. When
         it is given to a model: if that has no such layer or head. When the model is called: if a function returns an
         array of another shape, or there is a cache and a function is `patched`.
     """
+    if not isinstance(changes, Mapping):
+        raise TypeError(f"changes must be a dict of place -> function, got {shown(changes)}")
     known = {*FIRST_PLACES, *BLOCK_PLACES, LAST_PLACE}
     for name, change in changes.items():
+        if not isinstance(name, str):
+            raise TypeError(f"a place must be a str, got {shown(name)}")
         if (name.split(".", 2)[-1] if name.startswith("blocks.") else name) not in known:
             raise _no_such_place(name, known)
         if not callable(change):

@@ -25,7 +25,7 @@ from .inputs import check_dtype, check_ids
 from .kv_cache import KVCache, LayerCache
 from .memory_order import in_fast_order, taken_in_fast_order
 from .ops import ACTIVATION, layer_norm, linear, product
-from .threads import LayerOrder, in_layer_order, in_parallel, n_threads, shares
+from .threads import LayerOrder, in_layer_order, n_threads, product_in_shares, shares
 
 # Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
 # the temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
@@ -151,10 +151,7 @@ class GPT:
         ValueError
             If the capacity is not between 1 and the model's context.
         """
-        n_ctx = self.config.n_ctx
-        if capacity is not None and not 1 <= capacity <= n_ctx:
-            raise ValueError(f"capacity must be between 1 and the model's context of {n_ctx} tokens, got {capacity}")
-        return KVCache.empty(self.config, batch, capacity or n_ctx, self.dtype)
+        return KVCache.empty(self.config, batch, self.config.n_ctx if capacity is None else capacity, self.dtype)
 
     def changed(self, changes: Hook | Mapping[str, Change]) -> GPT:
         """Return the same model, sharing its parameters, with a further hook in everything it computes.
@@ -321,16 +318,8 @@ class GPT:
         at_last_place = hook_at_last_place(one_after_another(self.hooks, hook))
         x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], eps, at_last_place)
         output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
-        vectors = x.reshape(-1, x.shape[-1])
-        if len(vectors) < 2 * LEAST_CHUNK:
-            return product(x, output)
-        logits: Array = np.empty((len(vectors), output.shape[1]), x.dtype)
-
-        def project(tokens: slice) -> None:
-            np.matmul(vectors, output[:, tokens], out=logits[:, tokens])
-
-        in_parallel(project, shares(output.shape[1], n_threads()))
-        return logits.reshape(*x.shape[:-1], -1)
+        n_vectors = x.size // x.shape[-1]
+        return product(x, output) if n_vectors < 2 * LEAST_CHUNK else product_in_shares(x, output)
 
 
 def chunks(n_new: int) -> list[slice]:

@@ -22,7 +22,7 @@ values are remembered as the hook returned them, and S counts all positions of t
 has left behind, or that a shorter sequence does not have, have the weight 0 and must keep it. So a hook that treats
 each position by itself (leaves heads out, adds a vector, scales) makes the same of a text that is written token by
 token as of one that is read whole. One that mixes positions, counts them, or remembers earlier calls does not, in
-general.
+general. Evaluation calls it from several threads.
 """
 
 from __future__ import annotations

@@ -131,6 +131,10 @@ class KVCache:
     @classmethod
     def empty(cls, config: GPTConfig, batch: int, capacity: int, dtype: npt.DTypeLike = np.float32) -> KVCache:
         """Return a cache of `batch` empty sequences, each with room for `capacity` tokens."""
+        if not 1 <= capacity <= config.n_ctx:
+            raise ValueError(
+                f"capacity must be between 1 and the model's context of {config.n_ctx} tokens, got {capacity}"
+            )
         return cls([SequenceCache(config, capacity, dtype) for _ in range(integer("batch", batch, at_least=0))])
 
     def __len__(self) -> int:

@@ -112,6 +112,7 @@ class TestRefused:
             ({"blocks.1.hook_mlp_out": without_heads([1])}, ValueError, "no heads can be left out"),
             ({Z: 3}, TypeError, r"the change at blocks\.1\.attn\.hook_z must be a function of an array, got 3"),
             (without_heads([1]), TypeError, "a change needs a place: give a dict, such as"),
+            ({3: np.negative}, TypeError, "a place must be a str, got 3"),
             (3, TypeError, "changes must be a hook or a dict of place -> function, got 3"),
             (None, TypeError, "changes must be a hook or a dict of place -> function, got None"),
         ],
