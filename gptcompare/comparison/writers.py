@@ -18,8 +18,8 @@ from ..generation import GenerationOptions, LanguageModel, Sampling, load
 from ..inspection import without_heads
 from ..presets import EMBEDDED_PAIR
 
-Given: TypeAlias = "str | os.PathLike[str] | LanguageModel | Writer"
-Entry: TypeAlias = "Given | tuple[Given, Mapping[str, Any]]"
+Given: TypeAlias = "str | os.PathLike[str] | LanguageModel"
+Entry: TypeAlias = "Given | tuple[Given, Mapping[str, Any]] | Writer"
 Models: TypeAlias = "Sequence[Entry] | Mapping[str, Entry]"
 
 SEED, WITHOUT = "seed", "without"
@@ -123,10 +123,10 @@ class _Side:
     @classmethod
     def of(cls, entry: Any, place: str, of_a_model: str, name: str | None = None) -> _Side:
         """Check what was given at a place; without a name, it is called as it was written, or `of_a_model`."""
-        if isinstance(entry, Writer):
-            return cls(name or of_a_model, entry.lm, entry.options, [])
         given, own = entry, {}
-        if isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], Mapping):
+        if isinstance(entry, Writer):
+            given, own = entry.lm, entry.options
+        elif isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], Mapping):
             given, own = entry[0], dict(entry[1])
         model, written = _model_of(given)
         if model is None:

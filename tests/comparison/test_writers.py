@@ -14,7 +14,7 @@ import gptcompare as gc
 from gptcompare.comparison import writers
 from gptcompare.comparison.sides import describe
 from gptcompare.comparison.stream import ComparisonStream
-from gptcompare.comparison.writers import load_models, load_sides
+from gptcompare.comparison.writers import Writer, load_models, load_sides
 from gptcompare.generation import GenerationOptions, Sampling
 from gptcompare.inspection import without_heads
 
@@ -148,6 +148,13 @@ class TestRefused:
     def test_a_wrong_kind_is_refused_by_its_name(self):
         with pytest.raises(TypeError, match="cool: temperature must be a number, got 'hot'"):
             gc.compare(PROMPT, {"cool": (NANO, {"temperature": "hot"})})
+
+    def test_a_writer_that_was_made_by_hand_is_checked_like_any_side(self, lm):
+        for models in ([Writer(lm, {"colour": 3})], {"a": Writer(lm, {"colour": 3})}):
+            with pytest.raises(ValueError, match="a side has no option 'colour'"):
+                load_sides(models)
+        with pytest.raises(TypeError, match=r"models\[0\] must be a name"):
+            load_sides([Writer(3)])
 
     def test_a_wrong_option_is_refused_before_any_model_is_loaded(self, monkeypatch):
         monkeypatch.setattr(writers, "load", lambda *_, **__: pytest.fail("a model was loaded"))
