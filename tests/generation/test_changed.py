@@ -43,10 +43,10 @@ def written_anew(lm, changes, prompt, n, sampling=GREEDY, seed=None):
 
 
 class TestWriting:
-    @pytest.mark.parametrize("kind", CONFIGS)
+    @pytest.mark.parametrize("kind", ["a narrow band", "like OPT"])
     @pytest.mark.parametrize("change", CHANGES)
     def test_the_text_is_that_of_reading_all_anew_for_each_token(self, tokenizer, kind, change):
-        lm, n = random_lm(tokenizer, kind), 25
+        lm, n = random_lm(tokenizer, kind), 20
         changed = lm.changed(CHANGES[change])
         found = changed.generate(PROMPT, max_new_tokens=n)
         assert found.ids == written_anew(lm, CHANGES[change], PROMPT, n)
@@ -145,16 +145,22 @@ def numbers_in(value):
     return [float(value)] if isinstance(value, (int, float, np.number)) else []
 
 
-@pytest.mark.parametrize("use", USES)
-def test_a_head_left_out_is_in_every_use_as_if_its_rows_of_the_output_matrix_were_0(use, tmp_path):
-    """No use goes around the hook: a model whose parameters say the same gives the same numbers."""
+@pytest.fixture(scope="module")
+def same_in_two_ways():
+    """A model with a head left out, one whose parameters say the same, and the one that both are made of."""
     story = gc.load(STORY_FOLDER, dtype=np.float64)
     K, parameters = story.config.d_head, {name: value.copy() for name, value in story.model.parameters().items()}
     for layer in range(2):
         parameters[f"h.{layer}.attn.c_proj.weight"][K : 2 * K] = 0
     expected = gc.LanguageModel(gc.GPT(story.config, parameters, dtype=np.float64), story.tokenizer, story.end_ids)
     changed = story.changed({f"blocks.{layer}.attn.hook_z": without_heads([1]) for layer in range(2)})
-    found, wanted, plain = (numbers_in(USES[use](lm, tmp_path)) for lm in (changed, expected, story))
+    return changed, expected, story
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_head_left_out_is_in_every_use_as_if_its_rows_of_the_output_matrix_were_0(use, same_in_two_ways, tmp_path):
+    """No use goes around the hook."""
+    found, wanted, plain = (numbers_in(USES[use](lm, tmp_path)) for lm in same_in_two_ways)
     assert found == pytest.approx(wanted, rel=1e-6, abs=1e-9)
     assert found != pytest.approx(plain, rel=1e-4, abs=1e-6)
 

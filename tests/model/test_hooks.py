@@ -11,7 +11,8 @@ from gptcompare.inspection import changing, patched
 from gptcompare.model.hooks import places
 
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-10}  # of the largest logit
-PIECES = {"one by one": [1] * T, "prefill": [34, *[1] * 11], "chunks": [7, 1, 27, 10]}
+IN_FLOAT32 = ["what heads give is scaled", "no attention to the first token"]
+PIECES = {"one by one": [1] * T, "prefill": [25, *[1] * 11], "chunks": [7, 1, 18, 10]}
 
 
 def assert_equal(found, expected, tolerance):
@@ -19,9 +20,11 @@ def assert_equal(found, expected, tolerance):
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(
+    ("change", "dtype"),
+    [*((change, np.float64) for change in CHANGES), *((change, np.float32) for change in IN_FLOAT32)],
+)
 @pytest.mark.parametrize("kind", CONFIGS)
-@pytest.mark.parametrize("change", CHANGES)
 def test_with_a_cache_the_logits_are_those_of_reading_all_anew_at_each_step(kind, change, dtype):
     model, hook = random_model(kind, dtype), changing(CHANGES[change])
     expected = read_anew(model, IDS, hook)
@@ -52,10 +55,10 @@ def test_so_they_are_whatever_is_added_and_scaled_wherever(data, kind):
 def test_in_a_batch_of_different_lengths_each_row_has_what_it_has_alone(kind, change):
     model, hook = random_model(kind), changing(CHANGES[change])
     rows = np.random.default_rng(2).integers(0, 50, (3, T))
-    lengths, cache = [5, 36, 21], model.new_cache(3)
+    lengths, cache = [5, 28, 19], model.new_cache(3)
     for row, length in enumerate(lengths):
         model(rows[row, :length], cache.select([row]), hook=hook)
-    for step in range(8):
+    for step in range(6):
         new = [[rows[row, length + step]] for row, length in enumerate(lengths)]
         found = model(new, cache, last_only=True, hook=hook)
         for row, length in enumerate(lengths):
@@ -66,10 +69,10 @@ def test_in_a_batch_of_different_lengths_each_row_has_what_it_has_alone(kind, ch
 def test_what_is_taken_back_is_read_again_as_if_it_had_not_been(kind):
     model, hook = random_model(kind), changing(CHANGES["keys turned round"])
     cache = model.new_cache()
-    model(IDS[:33], cache, hook=hook)
+    model(IDS[:30], cache, hook=hook)
     model([1, 2, 3, 4], cache, hook=hook)
     cache.take_back(4)
-    assert_equal(model(IDS[33:], cache, hook=hook), model(IDS, hook=hook)[33:], 1e-10)
+    assert_equal(model(IDS[30:], cache, hook=hook), model(IDS, hook=hook)[30:], 1e-10)
 
 
 def shapes_seen(model, ids, cache=None, **options):
@@ -109,18 +112,18 @@ class TestPlaces:
             return array
 
         cache = model.new_cache(2)
-        model(IDS[:40], cache.select([0]))
+        model(IDS[:30], cache.select([0]))
         model(IDS[:10], cache.select([1]))
         model([[1], [2]], cache, hook=keep)
         banded, dense = weights["blocks.0.attn.hook_pattern"], weights["blocks.1.attn.hook_pattern"]
-        assert banded.shape == dense.shape == (2, 4, 1, 41)
-        for row, n in enumerate((41, 11)):
-            assert ((banded[row] > 0) == ((np.arange(41) < n) & (np.arange(41) >= n - 3))).all()
-            assert ((dense[row] > 0) == (np.arange(41) < n)).all()
+        assert banded.shape == dense.shape == (2, 4, 1, 31)
+        for row, n in enumerate((31, 11)):
+            assert ((banded[row] > 0) == ((np.arange(31) < n) & (np.arange(31) >= n - 3))).all()
+            assert ((dense[row] > 0) == (np.arange(31) < n)).all()
 
     def test_the_last_place_has_the_axes_of_all_others(self):
         model = random_model("dense")
-        for ids in (IDS, IDS.reshape(3, 15)):
+        for ids in (IDS, IDS.reshape(3, 12)):
             B, n = np.atleast_2d(ids).shape
             assert shapes_seen(model, ids)["ln_final.hook_normalized"] == (B, n, 12)
             assert shapes_seen(model, ids, last_only=True)["ln_final.hook_normalized"] == (B, 1, 12)
@@ -131,8 +134,8 @@ def test_weight_for_what_a_band_has_left_behind_is_refused():
     evenly = changing({"blocks.0.attn.hook_pattern": lambda weights: np.full_like(weights, 0.1)})
     assert np.isfinite(model(IDS, hook=evenly)).all()
     cache = model.new_cache()
-    model(IDS[:40], cache, hook=evenly)
-    with pytest.raises(ValueError, match=r"attention to positions other than 38 \.\.\. 40: a cache holds no others"):
+    model(IDS[:30], cache, hook=evenly)
+    with pytest.raises(ValueError, match=r"attention to positions other than 28 \.\.\. 30: a cache holds no others"):
         model([1], cache, hook=evenly)
 
 

@@ -20,7 +20,7 @@ CONFIGS = {
     "like GPT-Neo": replace(gc.GPTConfig.preset("gpt-neo-125m"), **SIZES, band_width=9),
     "like OPT": replace(gc.GPTConfig.preset("opt-125m"), **SIZES, tied_embeddings=False),
 }
-T = 45
+T = 36
 VECTOR = np.random.default_rng(3).normal(0, 1, 12)
 IDS = np.random.default_rng(1).integers(0, 50, T)
 
