@@ -1,7 +1,7 @@
 """Looking inside a model: attention, the residual stream, what each part contributes, and what changes without it.
 
-`trace` and the hooks come from `gptcompare.model.hooks`, which lists the named places of the forward pass; this module
-computes further quantities from a trace.
+`trace` and the hooks come from `gptcompare.model.hooks`, which lists the named places of the forward pass, and from
+`gptcompare.model.changes`; this module computes further quantities from a trace.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 
 from .arrays import Array
 from .checks import instance, integer
-from .model.hooks import Change, Hook, Trace, changing, check_index, patched, trace, without_heads
+from .model.changes import Change, changing, check_index, patched, without_heads
+from .model.hooks import Hook, Trace, trace
 from .model.ops import log_softmax
 
 __all__ = [
@@ -66,7 +67,8 @@ def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
     Returns
     -------
     dict of name -> float
-        "embedding", "position", "blocks.N.head.H", "blocks.N.attn.bias", "blocks.N.mlp" and "ln_final.bias".
+        "embedding", "position", "blocks.N.head.H", "blocks.N.attn.bias", "blocks.N.mlp" and "ln_final.bias"; of a
+        changed model also "changes", what its hooks add where no part does.
 
     Raises
     ------
@@ -94,4 +96,7 @@ def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
         parts[f"{here}.attn.bias"] = p[f"h.{layer}.attn.c_proj.bias"]
         parts[f"{here}.mlp"] = of[f"{here}.hook_mlp_out"][position]
     added = {name: float(part.astype(np.float64) @ direction) for name, part in parts.items()}
-    return {**added, "ln_final.bias": float(p["ln_f.bias"].astype(np.float64) @ output)}
+    added["ln_final.bias"] = float(p["ln_f.bias"].astype(np.float64) @ output)
+    if model.hooks:
+        added["changes"] = float(of.logits[position, token]) - sum(added.values())
+    return added

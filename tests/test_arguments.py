@@ -26,6 +26,12 @@ FUNCTIONS = {
     "predictions": lambda lm, folder: (lambda **given: [*lm.predictions(**given)], {"ids": [1, 2], "stride": 8}),
     "compare": lambda lm, folder: (gc.compare, {"prompt": "Once", "models": [lm], "max_new_tokens": 1}),
     "compare_text": lambda lm, folder: (gc.compare_text, {"text": "Once", "models": [lm]}),
+    "changed": lambda lm, folder: (lm.changed, {"changes": {"hook_embed": np.negative}}),
+    "changing": lambda lm, folder: (gc.inspection.changing, {"changes": {"hook_embed": np.abs}}),
+    "without_heads": lambda lm, folder: (gc.inspection.without_heads, {"heads": [0]}),
+    "side": lambda lm, folder: (lambda **own: gc.compare("Once", [(lm, own)], max_new_tokens=1), {
+        "temperature": 0, "top_k": 3, "seed": 1,
+    }),
     "load": lambda lm, folder: (gc.load, {"name_or_folder": STORY_FOLDER, "source": "openai", "dtype": np.float32}),
     "GPT": lambda lm, folder: (gc.GPT, {"config": lm.config, "seed": 0, "dtype": np.float32}),
     "LanguageModel": lambda lm, folder: (gc.LanguageModel, {"model": lm.model, "tokenizer": lm.tokenizer}),

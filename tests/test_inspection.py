@@ -323,10 +323,6 @@ class TestChanges:
         with pytest.raises(ValueError, match=r"the array at hook_embed must have shape \(1, 13, 24\), got \(13, 24\)"):
             model(IDS, hook=changing({"hook_embed": lambda array: array[0]}))
 
-    def test_a_hook_with_a_cache_is_refused(self, model):
-        with pytest.raises(ValueError, match="without a cache"):
-            model(IDS, model.new_cache(), hook=changing({}))
-
     @pytest.mark.parametrize("name", ["blocks.0.attn.hook_zz", "blocks.99.attn.hook_z", "hook_pos"])
     def test_a_place_that_there_is_not_is_refused(self, model, name):
         with pytest.raises(ValueError, match=f"no place is called '{name}'"):

@@ -14,9 +14,11 @@ from ..comparison import (
     Comparison,
     ComparisonStream,
     TextComparison,
+    Writer,
     compare_text,
     compare_texts,
     load_models,
+    load_sides,
 )
 from ..comparison.corpus.result import BY, LISTED
 from ..comparison.differences import Texts, named_texts
@@ -76,8 +78,9 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--first", type=int, metavar="N", help=f"with --text {GPT3_SAMPLES}: read only the first N")
     parser.add_argument(
         "--models", default=",".join(EMBEDDED_PAIR), metavar="A,B",
-        help=f"names or folders (without commas in them), as for --model of `gptcompare generate` (default: "
-        f"{','.join(EMBEDDED_PAIR)})",
+        help=f"names or folders (without commas in them), as for --model of `gptcompare generate`; with options that "
+        "only this side has, such as nano-gpt2@temperature=0.5@top_k=40, or heads left out, nano-gpt2@without=1.2+1.3, "
+        f"each LAYER.HEAD from 0 (default: {','.join(EMBEDDED_PAIR)})",
     )  # fmt: skip
     add_tokenizer(parser)
     add_allow_special(parser)
@@ -112,11 +115,10 @@ def _compare(options: argparse.Namespace) -> None:
     if options.report:
         _report(options, names)
         return
-    models = load_models(names, tokenizer=options.tokenizer)
     if options.text is not None:
-        _read(options, models)
+        _read(options, load_models(names, tokenizer=options.tokenizer))
     else:
-        _write(options, models)
+        _write(options, load_sides(names, tokenizer=options.tokenizer))
 
 
 def _checked_names(options: argparse.Namespace) -> list[str]:
@@ -225,10 +227,10 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
         show(summary_of_texts(list(models), [result.reading for result in results], least_width(options.width)))
 
 
-def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
+def _write(options: argparse.Namespace, sides: dict[str, Writer]) -> None:
     prompt = text_of(options.prompt)
-    allowed = _allowed(options, models, prompt)
-    stream = ComparisonStream(prompt, models, generation_options_of(options), allowed, options.alternatives)
+    allowed = _allowed(options, {name: side.lm for name, side in sides.items()}, prompt)
+    stream = ComparisonStream(prompt, sides, generation_options_of(options), allowed, options.alternatives)
     hint_at_last_space(prompt)
     if options.json:
         for _ in stream:

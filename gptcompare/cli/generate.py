@@ -14,8 +14,8 @@ from ..display.messages import show
 from ..display.text_width import pad, printable, width
 from ..display.tokens import ON_SCREEN, listed, shown_token
 from ..generation import GenerationOptions, LanguageModel, load
-from ..generation.language_model import REPETITIONS
 from ..generation.scoring import Alternatives
+from ..generation.speculation import REPETITIONS
 from .options import (
     DASH_HELP,
     add_allow_special,

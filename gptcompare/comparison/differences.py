@@ -23,7 +23,7 @@ from .corpus.blocks import block_starts
 from .corpus.result import Differences, Sentence
 from .corpus.sentences import sentences
 from .reading import jensen_shannon, predictions_in_step, share_vocabulary
-from .sides import Models, load_models
+from .writers import Models, load_models
 
 OneText: TypeAlias = "str | os.PathLike[str] | tuple[str, str]"
 Texts: TypeAlias = "OneText | Mapping[str, str] | Iterable[OneText]"

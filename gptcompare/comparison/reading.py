@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Float64
 from ..generation import GenerationOptions, LanguageModel, Sampling
 from ..generation.noise import Noise
 from ..generation.scoring import Alternatives, Measures, perplexity
@@ -39,14 +39,15 @@ class Reading:
         At each token, True if all models' likeliest token is the same. None if the divergence is.
     overlap : list of float, optional
         At each token, the sum over the vocabulary of the smallest probability with which any of the models would draw
-        that token: the probability that all draw the same one, if chance favours it as much as possible. For two models
-        it is 1 less their total variation distance. None if the divergence is, or if no tokens are drawn.
+        that token, each with its own options (a greedy one with certainty): the probability that all draw the same one,
+        if chance favours it as much as possible. For two models it is 1 less their total variation distance. None if
+        the divergence is, or if no model draws its tokens.
     same_choice : list of bool, optional
         At each token, True if all models would draw the same one with the noise of that position. None if the overlap
         is.
     choices : tuple of list of int, optional
-        For each model, the token that it would choose itself at each place: with the noise of that position if tokens
-        are drawn, else its likeliest. None if the divergence is.
+        For each model, the token that it would choose itself at each place, with its own options and the noise of that
+        position; its likeliest where nothing is written. None if the divergence is.
     alternatives : tuple of Alternatives, optional
         For each model, what could have come instead of each of its tokens.
     """
@@ -103,7 +104,7 @@ def read(
     text: str,
     contexts: Sequence[Sequence[int]],
     ids: Sequence[Sequence[int]],
-    options: GenerationOptions | None = None,
+    options: Sequence[GenerationOptions] | None = None,
     alternatives: int = ALTERNATIVES,
 ) -> Reading:
     """Let each model read its ids of a text after its context, which has at least one id.
@@ -114,14 +115,14 @@ def read(
     text : str
     contexts, ids : sequence of sequence of int
         One for each model; if all share a vocabulary, they must be equal.
-    options : GenerationOptions, optional
-        If tokens are drawn with these options, it is also compared which token each model would draw.
+    options : sequence of GenerationOptions, optional
+        For each model, those with which it writes: it is also compared which token each would choose.
     alternatives : int
         How many tokens that could have come instead to record.
     """
     measures = [Measures(of_model, alternatives) for of_model in ids]
     shared = len(models) > 1 and share_vocabulary(models)
-    agreement = _Agreement([*contexts[0]], ids[0], options if options and options.temperature != 0 else None)
+    agreement = _Agreement([*contexts[0]], ids[0], options)
     # 1. The logits of each model, computed as they are read.
     predictions = [
         _rows_after(len(context) - 1, lm.predictions([*context, *wanted]))
@@ -146,8 +147,9 @@ def read(
 class _Agreement:
     """How far models that share a vocabulary agree, from one position of a text to the next."""
 
-    def __init__(self, context: list[int], ids: Sequence[int], drawing: GenerationOptions | None) -> None:
-        self._context, self._ids, self._drawing = context, ids, drawing
+    def __init__(self, context: list[int], ids: Sequence[int], options: Sequence[GenerationOptions] | None) -> None:
+        self._context, self._ids, self._options = context, ids, options
+        self._noises = [Noise(of_model.seed) for of_model in options or ()]
         self._divergence: list[float] = []
         self._same_top: list[bool] = []
         self._overlap: list[float] = []
@@ -158,40 +160,57 @@ class _Agreement:
         self._divergence += jensen_shannon(logits).tolist()
         likeliest = np.array([of_model.argmax(axis=-1) for of_model in logits])  # (models, n)
         self._same_top += (likeliest == likeliest[0]).all(axis=0).tolist()
-        if self._drawing is None:
+        if self._options is None:
             self._choices += [tuple(at) for at in likeliest.T.tolist()]
             return
         for rows in zip(*logits, strict=True):
             before = [*self._context, *self._ids[: len(self._overlap)]]
-            overlap, drawn = drawn_by_all(rows, self._drawing, Noise(self._drawing.seed), before)
+            overlap, chosen = chosen_by_all(rows, self._options, self._noises, before)
             self._overlap.append(overlap)
-            self._choices.append(drawn)
+            self._choices.append(chosen)
 
     def found(self) -> dict[str, Any]:
         """Return the fields of the reading."""
         found: dict[str, Any] = {"divergence": self._divergence, "same_top": self._same_top}
         if self._choices:
             found["choices"] = tuple(list(of_model) for of_model in zip(*self._choices, strict=True))
-        if self._drawing is not None:
+        if any(of_model.temperature != 0 for of_model in self._options or ()):
             found["overlap"] = self._overlap
             found["same_choice"] = [len({*at}) == 1 for at in self._choices]
         return found
 
 
-def drawn_by_all(
-    logits: Sequence[Array], sampling: Sampling, noise: Noise, previous: Sequence[int]
+def chosen_by_all(
+    logits: Sequence[Array], samplings: Sequence[Sampling], noises: Sequence[Noise], previous: Sequence[int]
 ) -> tuple[float, tuple[int, ...]]:
-    """Return the largest probability with which several models can draw the same token, and what each of them draws.
+    """Return the largest probability with which several models can choose the same token, and what each chooses.
 
-    The logits (V,) of each model are those after the ids `previous`; the sizes V may differ.
+    The logits (V,) of each model, with its own sampling and noise, are those after the ids `previous`; the sizes V may
+    differ.
 
-    >>> drawn_by_all([np.array([0.0, 0.0]), np.array([0.0, -np.inf])], Sampling(1.0), Noise(1), [])
+    >>> even, sure = np.array([0.0, 0.0]), np.array([0.0, -np.inf])
+    >>> chosen_by_all([even, sure], [Sampling(1.0)] * 2, [Noise(1)] * 2, [])
     (0.5, (0, 0))
     """
-    probabilities = [sampling.probabilities(of_model, previous) for of_model in logits]
+    probabilities = [
+        probabilities_of(sampling, of_model, previous) for sampling, of_model in zip(samplings, logits, strict=True)
+    ]
     n_vocab = min(map(len, probabilities))
     overlap = np.minimum.reduce([of_model[:n_vocab] for of_model in probabilities]).sum()
-    return float(overlap), tuple(noise.draw(of_model, len(previous)) for of_model in probabilities)
+    chosen = [
+        noise.draw(of_model, len(previous)) if sampling.temperature != 0 else int(of_model.argmax())
+        for sampling, noise, of_model in zip(samplings, noises, probabilities, strict=True)
+    ]
+    return float(overlap), tuple(chosen)
+
+
+def probabilities_of(sampling: Sampling, logits: Array, previous: Sequence[int]) -> Float64:
+    """Return the probability with which each token is chosen, (V,): a greedy choice is certain."""
+    if sampling.temperature != 0:
+        return sampling.probabilities(logits, previous)
+    certain = np.zeros(len(logits))
+    certain[sampling.choose(logits, None, previous)] = 1
+    return certain
 
 
 def jensen_shannon(logits: Sequence[Array]) -> Array:

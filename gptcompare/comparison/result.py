@@ -26,8 +26,8 @@ class Comparison:
     ----------
     prompt : str
     options : dict
-        The options of the generation: the fields of `GenerationOptions`, as plain values, and `allowed_special`, if
-        any are.
+        The options of all sides that have none of their own (`Side.options`): the fields of `GenerationOptions`, as
+        plain values, and `allowed_special`, if any are.
     sides : tuple of Side
         What each model wrote, in the order of the models.
     share_vocabulary : bool
@@ -77,7 +77,7 @@ class Comparison:
 
     def to_text(self, n_cells: int = 100) -> str:
         """Return the texts in columns, `n_cells` terminal cells wide in all, with the summary below them."""
-        headers = [(side.name, describe(side.config)) for side in self.sides]
+        headers = [(side.name, describe(side.config, side.changes)) for side in self.sides]
         texts = rows(headers, [self.prompt + side.text for side in self.sides], n_cells)
         return "\n".join([*texts, "", self.summary(n_cells)])
 
@@ -105,11 +105,20 @@ class Comparison:
         for number, (side, reading) in enumerate(zip(self.sides, self.readings, strict=True)):
             ids = side.completion.ids[: len(reading.tokens[number])]
             texts.append(Text(number, reading, contexts, (ids,) * len(lms), side.text.removeprefix(reading.text)))
-        made = how_made(command, self.models, {"prompt": self.prompt, **self.options})
+        made = how_made(command, self.models, {"prompt": self.prompt, **self.options, **self._own_options()})
         title = self.prompt if title is None else title
         first = integer("first", first, at_least=0)
         parts_at = None if self.parting is None else self.parting.position
         return page_data(title, self.models, texts, self.share_vocabulary, self.summary(), made, first, parts_at)
+
+    def _own_options(self) -> dict[str, str]:
+        """Return for each side with options of its own what they are, in words."""
+        found = {}
+        for side in self.sides:
+            own = {name: value for name, value in side.options.items() if value != self.options[name]}
+            if own:
+                found[f"options of {side.name}"] = ", ".join(f"{name} {value}" for name, value in own.items())
+        return found
 
     def __str__(self) -> str:
         return self.to_text()

@@ -11,8 +11,8 @@ from ..presets import EMBEDDED_PAIR
 from ..tokenizer import AllowedSpecial
 from .reading import ALTERNATIVES, read
 from .result import Comparison, TextComparison
-from .sides import Models, load_models
 from .stream import ComparisonStream
+from .writers import Models, load_models, load_sides
 
 
 @overload
@@ -37,8 +37,11 @@ def compare(
     ----------
     prompt : str, or a list of them
         Each prompt is compared as it would be by itself.
-    models : sequence of names, folders or LanguageModels; or dict of name -> LanguageModel
-        At least one; the pair in the package if not given.
+    models : sequence of sides, or dict of name -> side
+        At least one; the pair in the package if not given. A side is the name or folder of a model, a LanguageModel
+        (also a changed one: `LanguageModel.changed`), or a pair of one of these and a dict of options that only this
+        side has: the fields of `Sampling`, and the seed. A string can say both, "nano-gpt2@temperature=0.5@top_k=40",
+        and leave heads out, "nano-gpt2@without=1.2+1.3": heads 2 and 3 of layer 1. Each name is loaded once.
     alternatives : int
         How many tokens that could have come instead to record for each token and model (`Reading.alternatives`).
     allowed_special, temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens, seed, stop
@@ -59,13 +62,16 @@ def compare(
     >>> import gptcompare as gc
     >>> [side.text for side in gc.compare("Once upon a time", max_new_tokens=3).sides]
     [', a great', ' there was a']
+    >>> comparison = gc.compare("Once upon a time", ["nano-gpt2", "nano-gpt2@without=0.3"], max_new_tokens=3)
+    >>> [side.text for side in comparison.sides]
+    [', a great', ', a little']
     """
     checked = GenerationOptions.of(**options)
-    lms = load_models(models)
+    sides = load_sides(models)
     if not isinstance(prompt, str):
         same = {"allowed_special": allowed_special, "alternatives": alternatives, **options}
-        return [compare(one, lms, **same) for one in each_text("prompt", prompt)]
-    stream = ComparisonStream(prompt, lms, checked, allowed_special, alternatives)
+        return [compare(one, sides, **same) for one in each_text("prompt", prompt)]
+    stream = ComparisonStream(prompt, sides, checked, allowed_special, alternatives)
     for _ in stream:
         pass
     return stream.comparison()
@@ -95,7 +101,7 @@ def compare_text(
     ----------
     text : str, or a list of them
     models, allowed_special, alternatives
-        As for `compare`.
+        As for `compare`, except that no side has options for writing.
 
     Returns
     -------

@@ -1,63 +1,24 @@
-"""The parts of a comparison: the models, what each of them wrote, and where their texts part."""
+"""The parts of a comparison: what each of the models wrote, and where their texts part."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..config import GPTConfig
 from ..display.units import in_letters
-from ..generation import Completion, LanguageModel, load
-from ..presets import EMBEDDED_PAIR
-
-Models: TypeAlias = "Sequence[str | os.PathLike[str] | LanguageModel] | Mapping[str, LanguageModel]"
+from ..generation import Completion
 
 
-def load_models(models: Models, tokenizer: str | None = None) -> dict[str, LanguageModel]:
-    """Return name -> model, loading each name once; a model given without a name is named by its number.
-
-    With `tokenizer`, all that are loaded get that of this name or folder.
-    """
-    if isinstance(models, (str, os.PathLike, LanguageModel)) or not isinstance(models, (Sequence, Mapping)):
-        raise TypeError(f"models must be a list of models, such as {EMBEDDED_PAIR}, got {models!r}")
-    if isinstance(models, Mapping):
-        given = dict(models)
-        if wrong := [(name, lm) for name, lm in given.items() if not isinstance(lm, LanguageModel)]:
-            raise TypeError(f"models must be a dict of name -> LanguageModel, got {wrong[0][0]!r}: {wrong[0][1]!r}")
-        given = {str(name): lm for name, lm in given.items()}
-    else:
-        given = {}
-        loaded: dict[str, LanguageModel] = {}
-        for number, model in enumerate(models, 1):
-            if isinstance(model, LanguageModel):
-                given[_free_name(f"model {number}", given)] = model
-                continue
-            if not isinstance(model, (str, os.PathLike)):
-                raise TypeError(f"models[{number - 1}] must be a name, folder or LanguageModel, got {model!r}")
-            name = os.fspath(model)
-            loaded[name] = loaded.get(name) or load(name, tokenizer=tokenizer)
-            given[_free_name(name, given)] = loaded[name]
-    if not given:
-        raise ValueError("models is empty: give at least one")
-    return given
-
-
-def _free_name(name: str, taken: Mapping[str, object]) -> str:
-    """Return the name, followed by a number if the name is taken."""
-    names = [name, *(f"{name} ({n})" for n in range(2, len(taken) + 2))]
-    return next(free for free in names if free not in taken)
-
-
-def describe(config: GPTConfig) -> str:
-    """Describe a model in one line, as in the table of models."""
+def describe(config: GPTConfig, changes: Iterable[str] = ()) -> str:
+    """Describe a model in one line, as in the table of models, with what was changed in it."""
     attention = "/".join(config.attention) + " attention"
     if config.band_width:
         attention += f", band {config.band_width}"
     return (
         f"{config.n_layer} layers, width {config.d_model}, {config.n_head} heads of {config.d_head}, {attention}, "
-        f"context {config.n_ctx}, {in_letters(config.n_params)} parameters"
+        f"context {config.n_ctx}, {'; '.join([f'{in_letters(config.n_params)} parameters', *changes])}"
     )
 
 
@@ -72,6 +33,11 @@ class Side:
     completion : Completion
     seconds_to_first_token, tokens_per_second : float, optional
         Measured; the speed counts the tokens after the first one. None without such a token.
+    options : dict
+        The options with which this side was written: the fields of `GenerationOptions`, as plain values. They are those
+        of the comparison, except for the side's own.
+    changes : tuple of str
+        What was changed in the model (`LanguageModel.changed`), in words.
     """
 
     name: str
@@ -79,6 +45,8 @@ class Side:
     completion: Completion
     seconds_to_first_token: float | None = None
     tokens_per_second: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -97,6 +65,8 @@ class Side:
             "name": self.name,
             "config": self.config.to_dict(),
             "n_params": self.config.n_params,
+            "options": self.options,
+            "changes": list(self.changes),
             "text": self.text,
             "ids": self.completion.ids,
             "logprobs": self.completion.logprobs,
@@ -117,7 +87,7 @@ class Parting:
         For each model, the bytes of its next token; empty for an end of text.
     margins : tuple of float
         For each model, how much more likely, in nats, it finds its own token than the likeliest different token of the
-        others; negative where chance picked a token that the model finds less likely.
+        others; negative where chance, or a penalty, picked a token that the model finds less likely.
     likeliest : tuple of list of (bytes, float)
         For each model, the tokens that it held likeliest there, with their probabilities; empty for an end of text
         that the vocabulary does not write.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,11 +13,13 @@ from ..checks import integer
 from ..generation import GenerationOptions, LanguageModel
 from ..generation.completion import Completion
 from ..generation.scoring import Alternatives, alternatives_part
+from ..model.changes import in_words
 from ..model.ops import log_softmax
 from ..tokenizer import AllowedSpecial, Tokenizer
 from .reading import ALTERNATIVES, Reading, read, share_vocabulary
 from .result import Comparison
 from .sides import Parting, Side
+from .writers import Models, load_sides, options_of_all
 
 LIKELIEST = 3  # tokens that are named where texts part
 
@@ -30,14 +30,19 @@ class ComparisonStream:
     Parameters
     ----------
     prompt : str
-    models : dict of name -> LanguageModel
+    models
+        As for `compare`.
     options : GenerationOptions, optional
-        If tokens are drawn at random and no seed is given, one is chosen.
+        Of all models that have none of their own. If tokens are drawn at random and no seed is given, one is chosen.
     allowed_special, alternatives
         As for `compare`.
 
     Attributes
     ----------
+    models : dict of name -> LanguageModel
+    options : GenerationOptions
+    options_of_sides : list of GenerationOptions
+        For each model, those with which it writes.
     writing : list of int
         The numbers of the models that are still writing.
     """
@@ -45,19 +50,21 @@ class ComparisonStream:
     def __init__(
         self,
         prompt: str,
-        models: Mapping[str, LanguageModel],
+        models: Models,
         options: GenerationOptions | None = None,
         allowed_special: AllowedSpecial = (),
         alternatives: int = ALTERNATIVES,
     ) -> None:
-        self.models = {name: lm.allowing(allowed_special) for name, lm in models.items()}
+        writers = load_sides(models)
+        self.models = {name: writer.lm.allowing(allowed_special) for name, writer in writers.items()}
         self._allowed = frozenset[str]().union(*(lm.allowed_special for lm in self.models.values()))
         self.prompt = prompt
         self._alternatives = integer("alternatives", alternatives, at_least=0)
-        self.options = options or GenerationOptions()
-        if self.options.seed is None and self.options.temperature != 0:
-            self.options = replace(self.options, seed=secrets.randbelow(2**32))
-        self._streams = [lm.stream(prompt, **self.options.to_dict()) for lm in self.models.values()]
+        self.options, self.options_of_sides = options_of_all(options or GenerationOptions(), writers.values())
+        self._streams = [
+            lm.stream(prompt, **of_side.to_dict())
+            for lm, of_side in zip(self.models.values(), self.options_of_sides, strict=True)
+        ]
         self._clocks = [_Clock() for _ in self._streams]
         self.writing = list(range(len(self._streams)))
         self._pieces = self._in_turn()
@@ -82,10 +89,14 @@ class ComparisonStream:
 
     def sides(self) -> tuple[Side, ...]:
         """Return what each model has written so far."""
+        parts = zip(self.models.items(), self._streams, self._clocks, self.options_of_sides, strict=True)
         return tuple(
-            Side(name, lm.config, stream.completion, *clock.speed())
-            for (name, lm), stream, clock in zip(self.models.items(), self._streams, self._clocks, strict=True)
-        )
+            Side(
+                name, lm.config, stream.completion, *clock.speed(), options.to_dict(),
+                tuple(map(in_words, lm.model.hooks)),
+            )
+            for (name, lm), stream, clock, options in parts
+        )  # fmt: skip
 
     def comparison(self) -> Comparison:
         """Return the comparison; call this when the iterator has ended."""
@@ -107,7 +118,8 @@ class ComparisonStream:
         """Let all models read what one of them wrote: its tokens or, with another vocabulary, the same text."""
         text = lms[number].tokenizer.decode(ids)
         by_model = [ids if shared or n == number else lm.encode(text) for n, lm in enumerate(lms)]
-        return read(lms, text, [lm.prompt_ids(self.prompt) for lm in lms], by_model, self.options, self._alternatives)
+        contexts = [lm.prompt_ids(self.prompt) for lm in lms]
+        return read(lms, text, contexts, by_model, self.options_of_sides, self._alternatives)
 
 
 def whole_tokens(lm: LanguageModel, completion: Completion) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any
 from ..checkpoints import locate
 from ..checkpoints.download.cache import Record
 from ..generation import LanguageModel
+from ..model.changes import in_words
 from ..parameters import digest_of
 from ..version import __version__
 from .tasks.data_files import Content
@@ -41,23 +42,31 @@ def _git(root: Path, *command: str) -> str | None:
 
 
 def of_model(lm: LanguageModel, name: str | None, source: str) -> dict[str, Any]:
-    """Describe a model: the name it was loaded by, if any, its published commit, configuration, dtype and digest."""
+    """Describe a model: the name it was loaded by, if any, its published commit, configuration, dtype and digest.
+
+    Of a changed model, also its changes.
+    """
+    changes = list(map(in_words, lm.model.hooks))
     return {
         "name": name,
         "commit": None if name is None else _commit(locate(name, source=source)),
         "config": lm.config.to_dict(),
         "dtype": lm.model.dtype.name,
         "sha256": of_content(lm),
+        **({"changes": changes} if changes else {}),
     }
 
 
 def of_content(lm: LanguageModel) -> str:
-    """Return the SHA-256 of all that a model's numbers depend on: parameters, configuration and tokens."""
+    """Return the SHA-256 of all that a model's numbers depend on: parameters, configuration and tokens.
+
+    Of a changed model, also of its changes in words, which do not tell one function from another of the same name.
+    """
     vocabulary = lm.tokenizer.vocabulary
     parts = [
         digest_of(lm.model.parameters()), lm.model.dtype.name, sorted(lm.config.to_dict().items()), vocabulary.merges,
         sorted(vocabulary.ids.items()), sorted(vocabulary.special_tokens.items()), vocabulary.eot, vocabulary.bos,
-        sorted(lm.end_ids), *vocabulary.others(),
+        sorted(lm.end_ids), *vocabulary.others(), *map(in_words, lm.model.hooks),
     ]  # fmt: skip
     return of_values(parts)
 

@@ -13,6 +13,7 @@ from ..checks import integer, path
 from ..display.progress import progress_bar
 from ..files.whole_file import read_whole
 from ..generation import LanguageModel, load
+from ..model.changes import said_in_full
 from ..version import __version__
 from . import provenance
 from .kept_rows import kept_rows, write_result
@@ -55,7 +56,8 @@ def evaluate(
         See `Settings`.
     folder : path, optional
         Where to save a row for each item, a few at a time as they are found, and the result at the end. If an
-        evaluation was stopped, the same call of the same version of gptcompare resumes it.
+        evaluation was stopped, the same call of the same version of gptcompare resumes it. Of a changed model
+        (`LanguageModel.changed`), this works for heads left out and for no other change.
     source, tokenizer
         As for `gptcompare.load`, if the model is given by its name or folder.
     dask : str or int, optional
@@ -81,7 +83,7 @@ def evaluate(
     wanted = Settings(limit, seed, shots, stride, beams)
     chosen.check(wanted)
     folder = None if folder is None else path("folder", folder)
-    _check(dask, model)
+    _check(dask, model, folder)
     contents = _contents(chosen, data)
     name = None if isinstance(model, LanguageModel) else path("model", model)
     lm = model if isinstance(model, LanguageModel) else load(model, source=source, tokenizer=tokenizer)
@@ -146,8 +148,13 @@ def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
     return [Content(path("data", data), read_whole(data))]
 
 
-def _check(dask: str | int | None, model: object) -> None:
-    """Check that such workers are possible, before anything is loaded; it is a ValueError if not."""
+def _check(dask: str | int | None, model: object, folder: str | None) -> None:
+    """Check that such workers and such a folder are possible, before anything is loaded; it is a ValueError if not."""
+    if folder is not None and isinstance(model, LanguageModel) and not all(map(said_in_full, model.model.hooks)):
+        raise ValueError(
+            "an evaluation of a model that a function changes cannot be kept in a folder: whoever resumes it could not "
+            "tell whether the function is still the same; leave out the folder"
+        )
     if dask is not None and isinstance(model, LanguageModel):
         raise ValueError("with Dask the model must be given by its name or folder: every worker loads it")
     if dask is None or (isinstance(dask, str) and ":" in dask):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..checks import integer, path
-from ..comparison.sides import Models, load_models
+from ..comparison.writers import Models, load_models
 from ..display.colours import COLOURS
 from ..display.page import STYLE, document, isolated_words, visible
 from ..display.text_width import aligned

@@ -148,7 +148,7 @@ class TextStream:
         return self._continuation.completion()
 
 
-def write(
+def write_in_step(
     model: GPT, continuations: Sequence[Continuation], sampling: Sampling, end_ids: Collection[int]
 ) -> Iterator[str]:
     """Write all continuations to their ends, one token each per step; yield the new text after each token."""

@@ -1,16 +1,15 @@
 """A model and its tokenizer together: a prompt goes in, a stream of text comes out.
 
-The loop that writes is `write` in `completion.py`, the one that reads is `predictions` in `scoring.py`; here is what a
-prompt or a text becomes before, and after.
+The loops that write are in `completion.py` and, with a draft, `speculation.py`; the one that reads is `predictions` in
+`scoring.py`. Here is what a prompt or a text becomes before, and after.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array
@@ -18,14 +17,13 @@ from ..checkpoints.folder import write_end_ids
 from ..checks import each_text, instance, integer
 from ..config import GPTConfig
 from ..model import GPT
+from ..model.changes import Change
+from ..model.hooks import Hook
 from ..tokenizer import AllowedSpecial, Tokenizer
-from .completion import Completion, Continuation, TextStream, write
+from .completion import Completion, Continuation, TextStream
 from .options import GenerationOptions, takes_generation_options
-from .sampling import Sampling
 from .scoring import Measures, Score, predictions
-from .speculation import Draft, Repetitions, SmallerModel, speculate
-
-REPETITIONS = "repetitions"  # the draft that needs no model
+from .speculation import REPETITIONS, write
 
 
 class LanguageModel:
@@ -90,6 +88,27 @@ class LanguageModel:
         if isinstance(allowed_special, Collection) and not allowed_special:
             return self
         return LanguageModel(self.model, self.tokenizer, self.end_ids, allowed_special)
+
+    def changed(self, changes: Hook | Mapping[str, Change]) -> LanguageModel:
+        """Return the same model with a hook in everything it computes: what it writes, scores and predicts.
+
+        A change that treats each position by itself (leaves heads out, adds a vector, scales) writes a text as if all
+        of it were read anew for each token: `gptcompare.model.hooks` says what a hook gets. With what is `patched`, no
+        text can be written. A changed model is slower, and cannot be saved, exported or trained.
+
+        Parameters
+        ----------
+        changes : hook, or dict of place -> function
+            As for `GPT.changed`, also what it raises. A changed model can be changed again.
+
+        Examples
+        --------
+        >>> import gptcompare as gc
+        >>> without_a_head = {"blocks.0.attn.hook_z": gc.inspection.without_heads([3])}
+        >>> gc.load("nano-gpt2").changed(without_a_head).generate("Once upon a time", max_new_tokens=4).text
+        ', a little boy'
+        """
+        return LanguageModel(self.model.changed(changes), self.tokenizer, self.end_ids, self.allowed_special)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, with the special tokens that are allowed, all of which the model has.
@@ -181,7 +200,7 @@ class LanguageModel:
         prompts = [prompt] if isinstance(prompt, str) else list(each_text("prompt", prompt))
         lm = self.allowing(allowed_special)
         continuations = [lm._begin(text, checked, alternatives) for text in prompts]
-        for _ in self._run(continuations, checked, self._check_draft(draft)):
+        for _ in write(self.model, continuations, checked, self.end_ids, self._checked_draft(draft)):
             pass
         completions = [continuation.completion() for continuation in continuations]
         return completions[0] if isinstance(prompt, str) else completions
@@ -216,7 +235,8 @@ class LanguageModel:
             raise TypeError(f"stream takes one prompt, got {type(prompt).__name__}")
         checked = GenerationOptions.of(**options)
         continuation = self.allowing(allowed_special)._begin(prompt, checked, alternatives)
-        return TextStream(continuation, self._run([continuation], checked, self._check_draft(draft)))
+        pieces = write(self.model, [continuation], checked, self.end_ids, self._checked_draft(draft))
+        return TextStream(continuation, pieces)
 
     def score(
         self, text: str, *, stride: int | None = None, allowed_special: AllowedSpecial = (), alternatives: int = 0
@@ -291,9 +311,7 @@ class LanguageModel:
         ValueError
             If the stride is not between 1 and the context, or a damaged parameter makes the logits infinite or NaN.
         """
-        if isinstance(ids, (str, bytes)) or not isinstance(ids, (Sequence, np.ndarray)):
-            raise TypeError(f"ids must be a list of ids, got {type(ids).__name__}")
-        yield from predictions(self.model, ids, stride)
+        return predictions(self.model, ids, stride)
 
     def _ids_to_read(self, text: str) -> list[int]:
         """Return the ids that the model reads for a text: the `bos_id`, if there is one, then the text's tokens."""
@@ -309,31 +327,12 @@ class LanguageModel:
             )
         return Continuation(prompt, ids, options, self.tokenizer, alternatives)
 
-    def _check_draft(self, draft: LanguageModel | str | None) -> LanguageModel | str | None:
+    def _checked_draft(self, draft: LanguageModel | str | None) -> GPT | str | None:
+        """Return the draft's model, or the other draft itself."""
         if isinstance(draft, LanguageModel):
             if draft.tokenizer.vocabulary != self.tokenizer.vocabulary:
                 raise ValueError("the draft has another vocabulary: its ids would mean other tokens")
-        elif draft is not None and not (isinstance(draft, str) and draft == REPETITIONS):
+            return draft.model
+        if draft is not None and not (isinstance(draft, str) and draft == REPETITIONS):
             raise ValueError(f"draft must be a LanguageModel or {REPETITIONS!r}, got {draft!r}")
         return draft
-
-    def _run(
-        self, continuations: list[Continuation], sampling: Sampling, draft: LanguageModel | str | None
-    ) -> Iterator[str]:
-        """Write all continuations to their ends, one token each per step; yield the new text after each token."""
-        for continuation in continuations:
-            continuation.check_room(self.config.n_ctx)
-        writing = [continuation for continuation in continuations if not continuation.finish_reason]
-        if draft and len(continuations) == 1:
-            for continuation in writing:
-                yield from self._run_with_draft(continuation, sampling, draft)
-            return
-        yield from write(self.model, writing, sampling, self.end_ids)
-
-    def _run_with_draft(
-        self, continuation: Continuation, sampling: Sampling, draft: LanguageModel | str
-    ) -> Iterator[str]:
-        guesser: Draft = Repetitions()
-        if isinstance(draft, LanguageModel):
-            guesser = SmallerModel(draft.model, self.model, sampling, continuation.noise)
-        return speculate(self.model, guesser, continuation, sampling, self.end_ids)

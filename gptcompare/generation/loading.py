@@ -15,6 +15,7 @@ from ..checkpoints.layouts import TOKENIZER_FILES, has_gpt2_vocabulary, other_to
 from ..checkpoints.single_files import single_file
 from ..checks import instance
 from ..model import GPT
+from ..model.changes import check_unchanged
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import read_vocabulary
 from ..tokenizer.single_files import gguf_values
@@ -101,7 +102,8 @@ def save_gguf(lm: LanguageModel, file: str | os.PathLike[str], *, dtype: npt.DTy
     Raises
     ------
     ValueError
-        If the dtype is another, a number is beyond its range, or llama.cpp's GPT-2 cannot compute the model.
+        If the dtype is another, a number is beyond its range, llama.cpp's GPT-2 cannot compute the model, or it is a
+        changed one.
 
     Examples
     --------
@@ -112,6 +114,6 @@ def save_gguf(lm: LanguageModel, file: str | os.PathLike[str], *, dtype: npt.DTy
     ...     gc.load(f"{folder}/nano.gguf").generate("Once upon a time", max_new_tokens=4).text
     ', a great man'
     """
-    instance("lm", lm, LanguageModel)
+    check_unchanged(instance("lm", lm, LanguageModel).model, "exported")
     vocabulary = gguf_values(lm.tokenizer.vocabulary, lm.end_ids, lm.config.n_vocab)
     write_gguf_model(file, lm.config, lm.model.parameters(), vocabulary, dtype)

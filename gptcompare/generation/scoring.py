@@ -232,9 +232,13 @@ def predictions(model: GPT, ids: Sequence[int], stride: int | None = None) -> It
 
     Raises
     ------
+    TypeError
+        If the ids are no list.
     ValueError
         If the stride is not between 1 and the context, or a damaged parameter makes the logits infinite or NaN.
     """
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, (Sequence, np.ndarray)):
+        raise TypeError(f"ids must be a list of ids, got {type(ids).__name__}")
     for start, first, end in windows(len(ids), model.config.n_ctx, stride):
         window, unwanted = np.array(ids[start : end - 1]), first - start - 1
         cache = model.new_cache(capacity=len(window))

@@ -12,14 +12,15 @@ distributions allow (`noise`). So a draft affects the time and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 from ..model import GPT
-from .completion import Continuation
+from .completion import Continuation, write_in_step
 from .noise import Noise
 from .sampling import Sampling
 
+REPETITIONS = "repetitions"  # the draft that needs no model
 # Number of tokens read at once -> the cost, in passes over one token: measured with a model of GPT-2's 124M shape
 # (benchmarks/RESULTS.md). With a smaller model, or on more cores, many tokens cost less, so guesses pay even more. All
 # tokens but one can be wrong: a cache must be able to take back that many (kv_cache.MAX_ROLLBACK).
@@ -176,3 +177,24 @@ def speculate(
         guesses = draft.guess(ids, wanted or (1 if draft.cost == 0 else 0))
         # 5. Read the last token and the guesses in one pass.
         logits = model([ids[-1], *guesses[:wanted]], cache)
+
+
+def write(
+    model: GPT,
+    continuations: Sequence[Continuation],
+    sampling: Sampling,
+    end_ids: Collection[int],
+    draft: GPT | str | None = None,
+) -> Iterator[str]:
+    """Write all continuations to their ends, a single one with the draft; yield the new text after each token."""
+    for continuation in continuations:
+        continuation.check_room(model.config.n_ctx)
+    writing = [continuation for continuation in continuations if not continuation.finish_reason]
+    if draft is None or len(continuations) != 1:
+        yield from write_in_step(model, writing, sampling, end_ids)
+        return
+    for continuation in writing:
+        guesser: Draft = Repetitions()
+        if isinstance(draft, GPT):
+            guesser = SmallerModel(draft, model, sampling, continuation.noise)
+        yield from speculate(model, guesser, continuation, sampling, end_ids)

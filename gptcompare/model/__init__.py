@@ -1,8 +1,9 @@
 """Ids to logits: the decoder-only transformer.
 
 Read `gpt` first: the forward pass from the embeddings to the logits. It is built from `ops` (layer norm, GELU,
-softmax), `attention`, `kv_cache` (what attention remembers), `inputs` (checks of the arguments) and `hooks` (looking
-inside), and made fast by `threads` (several chunks at once) and `memory_order` (of the weights).
+softmax), `attention`, `kv_cache` (what attention remembers), `inputs` (checks of the arguments), `hooks` (looking
+inside) and `changes` (of what happens there), and made fast by `threads` (several chunks at once) and `memory_order`
+(of the weights).
 """
 
 from .gpt import CHUNK, GPT

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array, Ids
-from ..checkpoints import locate, read_checkpoint, release, write_checkpoint
+from ..checkpoints import locate, read_checkpoint, write_checkpoint
 from ..config import GPTConfig
 from ..parameters import block_shapes, check_parameters, initial_parameters
-from ..patterns import Pattern
-from .attention import causal_attention
-from .hooks import LAST_PLACE, Hook, Trace, attend_with_hooks, hook_in_block, no_hook, trace
-from .inputs import check_dtype, check_ids, check_room
+from .attention import attend, attend_with_hooks
+from .changes import Change, Changing, check_unchanged, checked_hook, one_after_another
+from .hooks import Hook, Trace, hook_at_last_place, hook_in_block, no_hook, trace
+from .inputs import check_dtype, check_ids
 from .kv_cache import KVCache, LayerCache
-from .memory_order import copied_in_fast_order, in_fast_order
+from .memory_order import in_fast_order, taken_in_fast_order
 from .ops import ACTIVATION, layer_norm, linear, product
-from .threads import LayerOrder, in_layer_order, in_parallel, n_threads, shares
+from .threads import LayerOrder, in_layer_order, n_threads, product_in_shares, shares
 
 # Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
 # the temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
@@ -50,6 +51,8 @@ class GPT:
     config : GPTConfig
     dtype : numpy.dtype
         The dtype of the parameters, the caches and the logits.
+    hooks : tuple of hooks
+        What changes everything that the model computes: see `changed`.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class GPT:
         check_parameters(parameters, config)
         self.config = config
         self.dtype = np.dtype(dtype)
+        self.hooks: tuple[Hook, ...] = ()
         self._parameters = {name: in_fast_order(value.astype(dtype, copy=False)) for name, value in parameters.items()}
         self._patterns = [config.pattern_of(layer) for layer in range(config.n_layer)]
         self._blocks = [
@@ -111,14 +115,7 @@ class GPT:
         """
         check_dtype(dtype)
         config, stored = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
-        parameters = {}
-        for name in list(stored):
-            value = stored.pop(name)  # popped, so that no tensor stays in memory twice
-            parameters[name] = in_fast_order(value.astype(dtype, copy=False))
-            if np.may_share_memory(parameters[name], value):  # a file that is overwritten later must not change it
-                parameters[name] = copied_in_fast_order(value)
-            release(value)
-        return cls(config, parameters, dtype=dtype)
+        return cls(config, taken_in_fast_order(stored, dtype), dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
         """Write config.json and model.safetensors; a dense model opens in Hugging Face transformers as "gpt2".
@@ -137,8 +134,9 @@ class GPT:
         Raises
         ------
         ValueError
-            If the dtype is not one of these, or a parameter is beyond its range.
+            If the dtype is not one of these, a parameter is beyond its range, or the model is a changed one.
         """
+        check_unchanged(self, "saved")
         write_checkpoint(folder, self.config, self._parameters, dtype)
 
     def parameters(self) -> dict[str, Array]:
@@ -153,10 +151,26 @@ class GPT:
         ValueError
             If the capacity is not between 1 and the model's context.
         """
-        n_ctx = self.config.n_ctx
-        if capacity is not None and not 1 <= capacity <= n_ctx:
-            raise ValueError(f"capacity must be between 1 and the model's context of {n_ctx} tokens, got {capacity}")
-        return KVCache.empty(self.config, batch, capacity or n_ctx, self.dtype)
+        return KVCache.empty(self.config, batch, self.config.n_ctx if capacity is None else capacity, self.dtype)
+
+    def changed(self, changes: Hook | Mapping[str, Change]) -> GPT:
+        """Return the same model, sharing its parameters, with a further hook in everything it computes.
+
+        It gets what earlier hooks return; the hook of a single call, or a trace, what all of them return.
+
+        Parameters
+        ----------
+        changes : hook, or dict of place -> function
+            A hook, or what `gptcompare.inspection.changing` makes one of.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `gptcompare.inspection.changing`, and if the model has no such place or head.
+        """
+        model = copy(self)
+        model.hooks = (*self.hooks, checked_hook(changes, self.config))
+        return model
 
     def trace(self, ids: npt.ArrayLike, record: Iterable[str] = ("*",)) -> Trace:
         """Record what happens inside while the model reads: see `gptcompare.inspection.trace`."""
@@ -181,8 +195,8 @@ class GPT:
         last_only : bool
             Compute and return only the logits of the last position.
         hook : function of a name and an array, optional
-            Called at each named place of the forward pass with the array there; it returns the array to continue with:
-            see `gptcompare.inspection`. It sees all new tokens at once, and cannot be combined with a cache.
+            Called at each named place of the forward pass with the array there, of all new tokens; it returns the array
+            to continue with: see `gptcompare.inspection`. The cache remembers the keys and values that it returns.
 
         Returns
         -------
@@ -192,12 +206,14 @@ class GPT:
         ------
         TypeError, ValueError
             If there are no ids, an id is not an integer or not in the vocabulary, the tokens do not fit into the
-            context, or the cache has another batch size, belongs to another model, or was broken by a failed call.
+            context, or the cache has another batch size, belongs to another model, or was broken by a failed call; or
+            if a change does not fit the model (`gptcompare.inspection.changing`), or is one of whole sequences and
+            there is a cache.
         """
-        if hook is not None and cache is not None:
-            raise ValueError("a hook sees whole sequences: call the model without a cache")
+        if isinstance(hook, Changing):
+            hook.check(self.config)
         x = self._read(check_ids(ids, self.config), cache, self.config.n_layer, hook)
-        logits = self.unembed(x[:, -1] if last_only else x, hook)
+        logits = self.unembed(x[:, -1:], hook)[:, -1] if last_only else self.unembed(x, hook)
         return logits if np.ndim(ids) == 2 else logits[0]
 
     def residual_stream(
@@ -229,11 +245,15 @@ class GPT:
         return x if np.ndim(ids) == 2 else x[0]
 
     def _read(self, ids: Ids, cache: KVCache | None, n_blocks: int, hook: Hook | None) -> Array:
-        """Return the residual stream after `n_blocks` blocks, (B, T, D), of new tokens (B, T), read in chunks."""
+        """Return the residual stream after `n_blocks` blocks, (B, T, D), of new tokens (B, T).
+
+        They are read in chunks or, with hooks, at once.
+        """
         batch, n_new = ids.shape
+        hook = one_after_another(self.hooks, hook, position_by_position=cache is not None)
         if cache is None:
             cache = self.new_cache(batch, capacity=min(n_new, self.config.n_ctx))
-        self._check_room(cache, batch, n_new)
+        cache.check_room(batch, n_new, self.config, self.dtype)
         x: Array = np.empty((batch, n_new, self.config.d_model), self.dtype)
         positions = np.add.outer(cache.n_tokens, np.arange(n_new))
 
@@ -251,7 +271,7 @@ class GPT:
 
         Several chunks may be on their way at once; in each layer they reach the keys and values in order.
         """
-        hook_point = hook or no_hook
+        hook_point, n_past = hook or no_hook, positions[:, 0].tolist()
         # 1. Embeddings of the tokens and of their positions.
         x: Array = hook_point("hook_embed", self._parameters["wte.weight"][ids])
         x = x + hook_point("hook_pos_embed", self._parameters["wpe.weight"][positions])
@@ -259,8 +279,8 @@ class GPT:
         for layer, block in enumerate(self._blocks[:n_blocks]):
             caches = [sequence.layers[layer] for sequence in cache.sequences]
             in_block = hook_in_block(hook, layer)
-            attend = partial(self._attend, self._patterns[layer], caches, positions, in_block, order)
-            x = self._block(x, block, attend, in_block)
+            attend_in_layer = partial(self._attend, layer, caches, n_past, in_block, order)
+            x = self._block(x, block, attend_in_layer, in_block)
         return x
 
     def _block(self, x: Array, p: dict[str, Array], attend: Callable[[Array], Array], hook: Hook | None) -> Array:
@@ -283,53 +303,23 @@ class GPT:
         return hook_point("hook_resid_post", x)
 
     def _attend(
-        self,
-        pattern: Pattern,
-        caches: list[LayerCache],
-        positions: Ids,
-        hook: Hook | None,
-        order: LayerOrder,
-        qkv: Array,
+        self, layer: int, caches: list[LayerCache], n_past: list[int], hook: Hook | None, order: LayerOrder, qkv: Array
     ) -> Array:
-        """Attend within each sequence, through its cache or, with a hook, without: (B, T, 3 H K) -> (B, T, H K)."""
-        B, T, _ = qkv.shape
-        H, K = self.config.n_head, self.config.d_head
-        if hook is not None:
-            return attend_with_hooks(qkv.reshape(B, T, 3, H, K), pattern, hook)
-        queries, keys, values = qkv.reshape(B, T, 3, H, K).transpose(2, 0, 3, 1, 4)  # each (B, H, T, K)
-        heads: Array = np.empty((B, T, H, K), qkv.dtype)
-        with order:
-            for row, cache in enumerate(caches):
-                seen_keys, seen_values = cache.extend(int(positions[row, 0]), keys[row], values[row])
-                mixed = causal_attention(queries[row], seen_keys, seen_values, pattern)
-                heads[row] = mixed.swapaxes(0, 1)  # (H, T, K) -> (T, H, K)
-        return heads.reshape(B, T, H * K)
+        """Attend within each sequence, through its cache: (B, T, 3 H K) -> (B, T, H K)."""
+        pattern = self._patterns[layer]
+        qkv = qkv.reshape(*qkv.shape[:2], 3, self.config.n_head, self.config.d_head)
+        if hook is None:
+            return attend(qkv, pattern, caches, n_past, order)
+        return attend_with_hooks(qkv, pattern, caches, n_past, hook)
 
     def unembed(self, x: Array, hook: Hook | None = None) -> Array:
         """Apply the final layer norm and the output matrix: (..., D) -> (..., V)."""
         p, eps = self._parameters, self.config.layer_norm_eps
-        x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], eps, partial(hook or no_hook, LAST_PLACE))
+        at_last_place = hook_at_last_place(one_after_another(self.hooks, hook))
+        x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], eps, at_last_place)
         output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
-        vectors = x.reshape(-1, x.shape[-1])
-        if len(vectors) < 2 * LEAST_CHUNK:
-            return product(x, output)
-        logits: Array = np.empty((len(vectors), output.shape[1]), x.dtype)
-
-        def project(tokens: slice) -> None:
-            np.matmul(vectors, output[:, tokens], out=logits[:, tokens])
-
-        in_parallel(project, shares(output.shape[1], n_threads()))
-        return logits.reshape(*x.shape[:-1], -1)
-
-    def _check_room(self, cache: KVCache, batch: int, n_new: int) -> None:
-        if len(cache) != batch:
-            raise ValueError(f"the cache holds {len(cache)} sequences, ids has {batch} rows")
-        for sequence in cache.sequences:
-            if sequence.broken:
-                raise ValueError("a call of the model that was extending this cache failed: make a new one")
-            if (sequence.config, sequence.dtype) != (self.config, self.dtype):
-                raise ValueError("the cache belongs to another model: make one with this model's new_cache()")
-            check_room(sequence.n_tokens, n_new, min(sequence.capacity, self.config.n_ctx), self.config)
+        n_vectors = x.size // x.shape[-1]
+        return product(x, output) if n_vectors < 2 * LEAST_CHUNK else product_in_shares(x, output)
 
 
 def chunks(n_new: int) -> list[slice]:

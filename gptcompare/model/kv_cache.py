@@ -16,6 +16,7 @@ from ..arrays import Array
 from ..checks import integer
 from ..config import GPTConfig
 from ..patterns import DENSE, Pattern
+from .inputs import check_room
 
 # The number of tokens that can always be taken back, as many as a draft may guess wrongly: a banded layer keeps the
 # keys that it would then need again.
@@ -130,6 +131,10 @@ class KVCache:
     @classmethod
     def empty(cls, config: GPTConfig, batch: int, capacity: int, dtype: npt.DTypeLike = np.float32) -> KVCache:
         """Return a cache of `batch` empty sequences, each with room for `capacity` tokens."""
+        if not 1 <= capacity <= config.n_ctx:
+            raise ValueError(
+                f"capacity must be between 1 and the model's context of {config.n_ctx} tokens, got {capacity}"
+            )
         return cls([SequenceCache(config, capacity, dtype) for _ in range(integer("batch", batch, at_least=0))])
 
     def __len__(self) -> int:
@@ -141,6 +146,17 @@ class KVCache:
         if len(set(rows)) < len(rows):
             raise ValueError(f"rows {rows} name a sequence twice: two continuations cannot share one memory")
         return KVCache([self.sequences[row] for row in rows])
+
+    def check_room(self, batch: int, n_new: int, config: GPTConfig, dtype: npt.DTypeLike) -> None:
+        """Raise ValueError if a model cannot extend it by n_new tokens of each of `batch` sequences."""
+        if len(self) != batch:
+            raise ValueError(f"the cache holds {len(self)} sequences, ids has {batch} rows")
+        for sequence in self.sequences:
+            if sequence.broken:
+                raise ValueError("a call of the model that was extending this cache failed: make a new one")
+            if (sequence.config, sequence.dtype) != (config, dtype):
+                raise ValueError("the cache belongs to another model: make one with this model's new_cache()")
+            check_room(sequence.n_tokens, n_new, min(sequence.capacity, config.n_ctx), config)
 
     @contextmanager
     def extended_by(self, n: int) -> Iterator[None]:

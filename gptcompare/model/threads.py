@@ -15,6 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
+from ..arrays import Array
+
 Item = TypeVar("Item")
 
 
@@ -123,6 +127,21 @@ def shares(n: int, n_shares: int) -> list[slice]:
     """
     step = max(1, -(-n // n_shares))
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def product_in_shares(x: Array, weight: Array) -> Array:
+    """Return x @ weight for many vectors and a wide matrix, whose columns are shared among the threads.
+
+    (..., d_in) -> (..., d_out), weight (d_in, d_out).
+    """
+    vectors = x.reshape(-1, x.shape[-1])
+    y: Array = np.empty((len(vectors), weight.shape[1]), x.dtype)
+
+    def multiply(columns: slice) -> None:
+        np.matmul(vectors, weight[:, columns], out=y[:, columns])
+
+    in_parallel(multiply, shares(weight.shape[1], n_threads()))
+    return y.reshape(*x.shape[:-1], -1)
 
 
 def _linear_algebra_of_numpy() -> Any:

@@ -18,6 +18,7 @@ from ..display.progress import Bar, progress_bar
 from ..files.stopping import stop_after_step
 from ..generation import LanguageModel
 from ..model import GPT
+from ..model.changes import check_unchanged
 from ..model.ops import cross_entropy
 from ..model.threads import n_threads_if_known, products_on, products_on_one_thread
 from ..tokenizer import Tokenizer
@@ -220,7 +221,7 @@ def validation_loss(model: GPT, tokens: Integers, recipe: Recipe) -> float:
 
 
 def _check(model: GPT, tokens: Integers, validation: Integers | None, recipe: Recipe) -> None:
-    instance("model", model, GPT)
+    check_unchanged(instance("model", model, GPT), "trained")
     if instance("recipe", recipe, Recipe).context > model.config.n_ctx:
         raise ValueError(f"sequences of {recipe.context} tokens are longer than the model's {model.config.n_ctx}")
     for name, row in (("tokens", tokens), ("validation", validation)):

@@ -12,6 +12,7 @@ from ..checkpoints.errors import DownloadError
 from ..checks import instance, path
 from ..display.progress import progress_bar
 from ..generation import LanguageModel, load
+from ..model.changes import check_unchanged
 from .agreement import agreement
 from .data_quantities import DATA_QUANTITIES, DataFiles
 from .models import is_folder, model_named, model_of_config, model_of_name
@@ -54,8 +55,8 @@ def verify(
     Raises
     ------
     TypeError, ValueError
-        If there are no records of the model, it is unclear which those are, a record does not fit the model, or `data`
-        has none of the files.
+        If there are no records of the model, it is unclear which those are, a record does not fit the model, it is a
+        changed one, or `data` has none of the files.
     FileNotFoundError, DownloadError
         If the model or a data file is missing and cannot be downloaded.
     CheckpointError
@@ -74,6 +75,7 @@ def verify(
     if chosen is None and given is not None and not is_folder(given):
         chosen = model_of_name(given, recorded)
     lm = model if isinstance(model, LanguageModel) else load(model, source=source)
+    check_unchanged(lm.model, "verified")
     if chosen is None:
         chosen = recorded[0] if records is not None and len(recorded) == 1 else model_of_config(lm.config, recorded)
     of_model = [record for record in known if record.model == chosen]

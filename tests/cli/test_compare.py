@@ -212,6 +212,30 @@ class TestJson:
         assert json.loads(capsys.readouterr().out) == gc.compare_text("The king — ran.").to_dict()
 
 
+class TestSides:
+    MODELS = ("nano-gpt2", "nano-gpt2@temperature=0.5", "nano-gpt2@without=0.3+1.2@top-k=3")
+
+    def test_a_model_stands_beside_itself_with_other_options_or_without_heads(self, capsys):
+        options = ["--max-new-tokens", "6", "--temperature", "0.9", "--seed", "2"]
+        assert main(["compare", PROMPT, "--json", "--models", ", ".join(self.MODELS), *options]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found == gc.compare(PROMPT, self.MODELS, max_new_tokens=6, temperature=0.9, seed=2).to_dict()
+        assert [side["name"] for side in found["sides"]] == [*self.MODELS]
+        assert [side["options"]["temperature"] for side in found["sides"]] == [0.9, 0.5, 0.9]
+        assert found["sides"][2]["changes"] == ["without head 3 of layer 0; without head 2 of layer 1"]
+        assert main(["compare", PROMPT, "--models", self.MODELS[2], *options]) == 0
+        shown = capsys.readouterr().out
+        assert "2.66M parameters; without head 3 of layer 0; without head 2 of layer 1\n" in shown
+
+    def test_a_text_is_read_without_heads_too(self, tmp_path, capsys):
+        models, file = ["nano-gpt2", "nano-gpt2@without=0.3"], tmp_path / "text.txt"
+        file.write_text("The king had a hat.")
+        assert main(["compare", "--text", str(file), "--models", ",".join(models), "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found == gc.compare_text("The king had a hat.", models).to_dict()
+        assert found["perplexity"][0] != found["perplexity"][1]
+
+
 def test_a_text_is_read_by_all_models(tmp_path, capsys):
     (tmp_path / "text").write_text("The king had three daughters.", encoding="utf-8")
     assert main(["compare", "--text", str(tmp_path / "text"), "--models", f"nano-gpt2,{STORY_FOLDER}"]) == 0
@@ -428,6 +452,20 @@ def test_the_whole_of_a_text_is_read_and_its_last_line_end_is_a_part_of_it(tmp_p
     [
         (["x", "--models", "nano-gpt2,no-such-model"], "no-such-model"),
         (["x", "--models", "nano-gpt2,"], "has an empty name"),
+        (
+            ["x", "--models", "nano-gpt2@colour=3"],
+            "a side has no option 'colour' of its own: there are temperature, top_k",
+        ),
+        (["x", "--models", "nano-gpt2@temperature=hot"], "temperature must be a number, got 'hot'"),
+        (
+            ["x", "--models", "nano-gpt2@without=4.0"],
+            "there is no head 4.0: the layers are 0 ... 3, the heads of each 0",
+        ),
+        (
+            ["--text", "no-such-file", "--models", "nano-gpt2@top_k=3"],
+            "nano-gpt2@top_k=3 has top_k of its own: that is for",
+        ),
+        (["--report", "--models", "nano-gpt2@top_k=3"], "unknown model 'nano-gpt2@top_k=3'"),
         (["--report", "--json"], "--report goes with --models and --html"),
         (["x", "--width", "0"], "width must be at least 1"),
         (["x", "--temperature", "-1"], "temperature must be 0"),

@@ -83,7 +83,7 @@ class TestRead:
         lms = [random_model(story, seed) for seed in (1, 2, 3)]
         context, ids = [story.tokenizer.eot_id, 5, 6], story.tokenizer.encode(TEXT)[:20]
         drawing = GenerationOptions(**{"temperature": 1.0, "seed": 4, **options})
-        reading = read(lms, TEXT, [context] * 3, [ids] * 3, drawing)
+        reading = read(lms, TEXT, [context] * 3, [ids] * 3, [drawing] * 3)
         for position, (overlap, same) in enumerate(zip(reading.overlap, reading.same_choice, strict=True)):
             before = context + ids[:position]
             p = [drawing.probabilities(lm.model(before, last_only=True), before) for lm in lms]
@@ -93,9 +93,48 @@ class TestRead:
                 drawn = {int((np.log(of_model) + gumbel).argmax()) for of_model in p}
             assert same == (len(drawn) == 1)
 
+    def test_each_model_chooses_with_its_own_options(self, story):
+        """By the definition: with the noise of its seed if it draws, by the largest penalised logit if it is greedy."""
+        lms = [random_model(story, seed) for seed in (1, 2, 1)]
+        options = [
+            GenerationOptions(temperature=0.6, top_k=5, seed=4), GenerationOptions(repetition_penalty=3.0),
+            GenerationOptions(temperature=1.5, seed=9),
+        ]  # fmt: skip
+        context, ids = [story.tokenizer.eot_id, 5, 6], story.tokenizer.encode(TEXT)[:20]
+        reading = read(lms, TEXT, [context] * 3, [ids] * 3, options)
+        expected = []
+        for position in range(len(ids)):
+            before = context + ids[:position]
+            logits = [lm.model(before, last_only=True).astype(np.float64) for lm in lms]
+            seen = sorted(set(before))
+            logits[1][seen] = np.where(logits[1][seen] > 0, logits[1][seen] / 3, logits[1][seen] * 3)
+            likeliest = np.sort(logits[0])[-5]
+            first = np.where(logits[0] >= likeliest, np.exp((logits[0] - logits[0].max()) / 0.6), 0)
+            third = np.exp((logits[2] - logits[2].max()) / 1.5)
+            p = [first / first.sum(), np.eye(len(first))[logits[1].argmax()], third / third.sum()]
+            assert reading.overlap[position] == pytest.approx(min(of[logits[1].argmax()] for of in p), abs=1e-6)
+            with np.errstate(divide="ignore"):
+                drawn = [np.log(p[n]) - np.log(Noise(seed).at(len(before), len(first))) for n, seed in ((0, 4), (2, 9))]
+            expected.append((int(drawn[0].argmax()), int(logits[1].argmax()), int(drawn[1].argmax())))
+        assert [*zip(*reading.choices, strict=True)] == expected
+        assert reading.same_choice == [len(set(at)) == 1 for at in expected]
+        assert len(set(reading.choices[0])) > 1
+
+    def test_where_all_are_greedy_a_penalty_is_in_what_they_would_choose(self, story):
+        lm, options = random_model(story, 1), [GenerationOptions(), GenerationOptions(repetition_penalty=2.0)]
+        context, ids = lm.prompt_ids("Once"), lm.generate("Once", max_new_tokens=20).ids
+        reading = read([lm, lm], TEXT, [context] * 2, [ids] * 2, options)
+        for position in range(len(ids)):
+            before = context + ids[:position]
+            logits = lm.model(before, last_only=True)
+            chosen = tuple(of_model.choose(logits, None, before) for of_model in options)
+            assert (reading.choices[0][position], reading.choices[1][position]) == chosen
+        assert reading.choices[0] != reading.choices[1]
+        assert reading.overlap is None
+
     def test_where_no_tokens_are_drawn_nothing_is_told_of_drawing(self, story):
         lms = [random_model(story, seed) for seed in (1, 2)]
-        for options in (None, GenerationOptions(seed=4)):
+        for options in (None, [GenerationOptions(seed=4)] * 2):
             reading = read(lms, TEXT, [[5]] * 2, [[6, 7]] * 2, options)
             assert (reading.overlap, reading.same_choice) == (None, None)
         with_other_vocabulary = gc.compare("Once", [lms[0], "nano-gpt2"], max_new_tokens=3, temperature=1.0, seed=1)
@@ -109,7 +148,7 @@ class TestRead:
         alike, possible = [], []
         for seed in range(4):
             options = GenerationOptions(temperature=1.0, seed=seed)
-            reading = read(lms, text, [lm.prompt_ids("") for lm in lms], [ids] * 2, options)
+            reading = read(lms, text, [lm.prompt_ids("") for lm in lms], [ids] * 2, [options] * 2)
             alike += reading.same_choice
             possible += reading.overlap
         assert np.mean(alike) > 0.85 * np.mean(possible)

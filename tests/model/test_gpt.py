@@ -9,6 +9,7 @@ from support.places import DATA
 from support.references import gpt_neo_scores_in_float64, random_parameters, random_reference
 
 import gptcompare as gc
+from gptcompare.model import attention as attention_module
 from gptcompare.model import gpt as model_module
 
 FOLDERS = sorted(path.parent for path in DATA.glob("logits/*/config.json"))
@@ -250,14 +251,14 @@ class TestChunking:
 def test_an_error_in_one_of_several_chunks_comes_out_of_the_call(four_threads, monkeypatch):
     config = gc.GPTConfig.from_dict({**CONFIGS["dense"].to_dict(), "n_ctx": 900})
     model = gc.GPT(config, seed=0)
-    attention = model_module.causal_attention
+    attention = attention_module.causal_attention
 
     def failing(queries, keys, values, pattern):
         if 200 < keys.shape[1] <= 400:  # those of a chunk in the middle
             raise MemoryError("no room for the scores")
         return attention(queries, keys, values, pattern)
 
-    monkeypatch.setattr(model_module, "causal_attention", failing)
+    monkeypatch.setattr(attention_module, "causal_attention", failing)
     cache = model.new_cache()
     with pytest.raises(MemoryError, match="no room"):
         model(np.zeros(900, int), cache)
@@ -269,7 +270,7 @@ def test_all_of_a_checkpoint_is_copied_and_leaves_the_memory(tmp_path, monkeypat
     model = gc.GPT(CONFIGS["dense"], seed=0)
     model.save_pretrained(tmp_path)
     released = []
-    monkeypatch.setattr("gptcompare.model.gpt.release", released.append)
+    monkeypatch.setattr("gptcompare.model.memory_order.release", released.append)
     loaded = gc.GPT.from_pretrained(tmp_path).parameters()
     assert sorted(array.shape for array in released) == sorted(value.shape for value in loaded.values())
     assert not any(np.may_share_memory(value, array) for value in loaded.values() for array in released)
@@ -305,15 +306,19 @@ def test_a_banded_layer_cannot_look_beyond_its_band():
 
 def test_a_model_of_float32_computes_in_float32_throughout(monkeypatch):
     model = gc.GPT(CONFIGS["alternating"], seed=0)
-    for name in ("layer_norm", "linear", "causal_attention"):
-        original = getattr(model_module, name)
+    for module, name in (
+        (model_module, "layer_norm"),
+        (model_module, "linear"),
+        (attention_module, "causal_attention"),
+    ):
+        original = getattr(module, name)
 
         def checked(*arguments, original=original):
             result = original(*arguments)
             assert result.dtype == np.float32
             return result
 
-        monkeypatch.setattr(model_module, name, checked)
+        monkeypatch.setattr(module, name, checked)
     assert model(np.arange(20)).dtype == np.float32
 
 

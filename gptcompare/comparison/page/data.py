@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...config import GPTConfig
 from ...display.text_width import printable
 from ...generation import LanguageModel
+from ...model.changes import in_words
 from ..reading import Reading
 from ..sides import describe
 from .insides import ALTERNATIVES, LENS, TEMPERATURES, Labels, inside, lens_blocks, window
@@ -85,7 +85,7 @@ def page_data(
         "temperatures": list(TEMPERATURES),
         "most_divergence": _rounded_up(max(divergences, default=0.0)),
         "labels": labels.to_list(),
-        "models": [{"name": printable(name), **_model(lm.config)} for name, lm in zip(names, lms, strict=True)],
+        "models": [{"name": printable(name), **_model(lm)} for name, lm in zip(names, lms, strict=True)],
         "texts": shown,
         "columns": columns,
         "starts_at": _start(shown[0], first, parts_at, texts[0]),
@@ -94,12 +94,16 @@ def page_data(
     }
 
 
-def _model(config: GPTConfig) -> dict[str, Any]:
+def _model(lm: LanguageModel) -> dict[str, Any]:
+    config = lm.config
     patterns = [config.attention[layer % len(config.attention)] for layer in range(config.n_layer)]
     return {
-        "what": describe(config), "n_layer": config.n_layer, "n_head": config.n_head, "patterns": patterns,
+        "what": printable(describe(config, tuple(map(in_words, lm.model.hooks)))),
+        "n_layer": config.n_layer,
+        "n_head": config.n_head,
+        "patterns": patterns,
         "bands": [config.band_width if pattern == "banded" else 0 for pattern in patterns],
-    }  # fmt: skip
+    }
 
 
 def _start(shown: Mapping[str, Any], first: int, parts_at: int | None, text: Text) -> int:

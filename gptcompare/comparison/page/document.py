@@ -13,6 +13,7 @@ import numpy as np
 
 from ...display.page import document, isolated_words, visible
 from ...generation import LanguageModel
+from ...model.changes import in_words
 from ...version import __version__
 from ..sides import describe
 
@@ -45,7 +46,8 @@ def page(data: dict[str, Any]) -> str:
 def how_made(command: str | None, models: Mapping[str, LanguageModel], options: Mapping[str, Any]) -> dict[str, str]:
     """Say how a comparison was made, so that it can be made again: a dict of what -> how."""
     said = {} if command is None else {"command": command}
-    said |= {f"model {n}": f"{name}: {describe(lm.config)}" for n, (name, lm) in enumerate(models.items(), 1)}
+    for n, (name, lm) in enumerate(models.items(), 1):
+        said[f"model {n}"] = f"{name}: {describe(lm.config, tuple(map(in_words, lm.model.hooks)))}"
     said |= {name.replace("_", "-"): str(value) for name, value in options.items() if value not in (None, [], "")}
     said["version"] = f"gptcompare {__version__}, NumPy {np.__version__}"
     said["date"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

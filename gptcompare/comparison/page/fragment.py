@@ -27,7 +27,7 @@ def sides_as_html(prompt: str, sides: Sequence[Side], readings: Sequence[Reading
     columns = "\n".join(
         _side(
             side.name,
-            describe(side.config),
+            describe(side.config, side.changes),
             shown_prompt + _coloured(reading, number, names) + visible(side.text.removeprefix(reading.text)),
         )
         for number, (side, reading) in enumerate(zip(sides, readings, strict=True))

@@ -30,7 +30,7 @@ def least_width(n_cells: int | None) -> int:
 
 def show_writing(stream: ComparisonStream, n_cells: int | None) -> None:
     """Show the texts: in columns that grow, on a terminal wide enough for them; otherwise one after the other."""
-    headers = [(name, describe(lm.config)) for name, lm in stream.models.items()]
+    headers = [(side.name, describe(side.config, side.changes)) for side in stream.sides()]
     if n_cells is not None:
         try:
             for _ in stream:

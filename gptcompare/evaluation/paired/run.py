@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...checks import path
-from ...comparison.sides import Models, load_models
+from ...comparison.writers import Models, load_models
 from ..kept_rows import ROWS
 from ..metrics import Ratio, Rights, Units
 from ..result import Evaluation

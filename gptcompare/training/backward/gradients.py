@@ -9,6 +9,7 @@ from ...arrays import Array, Ids
 from ...checks import instance
 from ...config import GPTConfig
 from ...model import GPT
+from ...model.changes import check_unchanged
 from ...model.inputs import check_ids, check_room
 from ...parameters import block_shapes
 from .block import KeptBlock, block, block_backward
@@ -65,9 +66,10 @@ def loss_and_grads(
     Raises
     ------
     TypeError, ValueError
-        As the model does; also if `targets` and `ids` differ in shape, or a required generator is missing.
+        As the model does; also if `targets` and `ids` differ in shape, a required generator is missing, or the model is
+        a changed one.
     """
-    instance("model", model, GPT)
+    check_unchanged(instance("model", model, GPT), "trained")
     checked, checked_targets = _check_batch(ids, targets, model.config)
     drop = _check_dropout(p_drop, rng)
     p = model.parameters()

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from support.amounts import examples
 
 import gptcompare as gc
-from gptcompare.comparison.sides import describe, load_models
+from gptcompare.comparison.sides import describe
 from gptcompare.comparison.terminal.columns import LiveColumns, fits, rows
 from gptcompare.comparison.terminal.summary import speeds
+from gptcompare.comparison.writers import load_models
 from gptcompare.display.text_width import width
 
 HEADERS = [("left", "4 layers"), ("right", "4 layers, and a long description of it")]
