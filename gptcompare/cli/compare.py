@@ -22,6 +22,7 @@ from ..comparison.terminal.summary import speeds, summary_of_texts
 from ..display.messages import show
 from ..display.progress import progress_bar
 from ..generation import LanguageModel
+from ..generation.options import SAMPLED
 from ..report import report
 from ..tokenizer import END_OF_TEXT, AllowedSpecial
 from .generate import flag_of, generation_options_of, given_options, take_generation_options
@@ -65,7 +66,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_tokenizer(parser)
     add_allow_special(parser)
-    take_generation_options(parser)
+    take_generation_options(parser, SAMPLED)
     add_alternatives(parser, ALTERNATIVES)
     parser.add_argument(
         "--explain", type=int, metavar="N",
@@ -156,7 +157,7 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
 def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
     prompt = text_of(options.prompt)
     allowed = _allowed(options, models, prompt)
-    stream = ComparisonStream(prompt, models, generation_options_of(options), allowed, options.alternatives)
+    stream = ComparisonStream(prompt, models, generation_options_of(options, SAMPLED), allowed, options.alternatives)
     hint_at_last_space(prompt)
     if options.json:
         for _ in stream:

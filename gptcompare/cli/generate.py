@@ -9,6 +9,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from ..display.messages import show
 from ..display.text_width import pad, printable, width
@@ -25,6 +26,8 @@ from .options import (
     hint_at_last_space,
     text_of,
 )
+
+GREEDY = GenerationOptions()
 
 
 def add_generate(parser: argparse.ArgumentParser) -> None:
@@ -51,10 +54,10 @@ def _generate(options: argparse.Namespace) -> None:
     draft = options.draft if options.draft in (None, REPETITIONS) else load(options.draft, source=options.source)
     start = time.perf_counter()
     allowed = allowed_special(options, [lm.tokenizer], prompt)
+    chosen = generation_options_of(options).seeded()
     stream = lm.stream(
-        prompt, draft=draft, allowed_special=allowed, alternatives=options.alternatives,
-        **generation_options_of(options).to_dict(),
-    )  # fmt: skip
+        prompt, draft=draft, allowed_special=allowed, alternatives=options.alternatives, **chosen.to_dict()
+    )
     hint_at_last_space(prompt)
     if options.json:
         for _ in stream:
@@ -71,7 +74,8 @@ def _generate(options: argparse.Namespace) -> None:
     if (alternatives := stream.completion.alternatives) is not None:
         _show_alternatives(lm, stream.completion.ids, stream.completion.logprobs, alternatives)
     n_tokens, reason = len(stream.completion.ids), stream.completion.finish_reason
-    print(f"[{n_tokens} tokens in {seconds:.1f} s, ended by: {reason}]", file=sys.stderr)
+    drawn = "" if chosen.temperature == 0 else f", seed {chosen.seed}"
+    print(f"[{n_tokens} tokens in {seconds:.1f} s, ended by: {reason}{drawn}]", file=sys.stderr)
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:
@@ -122,15 +126,25 @@ def load_model(options: argparse.Namespace) -> LanguageModel:
     return load(options.model, source=options.source, tokenizer=options.tokenizer)
 
 
-def take_generation_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each field of `GenerationOptions`."""
+def take_generation_options(parser: argparse.ArgumentParser, default: GenerationOptions = GREEDY) -> None:
+    """Add an option for each field of `GenerationOptions`; the help says what applies by default."""
     for field in dataclasses.fields(GenerationOptions):
-        flag = flag_of(field.name)
+        flag, value = flag_of(field.name), getattr(default, field.name)
+        about = dict(field.metadata)
+        if value not in (None, ()):
+            about["help"] += f" (default: {value:g})"
         # Without a default here, so that `given_options` can tell what was given.
         if field.name == "stop":
-            parser.add_argument(flag, action="append", default=argparse.SUPPRESS, **field.metadata)
+            parser.add_argument(flag, action="append", default=argparse.SUPPRESS, **about)
+        elif field.name == "temperature" and default != GREEDY:
+            group = parser.add_mutually_exclusive_group()
+            group.add_argument(flag, type=float, default=argparse.SUPPRESS, **about)
+            group.add_argument(
+                "--greedy", action="store_true", default=argparse.SUPPRESS,
+                help="always take the likeliest token: the same as --temperature 0",
+            )  # fmt: skip
         else:
-            parser.add_argument(flag, type=_kind_of(field), default=argparse.SUPPRESS, **field.metadata)
+            parser.add_argument(flag, type=_kind_of(field), default=argparse.SUPPRESS, **about)
 
 
 def flag_of(name: str) -> str:
@@ -147,12 +161,15 @@ def _kind_of(field: dataclasses.Field[object]) -> type:
     return {"int": int, "float": float}[str(field.type).removesuffix(" | None")]
 
 
-def given_options(options: argparse.Namespace) -> dict[str, object]:
-    """Return the options of generation that were given, by name."""
-    names = [field.name for field in dataclasses.fields(GenerationOptions)]
+def given_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of generation that were given, by name, and "greedy", if that was."""
+    names = ["greedy", *(field.name for field in dataclasses.fields(GenerationOptions))]
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
-def generation_options_of(options: argparse.Namespace) -> GenerationOptions:
-    """Return the options of generation, those that were not given with their defaults."""
-    return GenerationOptions(**given_options(options))  # type: ignore[arg-type]  # argparse has checked their types
+def generation_options_of(options: argparse.Namespace, default: GenerationOptions = GREEDY) -> GenerationOptions:
+    """Return the options of generation; those that were not given have their defaults, greedy ones those of greedy."""
+    given = given_options(options)
+    if given.pop("greedy", False):
+        given["temperature"] = 0.0
+    return dataclasses.replace(GREEDY if given.get("temperature") == 0 else default, **given)

@@ -57,7 +57,7 @@ class Comparison:
 
     def summary(self, n_cells: int = 100) -> str:
         """Summarise the texts and the readings in numbers, and in sentences wrapped to `n_cells` terminal cells."""
-        return summary(self.sides, self.readings, self.parting, self.share_vocabulary, n_cells)
+        return summary(self.sides, self.readings, self.parting, self.share_vocabulary, n_cells, self.options)
 
     def explain(self, n: int = 3, n_cells: int = 100) -> str:
         """Show what each model held likeliest where they differ most: the n most different positions of all texts.

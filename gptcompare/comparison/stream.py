@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -54,9 +52,7 @@ class ComparisonStream:
         self._allowed = frozenset[str]().union(*(lm.allowed_special for lm in self.models.values()))
         self.prompt = prompt
         self._alternatives = integer("alternatives", alternatives, at_least=0)
-        self.options = options or GenerationOptions()
-        if self.options.seed is None and self.options.temperature != 0:
-            self.options = replace(self.options, seed=secrets.randbelow(2**32))
+        self.options = (options or GenerationOptions()).seeded()
         self._streams = [lm.stream(prompt, **self.options.to_dict()) for lm in self.models.values()]
         self._clocks = [_Clock() for _ in self._streams]
         self.writing = list(range(len(self._streams)))

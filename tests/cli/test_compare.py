@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -26,6 +27,7 @@ from gptcompare.cli.generate import flag_of
 from gptcompare.comparison.sides import describe
 from gptcompare.comparison.terminal.columns import rows
 from gptcompare.comparison.terminal.summary import speeds
+from gptcompare.generation.options import SAMPLED
 
 HEADERS = [(name, describe(gc.GPTConfig.preset(name))) for name in ("nano-gpt2", "nano-gpt3")]
 PROMPT = "Once upon a time"
@@ -38,14 +40,20 @@ def expected_rows(prompt, width, **options):
 
 
 class Terminal:
-    """The command in a pseudo-terminal whose screen is emulated."""
+    """The command, greedy, in a pseudo-terminal whose screen is emulated."""
 
     def __init__(self, *arguments, columns=80, lines=200):
         self.screen = pyte.Screen(columns, lines)
         self.stream = pyte.ByteStream(self.screen)
         self.terminal, inside = pty.openpty()
         self.resize(columns, lines)
-        command = [sys.executable, "-c", "import sys; from gptcompare.cli import main; sys.exit(main())", "compare"]
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from gptcompare.cli import main; sys.exit(main())",
+            "compare",
+            "--greedy",
+        ]
         self.process = subprocess.Popen(
             [*command, *arguments], stdout=inside, stderr=subprocess.PIPE, stdin=inside, start_new_session=True
         )
@@ -141,7 +149,7 @@ def _is_wide(character):
 
 class TestPiped:
     def test_one_text_after_the_other_and_the_summary(self, capsys):
-        assert main(["compare", PROMPT, "--max-new-tokens", "10"]) == 0
+        assert main(["compare", PROMPT, "--max-new-tokens", "10", "--greedy"]) == 0
         out, err = capsys.readouterr()
         comparison = gc.compare(PROMPT, max_new_tokens=10)
         texts = [
@@ -153,7 +161,7 @@ class TestPiped:
 
     @pytest.mark.parametrize("width", [60, 130])
     def test_columns_of_the_width_that_is_asked_for(self, width, capsys):
-        assert main(["compare", PROMPT, "--max-new-tokens", "10", "--width", str(width)]) == 0
+        assert main(["compare", PROMPT, "--max-new-tokens", "10", "--greedy", "--width", str(width)]) == 0
         assert capsys.readouterr().out.splitlines() == expected_rows(PROMPT, width, max_new_tokens=10)
 
     def test_ctrl_c_while_finished_columns_are_made_shows_them_as_far_as_they_are(self, monkeypatch, capsys):
@@ -203,8 +211,33 @@ class TestJson:
         assert main([*command, "--json"]) == main([*command, "--json"]) == 0
         first, second = capsys.readouterr().out.splitlines()
         assert first == second
-        options = {"max_new_tokens": 10, "temperature": 0.9, "top_k": 50, "seed": 5, "stop": []}
+        options = {"max_new_tokens": 10, "temperature": 0.9, "top_k": 50, "top_p": 0.9, "seed": 5, "stop": []}
         assert json.loads(first) == json.loads(json.dumps(gc.compare(PROMPT, **options).to_dict()))
+
+    def test_tokens_are_drawn_by_default_and_the_seed_that_is_printed_gives_the_same_again(self, capsys):
+        assert main(["compare", PROMPT, "--max-new-tokens", "12", "--width", "80"]) == 0
+        first = capsys.readouterr().out
+        seed = re.search(r"with --seed (\d+) writes the same", " ".join(first.split()))[1]
+        assert main(["compare", PROMPT, "--max-new-tokens", "12", "--width", "80", "--seed", seed]) == 0
+        assert capsys.readouterr().out == first
+        assert main(["compare", PROMPT, "--max-new-tokens", "12", "--seed", seed, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        options = {**SAMPLED.to_dict(), "max_new_tokens": 12, "seed": int(seed)}
+        assert found == json.loads(json.dumps(gc.compare(PROMPT, **options).to_dict()))
+
+    @pytest.mark.parametrize("greedy", [["--greedy"], ["--temperature", "0"]])
+    def test_greedy_is_what_python_does_by_default(self, greedy, capsys):
+        assert main(["compare", PROMPT, "--max-new-tokens", "8", "--json", *greedy]) == 0
+        assert json.loads(capsys.readouterr().out) == json.loads(
+            json.dumps(gc.compare(PROMPT, max_new_tokens=8).to_dict())
+        )
+        assert main(["compare", PROMPT, "--max-new-tokens", "8", *greedy]) == 0
+        assert "--seed" not in capsys.readouterr().out
+
+    def test_an_option_that_is_given_leaves_the_others_as_they_are_by_default(self, capsys):
+        assert main(["compare", PROMPT, "--max-new-tokens", "3", "--temperature", "1.2", "--seed", "4", "--json"]) == 0
+        options = json.loads(capsys.readouterr().out)["options"]
+        assert (options["temperature"], options["top_p"], options["seed"]) == (1.2, SAMPLED.top_p, 4)
 
     def test_a_text_that_is_read(self, tmp_path, capsys):
         (tmp_path / "text").write_text("The king — ran.", encoding="utf-8")
@@ -289,7 +322,9 @@ def test_a_page_is_written_with_the_rest(tmp_path, capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-@pytest.mark.parametrize("what", [[PROMPT, "--max-new-tokens", "3"], ["--text", "FILE"]], ids=["prompt", "text"])
+@pytest.mark.parametrize(
+    "what", [[PROMPT, "--max-new-tokens", "3", "--greedy"], ["--text", "FILE"]], ids=["prompt", "text"]
+)
 @pytest.mark.parametrize("form", [["--json"], []], ids=["JSON", "text"])
 def test_what_is_printed_does_not_depend_on_the_page(what, form, tmp_path, capsys):
     """A page that could not be written once lost the whole comparison."""
@@ -345,6 +380,7 @@ def test_the_whole_of_a_text_is_read_and_its_last_line_end_is_a_part_of_it(tmp_p
         (["x", "--first", "3"], "--first goes with --text gpt3-samples"),
         (["--text", "no-such-file", "--seed", "1", "--stop", "x"], "--seed, --stop: only for a prompt"),
         (["--text", "gpt3-samples", "--temperature", "0"], "--temperature: only for a prompt"),
+        (["--text", "no-such-file", "--greedy"], "--greedy: only for a prompt"),
     ],
 )
 def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
@@ -362,6 +398,12 @@ def test_an_option_of_writing_is_refused_where_no_model_writes(field, capsys):
         out, err = capsys.readouterr()
         assert out == ""
         assert flag_of(field.name) in err
+
+
+def test_greedy_and_a_temperature_contradict_each_other(capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "x", "--greedy", "--temperature", "1"])
+    assert "--temperature: not allowed with argument --greedy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["x", "--text", "y"]])

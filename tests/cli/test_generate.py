@@ -57,7 +57,7 @@ def test_a_prompt_is_read_from_standard_input(monkeypatch, capsys):
 @pytest.mark.parametrize("command", ["generate", "compare", "tokenize"])
 @pytest.mark.parametrize("written", ["Once\n", "Once\r\n", "\ufeffOnce\r\n"])
 def test_a_prompt_from_standard_input_is_as_if_given_as_an_argument(command, written, typed, capsys):
-    options = [] if command == "tokenize" else ["--max-new-tokens", "3", "--json"]
+    options = [] if command == "tokenize" else ["--max-new-tokens", "3", "--temperature", "0", "--json"]
     assert main([command, "Once", *options]) == 0
     expected = capsys.readouterr().out
     typed(written)
@@ -78,6 +78,19 @@ def test_a_space_at_the_end_of_a_prompt_is_kept_and_said(command, capsys):
         out, err = capsys.readouterr()
         assert err.count("ends with a space") == n_hints
         assert json.loads(out)["prompt"] == prompt
+
+
+def test_a_seed_that_was_drawn_is_said_and_gives_the_same_again(capsys):
+    assert main(["generate", "Once", "--max-new-tokens", "9", "--temperature", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert main(["generate", "Once", "--max-new-tokens", "9", "--temperature", "1", "--seed", _seed(err)]) == 0
+    assert capsys.readouterr().out == out
+    assert main(["generate", "Once", "--max-new-tokens", "2"]) == 0
+    assert "seed" not in capsys.readouterr().err
+
+
+def _seed(err):
+    return err.strip().removesuffix("]").rpartition("seed ")[2]
 
 
 def test_standard_input_that_is_no_text_is_refused(monkeypatch, capsys):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from statistics import median
 from textwrap import shorten
+from typing import Any
 
 from ...display.text_width import pad, printable, width, wrap
 from ...display.tokens import ON_SCREEN, bar, listed, shown_token
@@ -19,9 +20,12 @@ SPREAD: dict[str, Callable[[Sequence[float]], float]] = {"lowest": min, "median"
 
 def summary(
     sides: Sequence[Side], readings: Sequence[Reading], parting: Parting | None, share_vocabulary: bool,
-    n_cells: int = 100,
+    n_cells: int = 100, options: Mapping[str, Any] | None = None,
 ) -> str:  # fmt: skip
-    """Summarise what several models wrote and how probable each finds each text; wrap sentences to `n_cells`."""
+    """Summarise what several models wrote and how probable each finds each text; wrap sentences to `n_cells`.
+
+    With the options of the generation, the last sentence says how the same texts are written again.
+    """
     names = [side.name for side in sides]
     lines = [
         ["", *names],
@@ -38,7 +42,26 @@ def summary(
             for name, reading in zip(names, readings, strict=True)
             if reading.divergence
         ]
+    if drawn := drawn_with(options or {}):
+        sentences.append(drawn)
     return _with_sentences(_table(lines), sentences, n_cells)
+
+
+def drawn_with(options: Mapping[str, Any]) -> str:
+    """Say how tokens were drawn, and how the same texts are written again; "" if none was drawn.
+
+    >>> drawn_with({"temperature": 0.8, "top_k": None, "top_p": 0.9, "seed": 1})
+    'Seed 1 (temperature 0.8, top-p 0.9): the same command with --seed 1 writes the same.'
+    """
+    if not options.get("temperature"):
+        return ""
+    chosen = [
+        f"{name.replace('_', '-')} {options[name]:g}"
+        for name in ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+        if options.get(name) is not None and (name, options[name]) != ("repetition_penalty", 1)
+    ]
+    seed = options["seed"]
+    return f"Seed {seed} ({', '.join(chosen)}): the same command with --seed {seed} writes the same."
 
 
 def text_summary(names: Sequence[str], reading: Reading, n_cells: int = 100) -> str:
