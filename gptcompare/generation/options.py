@@ -92,6 +92,7 @@ def takes_generation_options(function: Function) -> Function:
     return function
 
 
-# What `gptcompare compare` begins with. The likeliest token every time soon goes round in circles; drawing from the whole
-# distribution leads into its unreliable tail (Holtzman et al. 2020, arXiv:1904.09751): `weights/sampling.py` measures it.
+# What `gptcompare compare` begins with. The likeliest token every time soon goes round in circles; drawing from all
+# tokens leads into the distribution's unreliable tail (Holtzman et al. 2020, arXiv:1904.09751).
+# `weights/sampling.py` measures it.
 SAMPLED = GenerationOptions(temperature=0.8, top_p=0.9)

@@ -15,7 +15,7 @@ from .noise import Noise
 
 
 def option(default: Any, metavar: str, help: str) -> Any:
-    """Return a field that is an option of `generate` and of the command line, which shows `metavar`, `help` and the default."""
+    """Return a field that is an option of `generate` and of the command line, whose help shows `metavar` and `help`."""
     return field(default=default, metadata={"metavar": metavar, "help": help})
 
 
