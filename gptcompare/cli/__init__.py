@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = sys.argv[1:] if arguments is None else arguments
             if refusal := _not_utf8(given):
                 raise ValueError(refusal)
-            options = _parser(given).parse_args(given)
+            options = _parser(given).parse_args(given or ["--help"])
             with _signals():
                 status: int | None = options.run(options)
                 sys.stdout.flush()

@@ -17,8 +17,10 @@ from ..comparison import (
 )
 from ..comparison.gpt3_samples import gpt3_samples
 from ..comparison.reading import ALTERNATIVES
+from ..comparison.terminal.closing import closing, speeds_in_short
 from ..comparison.terminal.live import least_width, show_writing
 from ..comparison.terminal.summary import speeds, summary_of_texts
+from ..display.colour import colour_wanted, key
 from ..display.messages import show
 from ..display.progress import progress_bar
 from ..generation import LanguageModel
@@ -30,6 +32,7 @@ from .options import (
     DASH_HELP,
     add_allow_special,
     add_alternatives,
+    add_colour,
     add_tokenizer,
     allowed_special,
     check_page,
@@ -72,6 +75,10 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         "--explain", type=int, metavar="N",
         help="also show what each model held likeliest at the N positions where they differ most",
     )  # fmt: skip
+    parser.add_argument(
+        "--numbers", action="store_true", help="on a terminal, too, show all numbers below the texts, as in a file"
+    )
+    add_colour(parser, "colour each token by its surprise")
     parser.add_argument(
         "--width",
         type=int,
@@ -163,11 +170,21 @@ def _write(options: argparse.Namespace, models: dict[str, LanguageModel]) -> Non
         for _ in stream:
             pass
     else:
-        show_writing(stream, options.width)
+        coloured = colour_wanted(options.color, sys.stdout)
+        show_writing(stream, options.width, coloured)
+        print(f"\n{key()}" if coloured else "")
     result = stream.comparison()
-    _print(result, "\n" + result.summary(least_width(options.width)), options)
+    whole = options.json or options.numbers or options.width is not None or not sys.stdout.isatty()
+    n_cells = least_width(options.width)
+    _print(result, result.summary(n_cells) if whole else _in_short(result, n_cells), options)
     _save_page(options, result)  # after what is printed, which a full disk or a wrong name must not lose
-    show("\n" + speeds(result.sides), file=sys.stderr)
+    show("\n" + speeds(result.sides) if whole else speeds_in_short(result.sides), file=sys.stderr)
+
+
+def _in_short(result: Comparison, n_cells: int) -> str:
+    return closing(
+        result.sides, result.readings, result.parting, result.share_vocabulary, result.options, n_cells
+    )  # fmt: skip
 
 
 def _allowed(options: argparse.Namespace, models: Mapping[str, LanguageModel], text: str) -> AllowedSpecial:

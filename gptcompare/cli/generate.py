@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ..display.colour import Shading, colour_wanted, painted, printable_shades, shade_of
 from ..display.messages import show
-from ..display.text_width import pad, printable, width
+from ..display.text_width import printable, width
 from ..display.tokens import ON_SCREEN, listed, shown_token
 from ..generation import GenerationOptions, LanguageModel, load
 from ..generation.language_model import REPETITIONS
@@ -21,6 +22,7 @@ from .options import (
     DASH_HELP,
     add_allow_special,
     add_alternatives,
+    add_colour,
     add_model,
     allowed_special,
     hint_at_last_space,
@@ -42,6 +44,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
         "faster where the guesses are good, and changes no token",
     )  # fmt: skip
     add_alternatives(parser, 0)
+    add_colour(parser, "colour each token by its surprise")
     parser.add_argument(
         "--json", action="store_true", help="print text, ids, log-probabilities and finish reason as JSON"
     )
@@ -64,15 +67,21 @@ def _generate(options: argparse.Namespace) -> None:
             pass
         print(json.dumps(stream.completion.to_dict()))
         return
+    coloured = colour_wanted(options.color, sys.stdout)
+    shading = Shading(lm.tokenizer.stream_decoder().push)
     show(prompt, end="")
     try:
         for piece in stream:
-            show(piece, end="")
+            if coloured:
+                shades = printable_shades(piece, shading.of(piece, *stream.tokens))
+                print(painted(printable(piece), shades), end="", flush=True)
+            else:
+                show(piece, end="")
     finally:
         print(flush=True)
     seconds = time.perf_counter() - start
     if (alternatives := stream.completion.alternatives) is not None:
-        _show_alternatives(lm, stream.completion.ids, stream.completion.logprobs, alternatives)
+        _show_alternatives(lm, stream.completion.ids, stream.completion.logprobs, alternatives, coloured)
     n_tokens, reason = len(stream.completion.ids), stream.completion.finish_reason
     drawn = "" if chosen.temperature == 0 else f", seed {chosen.seed}"
     print(f"[{n_tokens} tokens in {seconds:.1f} s, ended by: {reason}{drawn}]", file=sys.stderr)
@@ -88,6 +97,7 @@ def add_score(parser: argparse.ArgumentParser) -> None:
         help="tokens from one window to the next, for a text that is longer than the model's context",
     )  # fmt: skip
     add_alternatives(parser, ON_SCREEN)
+    add_colour(parser, "colour each token by its surprise")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=_score)
 
@@ -99,12 +109,13 @@ def _score(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(score.to_dict()))
         return
-    _show_alternatives(lm, score.ids[1:], score.logprobs, score.alternatives)
+    coloured = colour_wanted(options.color, sys.stdout)
+    _show_alternatives(lm, score.ids[1:], score.logprobs, score.alternatives, coloured)
     show(f"{len(score.logprobs)} tokens, perplexity {score.perplexity:.2f}, {score.bits_per_byte:.3f} bits per byte")
 
 
 def _show_alternatives(
-    lm: LanguageModel, ids: Sequence[int], logprobs: Sequence[float], alternatives: Alternatives | None
+    lm: LanguageModel, ids: Sequence[int], logprobs: Sequence[float], alternatives: Alternatives | None, coloured: bool
 ) -> None:
     """Print a line for each token: its probability, its rank, the entropy, and what could have come instead."""
     rows = [("token", "probability", "rank", "entropy", "likeliest")]
@@ -116,9 +127,11 @@ def _show_alternatives(
         rows.append((shown_token(lm.tokenizer.bytes_of(id_)), f"{math.exp(logprob):.2%}", rank, entropy, likeliest))
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(width(row[n]) for row in cells) for n in range(4)]
-    for token, *numbers, likeliest in cells:
+    shades = [0, *(shade_of(-logprob / math.log(2)) if coloured else 0 for logprob in logprobs)]
+    for (token, *numbers, likeliest), shade in zip(cells, shades, strict=True):
         right = (" " * (n - width(number)) + number for n, number in zip(widths[1:], numbers, strict=True))
-        show("  ".join([pad(token, widths[0]), *right, likeliest]).rstrip())
+        first = painted(token, [shade] * len(token)) + " " * (widths[0] - width(token))
+        print("  ".join([first, *right, likeliest]).rstrip(), flush=True)
 
 
 def load_model(options: argparse.Namespace) -> LanguageModel:

@@ -76,6 +76,10 @@ class ComparisonStream:
                 else:
                     yield number, piece
 
+    def tokens(self, number: int) -> tuple[list[int], list[float]]:
+        """Return the tokens that a model has written so far, and their log-probabilities."""
+        return self._streams[number].tokens
+
     def sides(self) -> tuple[Side, ...]:
         """Return what each model has written so far."""
         return tuple(

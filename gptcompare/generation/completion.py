@@ -143,6 +143,11 @@ class TextStream:
         raise StopIteration
 
     @property
+    def tokens(self) -> tuple[list[int], list[float]]:
+        """The new tokens so far, and their log-probabilities, as the completion has them: the lists go on growing."""
+        return self._continuation.ids, self._continuation.logprobs
+
+    @property
     def completion(self) -> Completion:
         """The completion so far, with finish_reason "" until the stream has ended."""
         return self._continuation.completion()

@@ -25,38 +25,50 @@ import gptcompare as gc
 from gptcompare.cli import main
 from gptcompare.cli.generate import flag_of
 from gptcompare.comparison.sides import describe
+from gptcompare.comparison.terminal.closing import closing
 from gptcompare.comparison.terminal.columns import rows
 from gptcompare.comparison.terminal.summary import speeds
+from gptcompare.display.colour import key
 from gptcompare.generation.options import SAMPLED
 
 HEADERS = [(name, describe(gc.GPTConfig.preset(name))) for name in ("nano-gpt2", "nano-gpt3")]
 PROMPT = "Once upon a time"
+SAMPLED_ONLY = {"temperature": SAMPLED.temperature, "top_p": SAMPLED.top_p}
 
 
 def expected_rows(prompt, width, **options):
+    """Of finished columns, and the whole summary."""
     comparison = gc.compare(prompt, **options)
     columns = rows(HEADERS, [prompt + side.text for side in comparison.sides], width)
     return [*columns, "", *comparison.summary(width).splitlines()]
 
 
-class Terminal:
-    """The command, greedy, in a pseudo-terminal whose screen is emulated."""
+def expected_on_a_terminal(prompt, width, **options):
+    """The same, with a few lines instead of the summary."""
+    comparison = gc.compare(prompt, **options)
+    columns = rows(HEADERS, [prompt + side.text for side in comparison.sides], width)
+    parts = comparison.sides, comparison.readings, comparison.parting, True, comparison.options
+    return [*columns, "", *plain(key()).splitlines(), *closing(*parts, width).splitlines()]
 
-    def __init__(self, *arguments, columns=80, lines=200):
+
+def plain(text):
+    return re.sub("\x1b\\[[0-9;]*m", "", text)
+
+
+class Terminal:
+    """The command, greedy unless it is said otherwise, in a pseudo-terminal whose screen is emulated."""
+
+    def __init__(self, *arguments, columns=80, lines=200, greedy=True, environment=()):
         self.screen = pyte.Screen(columns, lines)
         self.stream = pyte.ByteStream(self.screen)
         self.terminal, inside = pty.openpty()
         self.resize(columns, lines)
-        command = [
-            sys.executable,
-            "-c",
-            "import sys; from gptcompare.cli import main; sys.exit(main())",
-            "compare",
-            "--greedy",
-        ]
+        command = [sys.executable, "-m", "gptcompare", "compare", *(["--greedy"] if greedy else []), *arguments]
+        kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
         self.process = subprocess.Popen(
-            [*command, *arguments], stdout=inside, stderr=subprocess.PIPE, stdin=inside, start_new_session=True
-        )
+            command, stdout=inside, stderr=subprocess.PIPE, stdin=inside, start_new_session=True,
+            env={"TERM": "xterm", **kept, **dict(environment)},
+        )  # fmt: skip
         os.close(inside)
 
     def resize(self, columns, lines):
@@ -96,8 +108,45 @@ class TestTerminal:
         terminal = Terminal(PROMPT, "--max-new-tokens", "30", columns=width)
         status, err = terminal.end()
         assert status == 0
-        assert terminal.rows() == expected_rows(PROMPT, width, max_new_tokens=30)
+        assert terminal.rows() == expected_on_a_terminal(PROMPT, width, max_new_tokens=30)
         assert "tokens per second" in err
+
+    @pytest.mark.parametrize("options", [["--seed", "3"], ["--max-new-tokens", "300", "--seed", "1"], ["--greedy"]])
+    def test_in_a_window_of_80_by_24_the_texts_are_in_sight_at_the_end(self, options):
+        terminal = Terminal(PROMPT, *options, columns=80, lines=24, greedy=False)
+        status, err = terminal.end()
+        assert status == 0
+        texts = [row for row in terminal.rows() if "│" in row]
+        last = [" ".join(row.split("│")[side].strip() for row in texts) for side in (0, 1)]
+        n_new = int(options[1]) if "300" in options else 40
+        chosen = {"seed": int(options[-1]), **SAMPLED_ONLY} if "--seed" in options else {}
+        sides = gc.compare(PROMPT, max_new_tokens=n_new, **chosen).sides
+        seen = [" ".join(side.text.split()[-8:]) in shown for side, shown in zip(sides, last, strict=True)]
+        assert any(seen) if n_new == 300 else all(seen)  # a text that is much shorter than the other may be gone
+        assert len(texts) >= 10
+        assert "tokens per second" in err
+        assert len(err.splitlines()) == 1
+
+    def test_numbers_shows_the_whole_summary_there_too(self):
+        terminal = Terminal(PROMPT, "--max-new-tokens", "5", "--numbers", "--color", "never")
+        _, err = terminal.end()
+        assert terminal.rows() == expected_rows(PROMPT, 80, max_new_tokens=5)
+        assert err.splitlines()[1].split() == ["nano-gpt2", "nano-gpt3"]
+
+    @pytest.mark.parametrize(
+        ("options", "environment", "coloured"),
+        [
+            ([], {}, True),
+            (["--color", "never"], {}, False),
+            ([], {"NO_COLOR": "1"}, False),
+            (["--color", "always"], {"NO_COLOR": "1"}, True),
+        ],
+    )
+    def test_each_token_has_the_colour_of_its_surprise_unless_nobody_wants_it(self, options, environment, coloured):
+        terminal = Terminal(PROMPT, "--max-new-tokens", "30", *options, environment=environment)
+        assert terminal.end()[0] == 0
+        cells = [cell for line in terminal.screen.buffer.values() for cell in line.values() if cell.data.strip()]
+        assert (len({cell.fg for cell in cells}) > 3) is coloured
 
     def test_a_window_too_narrow_has_one_text_after_the_other(self):
         terminal = Terminal(PROMPT, "--max-new-tokens", "12", columns=45)
@@ -122,7 +171,7 @@ class TestTerminal:
         terminal.read(until=PROMPT)
         terminal.resize(70, 200)
         assert terminal.end()[0] == 0
-        expected = expected_rows(PROMPT, 70, max_new_tokens=200)
+        expected = expected_on_a_terminal(PROMPT, 70, max_new_tokens=200)
         assert terminal.rows()[-len(expected) :] == expected
 
     def test_ctrl_c_leaves_what_was_written_and_status_130(self):
@@ -217,7 +266,7 @@ class TestJson:
     def test_tokens_are_drawn_by_default_and_the_seed_that_is_printed_gives_the_same_again(self, capsys):
         assert main(["compare", PROMPT, "--max-new-tokens", "12", "--width", "80"]) == 0
         first = capsys.readouterr().out
-        seed = re.search(r"with --seed (\d+) writes the same", " ".join(first.split()))[1]
+        seed = re.search(r"--seed (\d+) writes the same", " ".join(first.split()))[1]
         assert main(["compare", PROMPT, "--max-new-tokens", "12", "--width", "80", "--seed", seed]) == 0
         assert capsys.readouterr().out == first
         assert main(["compare", PROMPT, "--max-new-tokens", "12", "--seed", seed, "--json"]) == 0
@@ -375,6 +424,9 @@ def test_the_whole_of_a_text_is_read_and_its_last_line_end_is_a_part_of_it(tmp_p
         (["x", "--temperature", "-1"], "temperature must be 0"),
         (["x", "--html", "."], "is not the name of a file"),
         (["x", "--html", ""], "is not the name of a file"),
+        (["x", "--html", "page.png"], "--html page.png: a page is HTML, so its name must end in .html or .htm"),
+        (["x", "--html", "page"], "must end in .html or .htm"),
+        (["--report", "--html", "page.md"], "must end in .html or .htm"),
         (["x", "--html", "no-such-folder/x.html"], "there is no folder 'no-such-folder'"),
         (["--text", "no-such-file"], "no-such-file"),
         (["x", "--first", "3"], "--first goes with --text gpt3-samples"),

@@ -2,6 +2,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 
 import pytest
@@ -87,6 +88,22 @@ def test_a_seed_that_was_drawn_is_said_and_gives_the_same_again(capsys):
     assert capsys.readouterr().out == out
     assert main(["generate", "Once", "--max-new-tokens", "2"]) == 0
     assert "seed" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["generate", "Once \x1b upon", "--temperature", "1.5", "--seed", "1"], ["score", "Once there was king bread"]],
+)
+def test_colours_are_written_where_they_are_asked_for_and_change_no_text(command, capsys):
+    assert main(command) == 0
+    plain = capsys.readouterr().out
+    assert main([*command, "--color", "never"]) == 0
+    assert capsys.readouterr().out == plain
+    assert "\x1b[" not in plain
+    assert main([*command, "--color", "always"]) == 0
+    coloured = capsys.readouterr().out
+    assert len(set(re.findall(r"38;5;(\d+)m", coloured))) >= 2
+    assert re.sub("\x1b\\[[0-9;]*m", "", coloured).split() == plain.split()
 
 
 def _seed(err):

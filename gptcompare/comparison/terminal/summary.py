@@ -51,7 +51,7 @@ def drawn_with(options: Mapping[str, Any]) -> str:
     """Say how tokens were drawn, and how the same texts are written again; "" if none was drawn.
 
     >>> drawn_with({"temperature": 0.8, "top_k": None, "top_p": 0.9, "seed": 1})
-    'Seed 1 (temperature 0.8, top-p 0.9): the same command with --seed 1 writes the same.'
+    'Seed 1 (temperature 0.8, top-p 0.9): --seed 1 writes the same.'
     """
     if not options.get("temperature"):
         return ""
@@ -61,7 +61,7 @@ def drawn_with(options: Mapping[str, Any]) -> str:
         if options.get(name) is not None and (name, options[name]) != ("repetition_penalty", 1)
     ]
     seed = options["seed"]
-    return f"Seed {seed} ({', '.join(chosen)}): the same command with --seed {seed} writes the same."
+    return f"Seed {seed} ({', '.join(chosen)}): --seed {seed} writes the same."
 
 
 def text_summary(names: Sequence[str], reading: Reading, n_cells: int = 100) -> str:

@@ -77,6 +77,13 @@ def write(columns, texts, steps, in_the_middle=None, end_after=None):
     columns.finish()
 
 
+def colours(terminal):
+    """Colour of each character that is not a space, from the first row to the last."""
+    gone = [[line[n] for n in range(terminal.size.columns)] for line in terminal.screen.history.top]
+    there = [[terminal.screen.buffer[y][x] for x in range(terminal.size.columns)] for y in range(terminal.size.lines)]
+    return [(cell.data, cell.fg) for line in [*gone, *there] for cell in line if cell.data.strip()]
+
+
 STEPS = st.lists(st.tuples(st.integers(0, 1), WORDS), max_size=60)
 
 
@@ -120,6 +127,39 @@ class TestLiveColumns:
         expected = trimmed(rows(HEADERS, texts, after[0]))
         if steps:
             assert trimmed(terminal.rows())[-len(expected) :] == expected
+
+    @given(STEPS, st.sampled_from([(60, 24), (81, 10), (60, 3)]), st.data())
+    @settings(max_examples=examples(40), deadline=None)
+    def test_colours_move_no_character_and_each_word_keeps_its_own(self, steps, size, data):
+        terminal = Terminal(*size)
+        columns, texts, shades = LiveColumns(terminal, HEADERS, "", lambda: terminal.size), ["", ""], [[], []]
+        for number, piece in steps:
+            of_piece = [data.draw(st.integers(0, 4))] * len(piece)
+            texts[number] += piece
+            shades[number] += of_piece
+            columns.add(number, piece, of_piece)
+            columns.draw()
+        columns.finish()
+        assert trimmed(terminal.rows()) == trimmed(rows(HEADERS, texts, size[0]))
+        whole = Terminal(size[0], 500)
+        whole.write("\n".join(rows(HEADERS, texts, size[0], shades)))
+        assert colours(terminal) == colours(whole)
+
+    def test_a_word_has_the_colour_of_its_surprise_wherever_the_line_breaks(self):
+        words = [(f" w{n}", n % 5) for n in range(40)]
+        terminal = Terminal(60, 40)
+        columns = LiveColumns(terminal, HEADERS, "", lambda: terminal.size)
+        for word, shade in words:
+            columns.add(0, word, [shade] * len(word))
+            columns.draw()
+        columns.finish()
+        found = colours(terminal)
+        shown = "".join(character for character, _ in found if character not in "│─")
+        of_w = [fg for character, fg in found if character == "w" and fg != "default"]
+        assert shown.endswith("".join(word.strip() for word, _ in words))
+        assert len(of_w) == sum(shade != 0 for _, shade in words)
+        assert of_w[:4] == of_w[4:8]
+        assert len({*of_w}) == 4
 
     def test_a_text_that_is_ahead_by_more_than_a_window_is_there_at_the_end(self):
         terminal = Terminal(60, 8)
