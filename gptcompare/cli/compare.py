@@ -20,9 +20,9 @@ from ..comparison.reading import ALTERNATIVES
 from ..comparison.terminal.closing import closing, speeds_in_short
 from ..comparison.terminal.live import least_width, show_writing
 from ..comparison.terminal.summary import speeds, summary_of_texts
-from ..display.colour import colour_wanted, key
 from ..display.messages import show
 from ..display.progress import progress_bar
+from ..display.shades import colour_wanted, key
 from ..generation import LanguageModel
 from ..generation.options import SAMPLED
 from ..report import report

@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ..display.colour import Shading, colour_wanted, painted, printable_shades, shade_of
 from ..display.messages import show
+from ..display.shades import Shading, colour_wanted, painted, printable_shades, shade_of
 from ..display.text_width import printable, width
 from ..display.tokens import ON_SCREEN, listed, shown_token
 from ..generation import GenerationOptions, LanguageModel, load

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
-from ..display.colour import CHOICES as COLOURS
 from ..display.messages import show, tell
+from ..display.shades import CHOICES as COLOURS
 from ..files.atomic_files import naming, written_together
 from ..files.texts import decode_text, lines_of, read_text
 from ..files.whole_file import read_stream

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..checks import integer
+from ..checks import brief, integer, shown, together
 from ..config import GPTConfig
 from ..display.page import document
 from .page.fragment import sides_as_html, text_as_html
@@ -43,6 +43,11 @@ class Comparison:
     share_vocabulary: bool
     readings: tuple[Reading, ...]
     parting: Parting | None
+
+    def __repr__(self) -> str:
+        names = together(side.name for side in self.sides)
+        lengths = together(len(side.completion.ids) for side in self.sides)
+        return brief(self, f"{names} after {shown(self.prompt, 40)}, {lengths} tokens")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the times, as plain values that JSON can hold: the same for the same seed."""
@@ -103,6 +108,10 @@ class TextComparison:
     names: tuple[str, ...]
     configs: tuple[GPTConfig, ...]
     reading: Reading
+
+    def __repr__(self) -> str:
+        measured = together("nothing" if bits is None else f"{bits:.3f}" for bits in self.reading.bits_per_byte)
+        return brief(self, f"{together(self.names)} read {shown(self.reading.text, 40)}, {measured} bits per byte")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""

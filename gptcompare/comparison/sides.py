@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ..checks import brief, shown, together
 from ..config import GPTConfig
 from ..display.units import in_letters
 from ..generation import Completion, LanguageModel, load
@@ -16,7 +17,7 @@ Models: TypeAlias = "Sequence[str | os.PathLike[str] | LanguageModel] | Mapping[
 
 
 def load_models(models: Models, tokenizer: str | None = None) -> dict[str, LanguageModel]:
-    """Return name -> model, loading each name once; a model given without a name is named by its number.
+    """Return name -> model, loading each name once; a model that has no name is named by its number.
 
     With `tokenizer`, all that are loaded get that of this name or folder.
     """
@@ -32,7 +33,7 @@ def load_models(models: Models, tokenizer: str | None = None) -> dict[str, Langu
         loaded: dict[str, LanguageModel] = {}
         for number, model in enumerate(models, 1):
             if isinstance(model, LanguageModel):
-                given[_free_name(f"model {number}", given)] = model
+                given[_free_name(model.name or f"model {number}", given)] = model
                 continue
             if not isinstance(model, (str, os.PathLike)):
                 raise TypeError(f"models[{number - 1}] must be a name, folder or LanguageModel, got {model!r}")
@@ -79,6 +80,9 @@ class Side:
     completion: Completion
     seconds_to_first_token: float | None = None
     tokens_per_second: float | None = None
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.name} writes {shown(self.text, 60)}, {len(self.completion.ids)} tokens")
 
     @property
     def text(self) -> str:
@@ -127,6 +131,9 @@ class Parting:
     tokens: tuple[bytes, ...]
     margins: tuple[float, ...]
     likeliest: tuple[list[tuple[bytes, float]], ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(self, f"at position {self.position}, {together(shown(token, 40) for token in self.tokens)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold; U+FFFD stands for part of a character."""

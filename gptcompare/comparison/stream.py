@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ..arrays import Array
-from ..checks import integer
+from ..checks import brief, integer, shown, together
 from ..generation import GenerationOptions, LanguageModel
 from ..generation.completion import Completion
 from ..generation.scoring import Alternatives, alternatives_part
@@ -57,6 +57,9 @@ class ComparisonStream:
         self._clocks = [_Clock() for _ in self._streams]
         self.writing = list(range(len(self._streams)))
         self._pieces = self._in_turn()
+
+    def __repr__(self) -> str:
+        return brief(self, f"{together(self.models)} after {shown(self.prompt, 40)}, {len(self.writing)} still writing")
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         return self

@@ -41,9 +41,12 @@ def _git(root: Path, *command: str) -> str | None:
 
 
 def of_model(lm: LanguageModel, name: str | None, source: str) -> dict[str, Any]:
-    """Describe a model: the name it was loaded by, if any, its published commit, configuration, dtype and digest."""
+    """Describe a model: the name it was loaded by, if any, its published commit, configuration, dtype and digest.
+
+    `name` is the one that it was loaded by just now: what is there by that name is what the model is.
+    """
     return {
-        "name": name,
+        "name": lm.name if name is None else name,
         "commit": None if name is None else _commit(locate(name, source=source)),
         "config": lm.config.to_dict(),
         "dtype": lm.model.dtype.name,

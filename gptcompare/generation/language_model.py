@@ -10,12 +10,11 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, overload
 
-import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array
 from ..checkpoints.folder import write_end_ids
-from ..checks import each_text, instance, integer
+from ..checks import brief, each_text, instance, integer
 from ..config import GPTConfig
 from ..model import GPT
 from ..tokenizer import AllowedSpecial, Tokenizer
@@ -40,6 +39,8 @@ class LanguageModel:
     allowed_special : collection of str, or "all"
         Special tokens that are recognised in every text that the model reads, as in `Tokenizer.encode`; by default
         none. Each method and function that reads a text can allow them for itself.
+    name : str, optional
+        The name that it is shown by.
 
     Raises
     ------
@@ -54,6 +55,7 @@ class LanguageModel:
         tokenizer: Tokenizer,
         end_ids: Iterable[int] | None = None,
         allowed_special: AllowedSpecial = (),
+        name: str | None = None,
     ) -> None:
         instance("model", model, GPT)
         instance("tokenizer", tokenizer, Tokenizer)
@@ -62,11 +64,13 @@ class LanguageModel:
             raise ValueError(
                 f"the tokenizer has {tokenizer.n_vocab} ids, the model only {n_vocab}: they do not belong together"
             )
-        self.model = model
-        self.tokenizer = tokenizer
+        self.model, self.tokenizer, self.name = model, tokenizer, name
         self.allowed_special = tokenizer.allowed(allowed_special)
         its_own = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
         self.end_ids = frozenset(its_own if end_ids is None else (integer("an end id", id_) for id_ in end_ids))
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.name or 'no name'}, {self.config.in_words()}, {self.tokenizer.n_vocab} tokens")
 
     @property
     def config(self) -> GPTConfig:
@@ -89,7 +93,7 @@ class LanguageModel:
         """
         if isinstance(allowed_special, Collection) and not allowed_special:
             return self
-        return LanguageModel(self.model, self.tokenizer, self.end_ids, allowed_special)
+        return LanguageModel(self.model, self.tokenizer, self.end_ids, allowed_special, self.name)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, with the special tokens that are allowed, all of which the model has.
@@ -259,9 +263,7 @@ class LanguageModel:
         return Score(ids, measures.logprobs, n_bytes, measures.alternatives(self.tokenizer))
 
     def prompt_ids(self, prompt: str) -> list[int]:
-        """Return the ids the model reads: `bos_id`, if any, then the prompt.
-
-        If there are none, they are the end-of-text token.
+        """Return the ids the model reads: `bos_id`, if any, then the prompt; if there are none, the end of text.
 
         Raises
         ------
@@ -291,9 +293,7 @@ class LanguageModel:
         ValueError
             If the stride is not between 1 and the context, or a damaged parameter makes the logits infinite or NaN.
         """
-        if isinstance(ids, (str, bytes)) or not isinstance(ids, (Sequence, np.ndarray)):
-            raise TypeError(f"ids must be a list of ids, got {type(ids).__name__}")
-        yield from predictions(self.model, ids, stride)
+        return predictions(self.model, ids, stride)
 
     def _ids_to_read(self, text: str) -> list[int]:
         """Return the ids that the model reads for a text: the `bos_id`, if there is one, then the text's tokens."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Float64, Integers
-from ..checks import integer
+from ..checks import brief, integer
 from ..model import GPT
 from ..model.gpt import CHUNK
 from ..model.ops import cross_entropy, log_softmax
@@ -67,6 +67,9 @@ class Alternatives:
         ids, probabilities, ranks, entropies = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         texts = {id_: tokenizer.bytes_of(id_) for id_ in np.unique(ids).tolist()}
         return cls(ids, probabilities, ranks, entropies, texts)
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.ids.shape[1]} at each of {len(self)} positions")
 
     def __len__(self) -> int:
         return len(self.ranks)
@@ -158,6 +161,10 @@ class Score:
     n_bytes: int
     alternatives: Alternatives | None = None
 
+    def __repr__(self) -> str:
+        n = len(self.logprobs)
+        return brief(self, f"{n} tokens, perplexity {self.perplexity:.2f}, {self.bits_per_byte:.3f} bits per byte")
+
     @property
     def perplexity(self) -> float:
         """The exponential of the mean negative log-probability; infinite if a float cannot hold it."""
@@ -232,9 +239,13 @@ def predictions(model: GPT, ids: Sequence[int], stride: int | None = None) -> It
 
     Raises
     ------
+    TypeError
+        If the ids are no list.
     ValueError
         If the stride is not between 1 and the context, or a damaged parameter makes the logits infinite or NaN.
     """
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, (Sequence, np.ndarray)):
+        raise TypeError(f"ids must be a list of ids, got {type(ids).__name__}")
     for start, first, end in windows(len(ids), model.config.n_ctx, stride):
         window, unwanted = np.array(ids[start : end - 1]), first - start - 1
         cache = model.new_cache(capacity=len(window))

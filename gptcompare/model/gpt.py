@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array, Ids
-from ..checkpoints import locate, read_checkpoint, release, write_checkpoint
+from ..checkpoints import locate, read_checkpoint, write_checkpoint
+from ..checks import brief
 from ..config import GPTConfig
 from ..parameters import block_shapes, check_parameters, initial_parameters
 from ..patterns import Pattern
@@ -22,7 +23,7 @@ from .attention import causal_attention
 from .hooks import LAST_PLACE, Hook, Trace, attend_with_hooks, hook_in_block, no_hook, trace
 from .inputs import check_dtype, check_ids, check_room
 from .kv_cache import KVCache, LayerCache
-from .memory_order import copied_in_fast_order, in_fast_order
+from .memory_order import in_fast_order, taken_in_fast_order
 from .ops import ACTIVATION, layer_norm, linear, product
 from .threads import LayerOrder, in_layer_order, in_parallel, n_threads, shares
 
@@ -82,6 +83,9 @@ class GPT:
             for layer in range(config.n_layer)
         ]
 
+    def __repr__(self) -> str:
+        return brief(self, f"{self.config.in_words()}, {self.dtype}")
+
     @classmethod
     def from_pretrained(
         cls, name_or_folder: str | os.PathLike[str], *, source: str = "huggingface", dtype: npt.DTypeLike = np.float32
@@ -111,14 +115,7 @@ class GPT:
         """
         check_dtype(dtype)
         config, stored = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
-        parameters = {}
-        for name in list(stored):
-            value = stored.pop(name)  # popped, so that no tensor stays in memory twice
-            parameters[name] = in_fast_order(value.astype(dtype, copy=False))
-            if np.may_share_memory(parameters[name], value):  # a file that is overwritten later must not change it
-                parameters[name] = copied_in_fast_order(value)
-            release(value)
-        return cls(config, parameters, dtype=dtype)
+        return cls(config, taken_in_fast_order(stored, dtype), dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
         """Write config.json and model.safetensors; a dense model opens in Hugging Face transformers as "gpt2".

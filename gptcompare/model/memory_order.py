@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ..arrays import Array
+from ..checkpoints import release
 from .threads import in_parallel, n_threads, shares
 
 COPIED_ROWS = 64
@@ -27,9 +29,19 @@ def in_fast_order(weight: Array) -> Array:
     return weight if in_order else _copied(weight, order)
 
 
-def copied_in_fast_order(weight: Array) -> Array:
-    """Return a copy in the same order, which nothing that happens to a file can change."""
-    return _copied(weight, _order(weight))
+def taken_in_fast_order(stored: dict[str, Array], dtype: npt.DTypeLike) -> dict[str, Array]:
+    """Return copies of stored tensors in the same order, which nothing that happens to a file can change.
+
+    The tensors are taken out of `stored` one by one, so that none stays in memory twice.
+    """
+    taken = {}
+    for name in list(stored):
+        value = stored.pop(name)
+        taken[name] = in_fast_order(value.astype(dtype, copy=False))
+        if np.may_share_memory(taken[name], value):
+            taken[name] = _copied(value, _order(value))
+        release(value)
+    return taken
 
 
 def _order(weight: Array) -> Literal["C", "F"]:

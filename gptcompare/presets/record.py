@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..checks import brief, brief_fields
+
 ZERO_SHOT, ONE_SHOT, FEW_SHOT = SHOTS = ("zero-shot", "one-shot", "few-shot")
 
 ACCURACY = "accuracy, %"
@@ -59,6 +61,8 @@ class Result:
     value: float
     source: str
     note: str = ""
+
+    __repr__ = brief_fields
 
 
 class Column(NamedTuple):
@@ -146,6 +150,8 @@ class Training:
     flops: float | None = None
     note: str = ""
 
+    __repr__ = brief_fields
+
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
@@ -186,3 +192,6 @@ class Published:
     openai_name: str | None = None
     results: tuple[Result, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.family}, {self.name_in_paper}: {self.n_params_in_print} parameters in print")

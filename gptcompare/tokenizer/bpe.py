@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from ..checkpoints import locate
 from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
-from ..checks import each_text, integer, path, shown
+from ..checks import brief, each_text, encodable, integer, path, shown
 from ..config import GPTConfig
 from .added_tokens import TokenFinder
 from .files import bundled_gpt2, read_vocabulary, write_vocabulary
@@ -65,6 +65,9 @@ class Tokenizer:
         self._cache: dict[str, list[int]] = {}  # piece -> ids
         self._n_cached = 0  # characters in the cache
         self._finders: dict[frozenset[str], TokenFinder] = {}  # by the special tokens that are allowed
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self._vocabulary.source}, {self.n_vocab} tokens")
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | os.PathLike[str]) -> Tokenizer:
@@ -115,7 +118,7 @@ class Tokenizer:
             raise ValueError(f"n_vocab must be at least 257 (256 bytes and the end of text), got {n_vocab}")
         counts: Counter[str] = Counter()
         for text in each_text("texts", texts):
-            counts.update(pieces(_checked_text(text)))
+            counts.update(pieces(encodable(text)))
         merges = learn_merges({piece.encode(): count for piece, count in counts.items()}, n_vocab - 257)
         if len(merges) < n_vocab - 257:
             raise ValueError(
@@ -182,7 +185,7 @@ class Tokenizer:
         >>> tokenizer.encode("Hello world<|endoftext|>", allowed_special="all")
         [15496, 995, 50256]
         """
-        text, allowed = _checked_text(text), self.allowed(allowed_special)
+        text, allowed = encodable(text), self.allowed(allowed_special)
         special, added = self._vocabulary.special_tokens, self._vocabulary.added_tokens
         if not allowed and not added:
             return self._encode_plain(text)
@@ -317,6 +320,9 @@ class StreamDecoder:
         self._bytes_of = tokenizer._bytes_of
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
+    def __repr__(self) -> str:
+        return brief(self, f"{len(self._decoder.getstate()[0])} bytes of a character waiting")
+
     def push(self, id_: int) -> str:
         """Return the characters that this id completes; often none."""
         return self._decoder.decode(self._bytes_of.get(id_, b""))
@@ -324,17 +330,3 @@ class StreamDecoder:
     def finish(self) -> str:
         """Return what is left at the end: a replacement character if the last character is incomplete."""
         return self._decoder.decode(b"", final=True)
-
-
-def _checked_text(text: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"text must be a str, got {type(text).__name__}")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"the text has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start}, which UTF-8 "
-            'cannot represent: read the text with errors="replace", or join surrogate pairs with '
-            'text.encode("utf-16", "surrogatepass").decode("utf-16")'
-        ) from None
-    return text

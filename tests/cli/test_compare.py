@@ -28,7 +28,7 @@ from gptcompare.comparison.sides import describe
 from gptcompare.comparison.terminal.closing import closing
 from gptcompare.comparison.terminal.columns import rows
 from gptcompare.comparison.terminal.summary import speeds
-from gptcompare.display.colour import key
+from gptcompare.display.shades import key
 from gptcompare.generation.options import SAMPLED
 
 HEADERS = [(name, describe(gc.GPTConfig.preset(name))) for name in ("nano-gpt2", "nano-gpt3")]

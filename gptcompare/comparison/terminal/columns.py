@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from os import terminal_size
 from typing import TextIO
 
-from ...display.colour import painted, printable_shades
+from ...display.shades import painted, printable_shades
 from ...display.text_width import Wrapped, pad, printable, width, wrap
 
 BETWEEN = " │ "
@@ -29,7 +29,7 @@ def rows(
 ) -> list[str]:
     """Lay out columns of a name, a description, a line and a text, as rows of at most `n_cells` terminal cells.
 
-    `shades` are the shades of the texts' characters (`display.colour`); texts without have the terminal's colour.
+    `shades` are the shades of the texts' characters (`display.shades`); texts without have the terminal's colour.
 
     >>> rows([("a", "small"), ("b", "large")], ["Once", "There was"], 11)
     ['a    │ b', 'smal │ larg', 'l    │ e', '──── │ ────', 'Once │ Ther', '     │ e', '     │ was']

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from ...display.colour import Shading, painted, printable_shades
+from ...display.shades import Shading, painted, printable_shades
 from ...display.text_width import printable
 from ..sides import describe
 from ..stream import ComparisonStream

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gptcompare as gc
-from gptcompare.display.colour import (
+from gptcompare.display.shades import (
     BITS,
     CHIPS,
     SHADES,
