@@ -62,7 +62,8 @@ def instances(tmp_path_factory):
     items = [Item(((TEXT, " yes"), (TEXT, " no")), 0, "file"), Document(TEXT, 100, 1000)]
     protocols = [task.protocol for task in TASKS.values() if isinstance(task, Questions)]
     every = [
-        lm, lm.model, lm.tokenizer, lm.tokenizer.vocabulary, lm.tokenizer.stream_decoder(), lm.model.new_cache(3),
+        lm, lm.model, lm.tokenizer, lm.tokenizer.tokens(TEXT), lm.tokenizer.vocabulary,
+        lm.tokenizer.stream_decoder(), lm.model.new_cache(3),
         lm.generate(PROMPT, **options), lm.score(TEXT), stream, gc.GenerationOptions(stop=["\n"]), gc.Sampling(),
         gc.GPTConfig.preset("gpt3-175b"), compared, compared.parting, compared.readings[0], compared.sides[0],
         gc.compare_text(TEXT), gc.comparison.ComparisonStream(PROMPT, {"a": lm, "b": lm}),

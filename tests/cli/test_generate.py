@@ -4,6 +4,7 @@ import math
 import os
 import re
 import sys
+from itertools import pairwise
 
 import pytest
 from support.command import start
@@ -132,6 +133,35 @@ def test_tokenize_shows_every_token(capsys):
 def test_tokenize_prints_the_ids_alone(capsys):
     main(["tokenize", "Hello<|endoftext|>", "--ids", "--allow-special"])
     assert capsys.readouterr().out == "15496 50256\n"
+
+
+def test_tokenize_shows_the_text_with_its_tokens_in_colours_where_there_are_any(capsys):
+    text = "The rabbit 🐇\nran \x1b[31m away."
+    assert main(["tokenize", text]) == 0
+    plain = capsys.readouterr().out
+    assert main(["tokenize", text, "--color", "always"]) == 0
+    coloured, _, rest = capsys.readouterr().out.partition("\n\n")
+    assert rest == plain
+    chips = re.findall("\x1b\\[48;5;(\\d+);38;5;231m([^\x1b]*)\x1b\\[0m", coloured)
+    assert [token for _, token in chips] == [
+        "The", " rabbit", " \\xf0\\x9f", "\\x90", "\\x87", "ran", " ", "␛", "[", "31", "m", " away", ".",
+    ]  # fmt: skip
+    assert all(left != right for (left, _), (right, _) in pairwise(chips))
+
+
+def test_tokenize_shows_how_words_come_about_merge_by_merge(capsys):
+    assert main(["tokenize", " rabbits 🐇", "--merges"]) == 0
+    first, second = capsys.readouterr().out.rstrip().split("\n\n")
+    tokenizer = gc.Tokenizer.from_pretrained("gpt2")
+    stages = tokenizer.merges(" rabbits 🐇")
+    assert [line.split(" ") for line in first.splitlines()] == [
+        [token.decode().replace(" ", "␣") for token in stage] for stage in stages[0]
+    ]
+    assert first.splitlines()[0] == "␣ r a b b i t s"
+    assert second.splitlines()[0] == "␣ \\xf0 \\x9f \\x90 \\x87"
+    assert main(["tokenize", " rabbits 🐇", "--merges", "--color", "always"]) == 0
+    coloured = capsys.readouterr().out
+    assert coloured.count("\x1b[38;5;") == sum(len(of_piece) - 1 for of_piece in stages)
 
 
 def test_text_streams_while_it_is_generated():
