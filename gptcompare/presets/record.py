@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..checks import brief, brief_fields
-
 ZERO_SHOT, ONE_SHOT, FEW_SHOT = SHOTS = ("zero-shot", "one-shot", "few-shot")
 
 ACCURACY = "accuracy, %"
@@ -62,7 +60,8 @@ class Result:
     source: str
     note: str = ""
 
-    __repr__ = brief_fields
+    def __repr__(self) -> str:
+        return f"<Result: {self.task}, {self.metric}, {self.shots}: {self.value:g}>"
 
 
 class Column(NamedTuple):
@@ -150,7 +149,8 @@ class Training:
     flops: float | None = None
     note: str = ""
 
-    __repr__ = brief_fields
+    def __repr__(self) -> str:
+        return f"<Training: tokens {self.tokens}, a batch {self.batch_tokens}, learning rate {self.learning_rate}>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,4 +194,4 @@ class Published:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return brief(self, f"{self.family}, {self.name_in_paper}: {self.n_params_in_print} parameters in print")
+        return f"<Published: {self.family}, {self.name_in_paper}: {self.n_params_in_print} parameters in print>"
