@@ -99,3 +99,20 @@ def test_each_says_on_one_short_line_what_it_is(instances):
         if len(shown) > LONGEST and name not in IS_WHAT_MAKES_IT:
             wrong.append((name, len(shown), shown[:120]))
     assert wrong == []
+
+
+def test_print_shows_what_there_is_to_read():
+    for shown in (gc.table(["gpt2"]), gc.compare_text("The king ran.")):
+        assert str(shown) == shown.to_text()
+    report = gc.report(["gpt2"])
+    assert str(report) == report.to_markdown()
+
+
+def test_a_model_has_the_name_that_it_was_loaded_by():
+    lm = gc.load("nano-gpt2")
+    assert lm.name == lm.allowing("all").name == "nano-gpt2"
+    assert gc.LanguageModel(lm.model, lm.tokenizer).name is None
+    assert [side.name for side in gc.compare("Once", [lm, lm], max_new_tokens=1).sides] == [
+        "nano-gpt2",
+        "nano-gpt2 (2)",
+    ]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..display.messages import show
-from ..display.shades import Shading, colour_wanted, painted, printable_shades, shade_of
+from ..display.shades import RESET, Shading, colour_wanted, painted, printable_shades, shade_of
 from ..display.text_width import printable, width
 from ..display.tokens import ON_SCREEN, listed, shown_token
 from ..generation import GenerationOptions, LanguageModel, load
@@ -78,7 +78,7 @@ def _generate(options: argparse.Namespace) -> None:
             else:
                 show(piece, end="")
     finally:
-        print(flush=True)
+        print(RESET if coloured else "", flush=True)  # after Ctrl-C in the middle of a colour, too
     seconds = time.perf_counter() - start
     if (alternatives := stream.completion.alternatives) is not None:
         _show_alternatives(lm, stream.completion.ids, stream.completion.logprobs, alternatives, coloured)

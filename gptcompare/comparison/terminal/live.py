@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from ...display.shades import Shading, painted, printable_shades
+from ...display.shades import RESET, Shading, painted, printable_shades
 from ...display.text_width import printable
 from ..sides import describe
 from ..stream import ComparisonStream
@@ -98,4 +98,4 @@ def _show_one_after_the_other(stream: ComparisonStream, headers: Sequence[tuple[
         print_new()
         for header, text in zip(headers[current + 1 :], texts[current + 1 :], strict=True):
             print(f"\n\n{shown(': '.join(header))}\n\n{text}", end="")
-        print(flush=True)
+        print(RESET if coloured else "", flush=True)  # after Ctrl-C in the middle of a colour, too
