@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from .page import isolated_in_attribute, visible
 from .shades import chips
@@ -96,9 +96,13 @@ class Tokens(Sequence[Token]):
     def __len__(self) -> int:
         return len(self._tokens)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # of Sequence
+    @overload
+    def __getitem__(self, index: int) -> Token: ...
+    @overload
+    def __getitem__(self, index: slice) -> Tokens: ...
+    def __getitem__(self, index: int | slice) -> Token | Tokens:
         found = self._tokens[index]
-        return Tokens(found) if isinstance(index, slice) else found
+        return Tokens(found) if isinstance(found, list) else found
 
     def __iter__(self) -> Iterator[Token]:
         return iter(self._tokens)

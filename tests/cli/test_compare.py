@@ -111,18 +111,18 @@ class TestTerminal:
         assert terminal.rows() == expected_on_a_terminal(PROMPT, width, max_new_tokens=30)
         assert "tokens per second" in err
 
-    @pytest.mark.parametrize("options", [["--seed", "3"], ["--max-new-tokens", "300", "--seed", "1"], ["--greedy"]])
+    @pytest.mark.parametrize("options", [["--seed", "3"], ["--max-new-tokens", "150", "--seed", "1"], ["--greedy"]])
     def test_in_a_window_of_80_by_24_the_texts_are_in_sight_at_the_end(self, options):
         terminal = Terminal(PROMPT, *options, columns=80, lines=24, greedy=False)
         status, err = terminal.end()
         assert status == 0
         texts = [row for row in terminal.rows() if "│" in row]
         last = [" ".join(row.split("│")[side].strip() for row in texts) for side in (0, 1)]
-        n_new = int(options[1]) if "300" in options else 40
+        n_new = int(options[1]) if "150" in options else 40
         chosen = {"seed": int(options[-1]), **SAMPLED_ONLY} if "--seed" in options else {}
         sides = gc.compare(PROMPT, max_new_tokens=n_new, **chosen).sides
         seen = [" ".join(side.text.split()[-8:]) in shown for side, shown in zip(sides, last, strict=True)]
-        assert any(seen) if n_new == 300 else all(seen)  # a text that is much shorter than the other may be gone
+        assert any(seen) if n_new == 150 else all(seen)  # a text that is much shorter than the other may be gone
         assert len(texts) >= 10
         assert "tokens per second" in err
         assert len(err.splitlines()) == 1

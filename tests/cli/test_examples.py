@@ -10,7 +10,7 @@ from support.places import ROOT
 from gptcompare.cli import COMMANDS, EXAMPLES, _parser, main
 from gptcompare.presets import EMBEDDED_PAIR
 
-SLOW = ("evaluate", "train")  # seconds
+SLOW = ("evaluate", "train", "verify")  # seconds
 NEEDS_A_DOWNLOAD = "which are downloaded once"
 
 
