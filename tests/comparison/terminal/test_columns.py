@@ -55,22 +55,22 @@ def trimmed(lines):
     return lines
 
 
-def grow(terminal, steps, resize=None, end_after=None):
+def grow(terminal, steps, resize=None, end_after=None, shade=0):
     """Let two texts grow by turns, the first perhaps not to the end; returns them."""
     columns = LiveColumns(terminal, HEADERS, "", lambda: terminal.size)
     texts = ["", ""]
-    write(columns, texts, steps, resize and (lambda: terminal.resize(*resize)), end_after)
+    write(columns, texts, steps, resize and (lambda: terminal.resize(*resize)), end_after, shade)
     return texts
 
 
-def write(columns, texts, steps, in_the_middle=None, end_after=None):
-    """The steps, into columns and into texts."""
+def write(columns, texts, steps, in_the_middle=None, end_after=None, shade=0):
+    """The steps, into columns and into texts, all in one shade."""
     for n, (number, piece) in enumerate(steps):
         if end_after is not None and n >= end_after:
             columns.end(0)
             number = 1
         texts[number] += piece
-        columns.add(number, piece)
+        columns.add(number, piece, [shade] * len(piece))
         columns.draw()
         if in_the_middle and n == len(steps) // 2:
             in_the_middle()
@@ -185,19 +185,20 @@ class TestLiveColumns:
         terminal.write = lambda text: pytest.fail(f"wrote {text!r}")
         columns.draw()
 
-    @pytest.mark.parametrize("lines", [24, 6, 2])
-    def test_ctrl_c_in_any_write_that_a_slow_terminal_lets_wait_leaves_every_row_there_once(self, lines):
+    @pytest.mark.parametrize(("lines", "shade"), [(24, 0), (6, 0), (2, 0), (6, 3)])
+    def test_ctrl_c_in_any_write_that_a_slow_terminal_lets_wait_leaves_every_row_there_once(self, lines, shade):
         steps = [(n % 3 // 2, f" word-{n}" + "\n" * (n % 5 == 4)) for n in range(24)]
         whole = Terminal(60, lines)
-        grow(whole, steps)
+        grow(whole, steps, shade=shade)
         for number in range(whole.n_writes):
             terminal = Terminal(60, lines)
             terminal.interrupted_write = number
             columns, texts = LiveColumns(terminal, HEADERS, "", lambda terminal=terminal: terminal.size), ["", ""]
             with pytest.raises(KeyboardInterrupt):
-                write(columns, texts, steps)
+                write(columns, texts, steps, shade=shade)
             columns.finish()
             assert trimmed(terminal.rows()) == trimmed(rows(HEADERS, texts, 60)), number
+            assert terminal.screen.cursor.attrs.fg == "default"
 
     def test_a_line_is_cleared_before_it_is_written(self):
         """Behind the last cell of a full row, xterm would clear that cell."""
