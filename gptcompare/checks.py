@@ -1,4 +1,4 @@
-"""Checks of arguments: values of the right kind, lists of texts, nearly right names; and how messages show them.
+"""Checks of arguments: values of the right kind, lists of texts, nearly right names; and values in few words.
 
 NumPy's numbers count as Python's, and booleans never do. A list of texts may come from any library: pandas, polars,
 PyArrow and NumPy are told by what their objects can do, and never imported.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -44,6 +45,31 @@ def some(names: Iterable[str], most: int = 4) -> str:
     """
     several = list(names)
     return ", ".join([*(shortened(name, 100) for name in several[:most]), *(["..."] if several[most:] else [])])
+
+
+def brief(of: object, words: str) -> str:
+    r"""Return a `__repr__` on one line, for what no expression would make again.
+
+    >>> brief(b"", "nothing\nat all")
+    '<bytes: nothing at all>'
+    """
+    return f"<{type(of).__name__}: {shortened(' '.join(words.split()), 160)}>"
+
+
+def brief_fields(of: Any) -> str:
+    """Return a `__repr__` with the fields of a dataclass, each in few characters."""
+    parts = [f"{field.name}={shown(getattr(of, field.name), 40)}" for field in fields(of) if field.repr]
+    return f"{type(of).__name__}({shortened(' '.join(', '.join(parts).split()), 160)})"
+
+
+def together(words: Iterable[object]) -> str:
+    """Join words in a sentence.
+
+    >>> together(["a", "b", "c"])
+    'a, b and c'
+    """
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def integer(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
@@ -187,6 +213,32 @@ def one_text(name: str, value: object) -> str:
         hint = ": decode it" if isinstance(value, (bytes, bytearray)) else ""
         raise TypeError(f"{name} must be a str, got {type(value).__name__}{hint}")
     return str.__str__(value)  # `str` of a member of an Enum would be its name
+
+
+def encodable(text: str) -> str:
+    """Return a text that UTF-8 can represent.
+
+    >>> encodable("naïve")
+    'naïve'
+
+    Raises
+    ------
+    TypeError
+        If it is not a string.
+    ValueError
+        If it has a lone surrogate.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, got {type(text).__name__}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the text has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start}, which UTF-8 "
+            'cannot represent: read the text with errors="replace", or join surrogate pairs with '
+            'text.encode("utf-16", "surrogatepass").decode("utf-16")'
+        ) from None
+    return text
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from .checks import integer, number, shown
+from .display.units import in_letters
 from .patterns import PATTERNS, Pattern
 from .presets import hyperparameters
 
@@ -163,6 +164,16 @@ class GPTConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return name -> value of all fields, as plain values that JSON can hold."""
         return {**asdict(self), "attention": list(self.attention)}
+
+    def in_words(self) -> str:
+        """Describe the model in a few words.
+
+        >>> GPTConfig.preset("gpt3-175b").in_words()
+        '96 layers of width 12288, dense/banded attention, 175B parameters'
+        """
+        attention = "/".join(self.attention)
+        size = in_letters(self.n_params)
+        return f"{self.n_layer} layers of width {self.d_model}, {attention} attention, {size} parameters"
 
     def pattern_of(self, layer: int) -> Pattern:
         """Return the attention pattern of a layer: which keys its queries see."""

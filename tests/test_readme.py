@@ -11,6 +11,7 @@ from support.pages import (
     ROOT,
     blocks,
     commands_alone,
+    commands_of,
     commands_with_output,
     leads_somewhere,
     links,
@@ -28,6 +29,11 @@ EXAMPLES = [
     for shown in SHOWN
 ]
 ALONE = commands_alone()
+DOWNLOADED = "With larger models, which are downloaded once:"
+WITHOUT_A_DOWNLOAD = [
+    pytest.param(words, id=" ".join(words), marks=[pytest.mark.slow] if words[0] == "train" else [])
+    for words in commands_of((ROOT / "README.md").read_text(encoding="utf-8").partition(DOWNLOADED)[0])
+]
 WITH_PYTHON = [path for path in PAGES if blocks(path, "python")]
 
 
@@ -64,6 +70,12 @@ def test_a_saved_model_of_an_example_is_there(elsewhere):
 @pytest.mark.parametrize(("page", "arguments"), ALONE, ids=[f"{page}: {' '.join(words)}" for page, words in ALONE])
 def test_a_command_without_output_is_one_that_the_command_line_understands(page, arguments):
     assert _parser(arguments).parse_args(arguments).run, page
+
+
+@pytest.mark.parametrize("arguments", WITHOUT_A_DOWNLOAD)
+def test_a_command_of_the_readme_works_without_a_network(arguments, elsewhere, capsys):
+    assert main(arguments) == 0
+    assert "".join(capsys.readouterr())
 
 
 def test_the_pages_show_every_command():

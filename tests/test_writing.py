@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from support.pages import ROOT, module_at
 
 import gptcompare as gc
 from gptcompare.generation.completion import Completion
+from gptcompare.generation.options import SAMPLED
 
 WRITING = module_at(ROOT / "weights" / "writing.py")
 
@@ -107,3 +109,29 @@ def test_a_model_is_measured_on_a_corpus_and_the_table_shows_it(tmp_path, monkey
     table = WRITING.writing_table({"one": measured, "other": measured})
     assert {line.count("|") for line in table.splitlines()} == {4}
     assert f"| {measured[WRITING.COPIED]['tokens']} |" in table
+
+
+class TestWaysToChoose:
+    """weights/sampling.py, which compares them."""
+
+    @pytest.fixture
+    def sampling(self, monkeypatch):
+        monkeypatch.syspath_prepend(ROOT / "weights")
+        return module_at(ROOT / "weights" / "sampling.py")
+
+    def test_the_book_is_read_as_if_a_model_had_written_it(self, sampling):
+        lm, text = gc.load("nano-gpt2"), sampling.read_text(sampling.BOOK)
+        prompts = WRITING.prompts_from([text], 3)
+        for completion in sampling.as_written(lm, text, prompts):
+            assert len(completion.ids) == len(completion.logprobs) == WRITING.MAX_NEW_TOKENS
+            assert completion.prompt + completion.text in " ".join(text.split())
+            whole = lm.score(completion.prompt + completion.text).logprobs
+            assert completion.logprobs == pytest.approx(whole[-len(completion.ids) :])
+
+    def test_a_model_is_less_surprised_by_what_it_takes_for_likeliest(self, sampling):
+        lm = gc.load("nano-gpt2")
+        found = [lm.generate("Once upon a time", max_new_tokens=30, seed=1, **way) for way in sampling.WAYS.values()]
+        perplexities = [sampling.perplexity_of([completion]) for completion in found]
+        assert perplexities[0] == min(perplexities)
+        assert perplexities[0] == pytest.approx(math.exp(-sum(found[0].logprobs) / 30))
+        assert {"temperature": SAMPLED.temperature, "top_p": SAMPLED.top_p} in sampling.WAYS.values()

@@ -49,31 +49,38 @@ COMMANDS = {
 EXAMPLES = """\
 examples:
   gptcompare compare "Once upon a time"
-  gptcompare compare "Once upon a time" --models gpt2,gpt-neo-125m --temperature 0.8 --seed 1 --html page.html
-  gptcompare compare --text story.txt
-  gptcompare compare "Once upon a time" --explain 3
+  gptcompare compare "Once upon a time" --seed 3 --html page.html
+  gptcompare compare "Once upon a time" --greedy --explain 3
+  echo "There was once a king who had three daughters." | gptcompare compare --text -
   gptcompare play
-  gptcompare generate "Once upon a time" --temperature 0.8 --top-p 0.95 --seed 1
-  gptcompare generate - --model path/to/gpt2 --max-new-tokens 200 < prompt.txt
+  gptcompare generate "Once upon a time" --temperature 0.8 --top-p 0.9 --seed 3
+  echo "Once upon a time" | gptcompare generate - --max-new-tokens 100
   gptcompare score "Once upon a time there was a king."
-  gptcompare sentiment "We laughed the whole evening." "The bread was stale."
+  gptcompare choose --complete "Once upon a" time king house
+  gptcompare tokenize "don't and don't"
+  gptcompare tokenize " unhappily" --merges
+  gptcompare table gpt2-xl gpt3-xl gpt-neo-1.3b
+  gptcompare models
+  gptcompare tasks
+  gptcompare inspect nano-gpt2
+  gptcompare verify nano-gpt2
+  gptcompare export nano-gpt2 --gguf nano-gpt2.gguf --dtype float16
+
+examples in a clone, with a book that is there:
+  gptcompare evaluate --task text --data tests/data/alice.txt --stride 256
+  gptcompare train tests/data/alice.txt --init nano-gpt2 --out runs/alice --steps 2 --batch 2 --context 64
+
+examples with larger models, which are downloaded once:
+  gptcompare compare "Once upon a time" --models gpt2,gpt-neo-125m
+  gptcompare sentiment "We laughed the whole evening." "The bread was stale." --model gpt2
   gptcompare classify --labels animals,weather --model gpt2 "The hens were asleep." "It rained all day."
   gptcompare choose "What does a cow give?" milk gold ink --model gpt2
   gptcompare answer "What does a cow give?" --model gpt2
   gptcompare entities "Max took the boat to Corfu." --types person,place --model gpt2
-  gptcompare tasks
   gptcompare evaluate --model gpt2 --task lambada
-  gptcompare evaluate --model gpt2 --task text --data story.txt --stride 512
-  gptcompare verify nano-gpt2
-  gptcompare verify path/to/gpt2 --as gpt2 --all --data downloads/
+  gptcompare verify gpt2
   gptcompare download gpt2-xl
-  gptcompare models
   gptcompare remove gpt2-xl
-  gptcompare inspect nano-gpt2
-  gptcompare export nano-gpt2 --gguf nano-gpt2.gguf --dtype float16
-  gptcompare tokenize "don't and don't"
-  gptcompare table gpt2-xl gpt3-xl gpt-neo-1.3b
-  gptcompare train stories.txt --config gpt2 --out runs/stories --steps 1000
 """
 
 ENVIRONMENT = """\
@@ -103,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = sys.argv[1:] if arguments is None else arguments
             if refusal := _not_utf8(given):
                 raise ValueError(refusal)
-            options = _parser(given).parse_args(given)
+            options = _parser(given).parse_args(given or ["--help"])
             options.command = shlex.join(["gptcompare", *given])  # for what says how it was made
             with _signals():
                 status: int | None = options.run(options)

@@ -24,12 +24,15 @@ from ..comparison.corpus.result import BY, LISTED
 from ..comparison.differences import Texts, named_texts
 from ..comparison.gpt3_samples import gpt3_samples
 from ..comparison.reading import ALTERNATIVES, share_vocabulary
+from ..comparison.terminal.closing import closing, speeds_in_short
 from ..comparison.terminal.live import least_width, show_writing
 from ..comparison.terminal.summary import speeds, summary_of_texts
 from ..display.messages import show
 from ..display.progress import progress_bar
+from ..display.shades import colour_wanted, key
 from ..files.texts import text_files
 from ..generation import LanguageModel
+from ..generation.options import SAMPLED
 from ..report import report
 from ..tokenizer import END_OF_TEXT, AllowedSpecial
 from .generate import flag_of, generation_options_of, given_options, take_generation_options
@@ -38,6 +41,7 @@ from .options import (
     STANDARD_INPUT,
     add_allow_special,
     add_alternatives,
+    add_colour,
     add_tokenizer,
     allowed_special,
     check_page,
@@ -84,12 +88,16 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_tokenizer(parser)
     add_allow_special(parser)
-    take_generation_options(parser)
+    take_generation_options(parser, SAMPLED)
     add_alternatives(parser, ALTERNATIVES)
     parser.add_argument(
         "--explain", type=int, metavar="N",
         help="also show what each model held likeliest at the N positions where they differ most",
     )  # fmt: skip
+    parser.add_argument(
+        "--numbers", action="store_true", help="on a terminal, too, show all numbers below the texts, as in a file"
+    )
+    add_colour(parser, "colour each token by its surprise")
     parser.add_argument(
         "--width",
         type=int,
@@ -230,17 +238,27 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
 def _write(options: argparse.Namespace, sides: dict[str, Writer]) -> None:
     prompt = text_of(options.prompt)
     allowed = _allowed(options, {name: side.lm for name, side in sides.items()}, prompt)
-    stream = ComparisonStream(prompt, sides, generation_options_of(options), allowed, options.alternatives)
+    stream = ComparisonStream(prompt, sides, generation_options_of(options, SAMPLED), allowed, options.alternatives)
     hint_at_last_space(prompt)
     if options.json:
         for _ in stream:
             pass
     else:
-        show_writing(stream, options.width)
+        coloured = colour_wanted(options.color, sys.stdout)
+        show_writing(stream, options.width, coloured)
+        print(f"\n{key()}" if coloured else "")
     result = stream.comparison()
-    _print(result, "\n" + result.summary(least_width(options.width)), options)
+    whole = options.json or options.numbers or options.width is not None or not sys.stdout.isatty()
+    n_cells = least_width(options.width)
+    _print(result, result.summary(n_cells) if whole else _in_short(result, n_cells), options)
     _save_page(options, result)  # after what is printed, which a full disk or a wrong name must not lose
-    show("\n" + speeds(result.sides), file=sys.stderr)
+    show("\n" + speeds(result.sides) if whole else speeds_in_short(result.sides), file=sys.stderr)
+
+
+def _in_short(result: Comparison, n_cells: int) -> str:
+    return closing(
+        result.sides, result.readings, result.parting, result.share_vocabulary, result.options, n_cells
+    )  # fmt: skip
 
 
 def _allowed(options: argparse.Namespace, models: Mapping[str, LanguageModel], text: str) -> AllowedSpecial:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
 from ..display.messages import show, tell
+from ..display.shades import CHOICES as COLOURS
 from ..files.atomic_files import naming, written_together
 from ..files.texts import decode_text, lines_of, read_text
 from ..files.whole_file import read_stream
@@ -21,6 +22,7 @@ MODEL_HELP = (
     "(`gptcompare models` lists them) or a Hugging Face repository, owner/name[@revision], which is downloaded once"
 )
 DEFAULT_MODEL = "nano-gpt2"
+PAGES = (".html", ".htm")
 STANDARD_INPUT = "standard input"
 DASH_HELP = '"-" reads standard input, where one line end at the very end does not count'
 
@@ -90,6 +92,14 @@ def add_alternatives(parser: argparse.ArgumentParser, default: int) -> None:
     )  # fmt: skip
 
 
+def add_colour(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the option that turns colours on and off; `what` says what is coloured."""
+    parser.add_argument(
+        "--color", choices=COLOURS, default="auto", metavar="WHEN",
+        help=f"{what}: auto (on a terminal, unless NO_COLOR is set; default), always or never",
+    )  # fmt: skip
+
+
 def allowed_special(options: argparse.Namespace, tokenizers: Iterable[Tokenizer], text: str) -> AllowedSpecial:
     """Return the special tokens that are read as such, and hint at those in the text that are not."""
     if options.allow_special:
@@ -124,6 +134,9 @@ def check_page(name: str) -> None:
     path = Path(name)
     if not name or path.is_dir():
         raise ValueError(f"--html {name!r} is not the name of a file")
+    is_device = path.exists() and not path.is_file()  # such as /dev/stdout
+    if Path(os.path.realpath(name)).suffix.lower() not in PAGES and not is_device:
+        raise ValueError(f"--html {name}: a page is HTML, so its name must end in {' or '.join(PAGES)}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"--html {name}: there is no folder {str(path.parent)!r}")
     if not os.access(path.parent, os.W_OK):

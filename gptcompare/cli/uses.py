@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from .. import uses
-from ..display.messages import show
+from ..display.messages import show, tell
 from ..files.texts import parse_object
 from ..generation import LanguageModel
+from ..presets import EMBEDDED_PAIR
 from ..uses import Classification, Template
 from .generate import load_model
 from .options import (
@@ -118,6 +119,7 @@ def _classify(options: argparse.Namespace) -> None:
     result = uses.classify(
         _model(options, *texts), texts, labels, examples, template=template, normalisation=options.normalisation
     )
+    _tell_of_small_model(options)
     _print_labels(options, texts, result)
 
 
@@ -145,6 +147,7 @@ def _entities(options: argparse.Namespace) -> None:
         )  # fmt: skip
         return
     found = uses.entities(_model(options, *texts), texts, types, examples, template=template)
+    _tell_of_small_model(options)
     if options.json:
         rows = [
             {"text": text, "entities": [asdict(entity) for entity in of_text]}
@@ -152,6 +155,8 @@ def _entities(options: argparse.Namespace) -> None:
         ]
         print(json.dumps(rows))
         return
+    if without := found.count([]):
+        tell(f"no names found{f' in {without} of {len(texts)} texts' if len(texts) > 1 else ''}")
     for text, of_text in zip(texts, found, strict=True):
         show(_on_one_line(text))
         for entity in of_text:
@@ -168,6 +173,7 @@ def _choose(options: argparse.Namespace) -> None:
         _model(options, question, *options.choices), question, options.choices, examples, template=template,
         normalisation=options.normalisation,
     )  # fmt: skip
+    _tell_of_small_model(options)
     probabilities = dict(zip(result.choices, result.probabilities.tolist(), strict=True))
     if options.json:
         print(json.dumps({"question": question, "best": result.best, "probabilities": probabilities}))
@@ -185,6 +191,9 @@ def _answer(options: argparse.Namespace) -> None:
         _model(options, question), question, examples, template=template, max_new_tokens=options.max_new_tokens,
         beams=options.beams,
     )  # fmt: skip
+    _tell_of_small_model(options)
+    if not text:
+        tell("the answer is empty: the model ended its line at once")
     show(json.dumps({"question": question, "answer": text}) if options.json else text)
 
 
@@ -192,6 +201,12 @@ def _model(options: argparse.Namespace, *texts: str) -> LanguageModel:
     """Load the model for these texts, with the special tokens that are allowed in them."""
     lm = load_model(options)
     return lm.allowing(allowed_special(options, [lm.tokenizer], "\n".join(texts)))
+
+
+def _tell_of_small_model(options: argparse.Namespace) -> None:
+    """Say, beside a result, that the pair in the package is not made for questions."""
+    if options.model in EMBEDDED_PAIR and not getattr(options, "complete", False):
+        tell(f"note: {options.model} is too small to be right often; --model gpt2, which is downloaded once, is larger")
 
 
 def _texts(options: argparse.Namespace) -> list[str]:

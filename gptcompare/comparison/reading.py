@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Float64
+from ..checks import brief, shown, together
 from ..generation import GenerationOptions, LanguageModel, Sampling
 from ..generation.noise import Noise
 from ..generation.scoring import Alternatives, Measures, perplexity
@@ -62,6 +63,10 @@ class Reading:
     same_choice: list[bool] | None = None
     choices: tuple[list[int], ...] | None = None
     alternatives: tuple[Alternatives, ...] | None = None
+
+    def __repr__(self) -> str:
+        measured = ["nothing" if value is None else f"{value:.2f}" for value in self.perplexity]
+        return brief(self, f"{shown(self.text, 60)} by {len(measured)} models, perplexity {together(measured)}")
 
     @property
     def perplexity(self) -> tuple[float | None, ...]:

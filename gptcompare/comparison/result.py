@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..checks import integer
+from ..checks import brief, integer, shown, together
 from ..config import GPTConfig
 from ..generation import LanguageModel
 from .page.data import Text, page_data
@@ -49,6 +49,11 @@ class Comparison:
     parting: Parting | None
     models: Mapping[str, LanguageModel] = field(repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        names = together(side.name for side in self.sides)
+        lengths = together(len(side.completion.ids) for side in self.sides)
+        return brief(self, f"{names} after {shown(self.prompt, 40)}, {lengths} tokens")
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the times, as plain values that JSON can hold: the same for the same seed."""
         return {
@@ -62,7 +67,7 @@ class Comparison:
 
     def summary(self, n_cells: int = 100) -> str:
         """Summarise the texts and the readings in numbers, and in sentences wrapped to `n_cells` terminal cells."""
-        return summary(self.sides, self.readings, self.parting, self.share_vocabulary, n_cells)
+        return summary(self.sides, self.readings, self.parting, self.share_vocabulary, n_cells, self.options)
 
     def explain(self, n: int = 3, n_cells: int = 100) -> str:
         """Show what each model held likeliest where they differ most: the n most different positions of all texts.
@@ -146,6 +151,10 @@ class TextComparison:
     configs: tuple[GPTConfig, ...]
     reading: Reading
     models: Mapping[str, LanguageModel] = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        measured = together("nothing" if bits is None else f"{bits:.3f}" for bits in self.reading.bits_per_byte)
+        return brief(self, f"{together(self.names)} read {shown(self.reading.text, 40)}, {measured} bits per byte")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..checks import brief, shown, together
 from ..config import GPTConfig
 from ..display.units import in_letters
 from ..generation import Completion
@@ -47,6 +48,9 @@ class Side:
     tokens_per_second: float | None = None
     options: dict[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.name} writes {shown(self.text, 60)}, {len(self.completion.ids)} tokens")
 
     @property
     def text(self) -> str:
@@ -97,6 +101,9 @@ class Parting:
     tokens: tuple[bytes, ...]
     margins: tuple[float, ...]
     likeliest: tuple[list[tuple[bytes, float]], ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(self, f"at position {self.position}, {together(shown(token, 40) for token in self.tokens)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold; U+FFFD stands for part of a character."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..arrays import Array
-from ..checks import integer
+from ..checks import brief, integer, shown, together
 from ..generation import GenerationOptions, LanguageModel
 from ..generation.completion import Completion
 from ..generation.scoring import Alternatives, alternatives_part
@@ -69,6 +69,9 @@ class ComparisonStream:
         self.writing = list(range(len(self._streams)))
         self._pieces = self._in_turn()
 
+    def __repr__(self) -> str:
+        return brief(self, f"{together(self.models)} after {shown(self.prompt, 40)}, {len(self.writing)} still writing")
+
     def __iter__(self) -> Iterator[tuple[int, str]]:
         return self
 
@@ -86,6 +89,10 @@ class ComparisonStream:
                     self.writing.remove(number)
                 else:
                     yield number, piece
+
+    def tokens(self, number: int) -> tuple[list[int], list[float]]:
+        """Return the tokens that a model has written so far, and their log-probabilities."""
+        return self._streams[number].tokens
 
     def sides(self) -> tuple[Side, ...]:
         """Return what each model has written so far."""

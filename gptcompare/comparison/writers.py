@@ -131,7 +131,7 @@ class _Side:
         model, written = _model_of(given)
         if model is None:
             raise TypeError(f"{place} must be {WHAT_IS_A_SIDE}, got {shown(entry)}")
-        its_name = of_a_model if isinstance(model, LanguageModel) else os.fspath(given)
+        its_name = model.name or of_a_model if isinstance(model, LanguageModel) else os.fspath(given)
         name = name or "@".join([its_name, *(f"{option}={value}" for option, value in own.items())])
         options = _own_options(name, written, own)
         return cls(name, model, options, _heads(name, options.pop(WITHOUT, None)))

@@ -1,1 +1,1 @@
-"""Parts of what people see, whatever its subject: text widths, numbers with units, progress bars, an HTML page."""
+"""Parts of what people see, whatever its subject: text widths, colours, numbers with units, progress bars, a page."""

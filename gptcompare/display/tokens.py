@@ -1,12 +1,22 @@
-"""Tokens as people see them: quoted, in lists with their probabilities, and as bars."""
+"""Tokens as people see them: quoted, in lists with their probabilities, as bars, and as coloured chips."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, overload
 
+from .page import isolated_in_attribute, visible
+from .shades import chips
 from .text_width import pad, printable, width
 
 ON_SCREEN = 5  # tokens that could have come instead
+PAPERS = ("#cfe8ff", "#ffe3bf", "#d3f0d0", "#f3d6ee", "#f5efb0")  # of chips, in turn; dark letters read on all
+CHIPS_STYLE = """\
+.gptcompare .chips { line-height: 1; }
+.gptcompare .chip { display: inline-block; border-radius: 4px; margin: 1px; padding: 3px 2px; color: #1b1b1b; }
+.gptcompare .chip b { display: block; font: 15px ui-monospace, monospace; white-space: pre; min-height: 1em; }
+.gptcompare .chip small { display: block; font: 10px ui-monospace, monospace; color: #444; padding-top: 3px; }
+"""
 LABEL = 14  # cells for a token beside its bar
 
 
@@ -23,6 +33,18 @@ def shown_token(token: bytes) -> str:
     except UnicodeDecodeError:
         quoted = repr(token)
     return quoted.replace(" ", "␣")
+
+
+def bare_token(token: bytes) -> str:
+    """Write a token as in `shown_token`, without quotation marks.
+
+    >>> bare_token(b" man"), bare_token(b"\\n"), bare_token(b"\\xe2")
+    ('␣man', '\\\\n', '\\\\xe2')
+    """
+    try:
+        return repr(token.decode())[1:-1].replace(" ", "␣")
+    except UnicodeDecodeError:
+        return repr(token)[2:-1].replace(" ", "␣")
 
 
 def listed(tokens: Sequence[tuple[bytes, float]]) -> str:
@@ -46,3 +68,77 @@ def shorten_to(text: str, n_cells: int) -> str:
     while width(text) > n_cells:
         text = text[:-1]
     return text
+
+
+class Token(NamedTuple):
+    """A token: its number in the vocabulary, and the bytes that it stands for."""
+
+    id: int
+    bytes: bytes
+
+
+class Tokens(Sequence[Token]):
+    """The tokens of a text, in their order; a notebook shows them as coloured chips.
+
+    Parameters
+    ----------
+    tokens : sequence of (id, bytes)
+    """
+
+    def __init__(self, tokens: Sequence[tuple[int, bytes]]) -> None:
+        self._tokens = [Token(*token) for token in tokens]
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids alone."""
+        return [token.id for token in self._tokens]
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    @overload
+    def __getitem__(self, index: int) -> Token: ...
+    @overload
+    def __getitem__(self, index: slice) -> Tokens: ...
+    def __getitem__(self, index: int | slice) -> Token | Tokens:
+        found = self._tokens[index]
+        return Tokens(found) if isinstance(found, list) else found
+
+    def __iter__(self) -> Iterator[Token]:
+        return iter(self._tokens)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokens) and self._tokens == other._tokens
+
+    __hash__ = None  # type: ignore[assignment]  # like a list
+
+    def __repr__(self) -> str:
+        first = " ".join(f"{id_} {shown_token(token)}" for id_, token in self._tokens[:4])
+        return f"<Tokens: {len(self)}{': ' * bool(self)}{first}{' ...' * (len(self) > 4)}>"
+
+    def __str__(self) -> str:
+        return "\n".join(f"{id_:>8}  {shown_token(token)}" for id_, token in self._tokens)
+
+    def to_ansi(self) -> str:
+        """Return the text for a terminal, each token on another background than its neighbours."""
+        return chips(_as_text(token) for _, token in self._tokens)
+
+    def _repr_html_(self) -> str:
+        spans = [
+            f'<span class="chip" style="background: {PAPERS[number % len(PAPERS)]}" '
+            f'title="{isolated_in_attribute(shown_token(token))}: id {id_}, {len(token)} bytes">'
+            f"<b>{visible(_as_text(token).replace(chr(10), '⏎'))}</b><small>{id_}</small></span>"
+            + "<br>"
+            * token.endswith(b"\n")
+            for number, (id_, token) in enumerate(self._tokens)
+        ]
+        chips_ = "".join(spans)
+        return f'<div class="gptcompare">\n<style>\n{CHIPS_STYLE}</style>\n<div class="chips">{chips_}</div>\n</div>'
+
+
+def _as_text(token: bytes) -> str:
+    """Return a token as printable text, the bytes of a part of a character as escapes."""
+    try:
+        return printable(token.decode())
+    except UnicodeDecodeError:
+        return repr(token)[2:-1]

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from ..arrays import Float64, Integers
+from ..checks import brief
 
 Z = 1.959963984540054  # 95% of a normal distribution lie within this many standard deviations
 RESAMPLES = 2000
@@ -55,12 +56,15 @@ class Units(Protocol):
         """Aggregate them; the seed is for the bootstrap."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rights:
     """Which items are right; the metric is their percentage."""
 
     name: str
     is_right: tuple[bool, ...]
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.name}, {sum(self.is_right)} of {len(self)}")
 
     def __len__(self) -> int:
         return len(self.is_right)
@@ -74,7 +78,7 @@ class Rights:
         return percentage(self.name, self.is_right)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ratio:
     """Two numbers of each unit; the metric is the ratio of their sums, and `then`, a non-decreasing function, of it."""
 
@@ -82,6 +86,9 @@ class Ratio:
     numerators: Float64
     denominators: Float64
     then: Callable[[float], float] = float
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.name}, {self.of():.4g} over {len(self)}")
 
     def __len__(self) -> int:
         return len(self.numerators)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import regex
 
-from ..checks import path
+from ..checks import brief, path
 from ..display.text_width import aligned
 from ..tokenizer import Tokenizer
 from .metrics import Metric
@@ -39,7 +39,7 @@ class Overlap:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Contamination:
     """How many items of a task stand in some texts, and how well the model does on those and on the others.
 
@@ -87,6 +87,11 @@ class Contamination:
         return "\n".join([f"{self.task}: did the model see the test?", "", aligned(rows), "", said, *shown])
 
     __str__ = to_text
+
+    def __repr__(self) -> str:
+        return brief(
+            self, f"{self.task}, {self.n_dirty} of {counted(self.n_items, 'item')} in {counted(self.n_texts, 'text')}"
+        )
 
     def _sizes(self) -> dict[str, int]:
         return {"all": self.n_items, "clean": self.n_items - self.n_dirty, "dirty": self.n_dirty}

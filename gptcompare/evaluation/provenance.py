@@ -44,11 +44,12 @@ def _git(root: Path, *command: str) -> str | None:
 def of_model(lm: LanguageModel, name: str | None, source: str) -> dict[str, Any]:
     """Describe a model: the name it was loaded by, if any, its published commit, configuration, dtype and digest.
 
-    Of a changed model, also its changes.
+    `name` is the one that it was loaded by just now: what is there by that name is what the model is. Of a changed
+    model, also its changes.
     """
     changes = list(map(in_words, lm.model.hooks))
     return {
-        "name": name,
+        "name": lm.name if name is None else name,
         "commit": None if name is None else _commit(locate(name, source=source)),
         "config": lm.config.to_dict(),
         "dtype": lm.model.dtype.name,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..checks import brief
 from ..display.text_width import aligned
 from ..presets import Result, canonical_name, published
 from ..presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
@@ -54,6 +55,10 @@ class Evaluation:
     protocol: Protocol
     items: list[Any] = field(repr=False)
     items_digest: str
+
+    def __repr__(self) -> str:
+        measured = [f"{metric.name} {_number(metric.value)}" for metric in self.metrics]
+        return brief(self, f"{self.task.name} of {self.model['name'] or 'a model'}: {', '.join(measured)}")
 
     def __getitem__(self, metric: str) -> Metric:
         """Return the metric of this name."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..checks import integer, path
+from ..checks import brief, integer, path, together
 from ..comparison.writers import Models, load_models
 from ..display.colours import COLOURS
 from ..display.page import STYLE, document, isolated_words, visible
@@ -21,7 +21,7 @@ from .tasks.task import Task
 WIDTH, HEIGHT, LEFT, BELOW = 560, 300, 60, 50  # pixels of the picture and of its margins
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Curve:
     """How well models do a task with 0, 1 or more examples in the prompt.
 
@@ -62,6 +62,9 @@ class Curve:
         return "\n".join([f"{self.task}: {self.metric}, by the number of examples in the prompt", "", aligned(rows)])
 
     __str__ = to_text
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.task} with {together(self.shots)} examples, of {together(self.evaluations)}")
 
     def to_html(self, title: str | None = None) -> str:
         """Return a complete HTML document with the curve, which loads nothing from elsewhere."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from ..checks import brief, shown
 from ..model import GPT
 from ..model.ops import log_softmax
 from ..tokenizer import Tokenizer
@@ -53,6 +54,10 @@ class Completion:
     finish_reason: str
     end_id: int | None = None
     alternatives: Alternatives | None = None
+
+    def __repr__(self) -> str:
+        end = self.finish_reason or "nothing yet"
+        return brief(self, f"{shown(self.text, 60)}, {len(self.ids)} tokens, ended by {end}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -133,6 +138,9 @@ class TextStream:
         self._continuation = continuation
         self._pieces = pieces
 
+    def __repr__(self) -> str:
+        return brief(self, f"after {shown(self._continuation.prompt, 60)}, {len(self._continuation.ids)} tokens so far")
+
     def __iter__(self) -> TextStream:
         return self
 
@@ -141,6 +149,11 @@ class TextStream:
             if piece:
                 return piece
         raise StopIteration
+
+    @property
+    def tokens(self) -> tuple[list[int], list[float]]:
+        """The new tokens so far, and their log-probabilities, as the completion has them: the lists go on growing."""
+        return self._continuation.ids, self._continuation.logprobs
 
     @property
     def completion(self) -> Completion:

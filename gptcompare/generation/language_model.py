@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..arrays import Array
 from ..checkpoints.folder import write_end_ids
-from ..checks import each_text, instance, integer
+from ..checks import brief, each_text, instance, integer
 from ..config import GPTConfig
 from ..model import GPT
 from ..model.changes import Change
@@ -38,6 +38,8 @@ class LanguageModel:
     allowed_special : collection of str, or "all"
         Special tokens that are recognised in every text that the model reads, as in `Tokenizer.encode`; by default
         none. Each method and function that reads a text can allow them for itself.
+    name : str, optional
+        The name that it is shown by.
 
     Raises
     ------
@@ -52,19 +54,21 @@ class LanguageModel:
         tokenizer: Tokenizer,
         end_ids: Iterable[int] | None = None,
         allowed_special: AllowedSpecial = (),
+        name: str | None = None,
     ) -> None:
         instance("model", model, GPT)
         instance("tokenizer", tokenizer, Tokenizer)
         n_vocab = model.config.n_vocab
         if tokenizer.n_vocab > n_vocab and max(tokenizer.vocabulary.ids.values(), default=-1) >= n_vocab:
-            raise ValueError(
-                f"the tokenizer has {tokenizer.n_vocab} ids, the model only {n_vocab}: they do not belong together"
-            )
-        self.model = model
-        self.tokenizer = tokenizer
+            sizes = f"the tokenizer has {tokenizer.n_vocab} ids, the model only {n_vocab}"
+            raise ValueError(f"{sizes}: they do not belong together")
+        self.model, self.tokenizer, self.name = model, tokenizer, name
         self.allowed_special = tokenizer.allowed(allowed_special)
         its_own = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
         self.end_ids = frozenset(its_own if end_ids is None else (integer("an end id", id_) for id_ in end_ids))
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.name or 'no name'}, {self.config.in_words()}, {self.tokenizer.n_vocab} tokens")
 
     @property
     def config(self) -> GPTConfig:
@@ -87,7 +91,7 @@ class LanguageModel:
         """
         if isinstance(allowed_special, Collection) and not allowed_special:
             return self
-        return LanguageModel(self.model, self.tokenizer, self.end_ids, allowed_special)
+        return LanguageModel(self.model, self.tokenizer, self.end_ids, allowed_special, self.name)
 
     def changed(self, changes: Hook | Mapping[str, Change]) -> LanguageModel:
         """Return the same model with a hook in everything it computes: what it writes, scores and predicts.
@@ -108,7 +112,8 @@ class LanguageModel:
         >>> gc.load("nano-gpt2").changed(without_a_head).generate("Once upon a time", max_new_tokens=4).text
         ', a little boy'
         """
-        return LanguageModel(self.model.changed(changes), self.tokenizer, self.end_ids, self.allowed_special)
+        name = self.name and f"{self.name}, changed"
+        return LanguageModel(self.model.changed(changes), self.tokenizer, self.end_ids, self.allowed_special, name)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, with the special tokens that are allowed, all of which the model has.
@@ -279,9 +284,7 @@ class LanguageModel:
         return Score(ids, measures.logprobs, n_bytes, measures.alternatives(self.tokenizer))
 
     def prompt_ids(self, prompt: str) -> list[int]:
-        """Return the ids the model reads: `bos_id`, if any, then the prompt.
-
-        If there are none, they are the end-of-text token.
+        """Return the ids the model reads: `bos_id`, if any, then the prompt; if there are none, the end of text.
 
         Raises
         ------
@@ -322,9 +325,8 @@ class LanguageModel:
         """Check a prompt, and prepare it to be continued."""
         ids, alternatives = self.prompt_ids(prompt), integer("alternatives", alternatives, at_least=0)
         if len(ids) > self.config.n_ctx:
-            raise ValueError(
-                f"the prompt has {len(ids)} tokens, the model's context is {self.config.n_ctx}: shorten it"
-            )
+            sizes = f"the prompt has {len(ids)} tokens, the model's context is {self.config.n_ctx}"
+            raise ValueError(f"{sizes}: shorten it")
         return Continuation(prompt, ids, options, self.tokenizer, alternatives)
 
     def _checked_draft(self, draft: LanguageModel | str | None) -> GPT | str | None:

@@ -68,7 +68,8 @@ def load(
     """
     folder = locate(name_or_folder, source=source)
     model = GPT.from_pretrained(folder, dtype=dtype)
-    return LanguageModel(model, tokenizer_of(folder, model, tokenizer), read_end_ids(folder))
+    name = os.fspath(name_or_folder)
+    return LanguageModel(model, tokenizer_of(folder, model, tokenizer), read_end_ids(folder), name=name)
 
 
 def tokenizer_of(folder: Path, model: GPT, given: str | os.PathLike[str] | Tokenizer | None = None) -> Tokenizer:

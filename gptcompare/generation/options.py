@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -37,7 +38,7 @@ class GenerationOptions(Sampling):
         If a value is of the wrong kind or out of range; the message names the option.
     """
 
-    max_new_tokens: int = option(40, "N", "stop after N tokens (default: 40)")
+    max_new_tokens: int = option(40, "N", "stop after N tokens")
     seed: int | None = option(None, "N", "the same seed gives the same text")
     stop: tuple[str, ...] = option((), "TEXT", "end before TEXT; may be repeated")
 
@@ -56,6 +57,16 @@ class GenerationOptions(Sampling):
             hint = did_you_mean(unknown[0], names)
             raise TypeError(f"there is no option {unknown[0]!r}: {hint}the options are {', '.join(names)}")
         return cls(**options)
+
+    def seeded(self) -> GenerationOptions:
+        """Return the same options with a seed, chosen at random if tokens are drawn and there is none.
+
+        >>> GenerationOptions(temperature=0.8, seed=1).seeded().seed, GenerationOptions().seeded().seed
+        (1, None)
+        """
+        if self.temperature == 0 or self.seed is not None:
+            return self
+        return dataclasses.replace(self, seed=secrets.randbelow(2**32))
 
     def to_dict(self) -> dict[str, Any]:
         """Return name -> value, as plain values that JSON can hold."""
@@ -79,3 +90,9 @@ def takes_generation_options(function: Function) -> Function:
     ]
     function.__signature__ = signature.replace(parameters=[*own, *fields])  # type: ignore[attr-defined]
     return function
+
+
+# What `gptcompare compare` begins with. The likeliest token every time soon goes round in circles; drawing from all
+# tokens leads into the distribution's unreliable tail (Holtzman et al. 2020, arXiv:1904.09751).
+# `weights/sampling.py` measures it.
+SAMPLED = GenerationOptions(temperature=0.8, top_p=0.9)

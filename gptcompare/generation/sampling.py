@@ -15,7 +15,7 @@ from .noise import Noise
 
 
 def option(default: Any, metavar: str, help: str) -> Any:
-    """Return a field that is an option of `generate` and of the command line, which shows `metavar` and `help`."""
+    """Return a field that is an option of `generate` and of the command line, whose help shows `metavar` and `help`."""
     return field(default=default, metadata={"metavar": metavar, "help": help})
 
 
@@ -57,13 +57,13 @@ class Sampling:
     """
 
     temperature: float = option(
-        0.0, "T", "0 always takes the likeliest token (default); 1 draws from the model's own distribution"
+        0.0, "T", "0 always takes the likeliest token; 1 draws from the model's own distribution"
     )
     top_k: int | None = option(None, "K", "draw from the K likeliest tokens only")
     top_p: float | None = option(None, "P", "draw from the likeliest tokens with probability P together")
     min_p: float | None = option(None, "P", "draw from the tokens at least P times as probable as the likeliest")
     repetition_penalty: float = option(
-        1.0, "R", "above 1, tokens that the model has read or written become less likely (default: 1, no penalty)"
+        1.0, "R", "above 1, tokens that the model has read or written become less likely; 1 is no penalty"
     )
 
     def __post_init__(self) -> None:

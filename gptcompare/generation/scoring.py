@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..arrays import Array, Float64, Integers
-from ..checks import integer
+from ..checks import brief, integer
 from ..model import GPT
 from ..model.gpt import CHUNK
 from ..model.ops import cross_entropy, log_softmax
@@ -67,6 +67,9 @@ class Alternatives:
         ids, probabilities, ranks, entropies = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         texts = {id_: tokenizer.bytes_of(id_) for id_ in np.unique(ids).tolist()}
         return cls(ids, probabilities, ranks, entropies, texts)
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.ids.shape[1]} at each of {len(self)} positions")
 
     def __len__(self) -> int:
         return len(self.ranks)
@@ -157,6 +160,10 @@ class Score:
     logprobs: list[float]
     n_bytes: int
     alternatives: Alternatives | None = None
+
+    def __repr__(self) -> str:
+        n = len(self.logprobs)
+        return brief(self, f"{n} tokens, perplexity {self.perplexity:.2f}, {self.bits_per_byte:.3f} bits per byte")
 
     @property
     def perplexity(self) -> float:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..arrays import Array, Ids
 from ..checkpoints import locate, read_checkpoint, write_checkpoint
+from ..checks import brief
 from ..config import GPTConfig
 from ..parameters import block_shapes, check_parameters, initial_parameters
 from .attention import attend, attend_with_hooks
@@ -85,6 +86,9 @@ class GPT:
             {name: self._parameters[f"h.{layer}.{name}"] for name in block_shapes(config)}
             for layer in range(config.n_layer)
         ]
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.config.in_words()}, {self.dtype}")
 
     @classmethod
     def from_pretrained(

@@ -36,6 +36,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array, Ids
+from ..checks import brief, some
 from ..config import GPTConfig
 
 Hook: TypeAlias = Callable[[str, Array], Array]  # the name of a place, the array there -> the array to continue with
@@ -113,6 +114,9 @@ class Trace(Mapping[str, Array]):
         except KeyError:
             recorded = ", ".join(self.arrays) or "nothing"
             raise KeyError(f"{name} is not in the trace, which recorded {recorded}") from None
+
+    def __repr__(self) -> str:
+        return brief(self, f"{len(self)} arrays of {np.size(self.ids)} tokens: {some(self)}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.arrays)

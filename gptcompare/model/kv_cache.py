@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array
-from ..checks import integer
+from ..checks import brief, integer, some
 from ..config import GPTConfig
 from ..patterns import DENSE, Pattern
 from .inputs import check_room
@@ -136,6 +136,10 @@ class KVCache:
                 f"capacity must be between 1 and the model's context of {config.n_ctx} tokens, got {capacity}"
             )
         return cls([SequenceCache(config, capacity, dtype) for _ in range(integer("batch", batch, at_least=0))])
+
+    def __repr__(self) -> str:
+        lengths = [f"{sequence.n_tokens} of {sequence.capacity}" for sequence in self.sequences]
+        return brief(self, f"tokens of {len(self)} sequences: {some(lengths)}")
 
     def __len__(self) -> int:
         """Return the number of sequences."""

@@ -9,7 +9,8 @@ from importlib.resources import files
 from ..comparison.page.document import as_json, part
 from ..display.page import document
 from ..generation import GenerationOptions
-from .writing import LONGEST, SAMPLED
+from ..generation.options import SAMPLED
+from .writing import LONGEST
 
 # The options of generation that have a control, with what a number in it may be: (least, most, step).
 CONTROLS = {

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from ..checks import brief, together
 from ..files.texts import parse_object
 from .guard import NAMES, RefusalError, check_body, check_sender
 from .page import play_page
@@ -63,6 +64,9 @@ class Server(ThreadingHTTPServer):
         self.url = f"http://{NAMES[0]}:{self.server_port}/"
         self._stops: dict[str, threading.Event] = {}  # page -> what ends the text that it is waiting for
         self._lock, self._turn = threading.Lock(), threading.Lock()
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.url}, with {together(self.shelf.names)}")
 
     def write(self, page: str, request: Request) -> Iterator[dict[str, Any]]:
         """Yield the lines that answer a page's request, when it is this page's turn.

@@ -10,11 +10,12 @@ from typing import Any
 
 from ..comparison import ComparisonStream
 from ..generation import GenerationOptions, LanguageModel
+from ..generation.options import SAMPLED
 from .shelf import Shelf
 
 FEWEST, MOST = 1, 4  # models beside each other
+NO_OPTION = {"top_p": 1.0}  # what leaves an option out that the command has by default
 LONGEST = 400  # tokens, more than which no page shows at once
-SAMPLED = GenerationOptions(temperature=0.8, top_p=0.9)  # until the page's controls say otherwise
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,14 @@ class Request:
         return cls(prompt, models, checked)
 
     def command(self, seed: int | None) -> str:
-        """Return the command that writes the same texts."""
-        plain, given = GenerationOptions().to_dict(), {**self.options.to_dict(), "seed": seed}
+        """Return the command that writes the same texts: with the options that are not the command's own defaults."""
         words = ["gptcompare", "compare", self.prompt, "--models", ",".join(self.models)]
-        for name, value in given.items():
-            flag = "--" + name.replace("_", "-")
-            for one in value if isinstance(value, list) else [value]:
-                words += [flag, str(one)] if value != plain[name] or name == "temperature" else []
+        for name, value in {**self.options.to_dict(), "seed": seed}.items():
+            if value == SAMPLED.to_dict()[name] and name != "temperature":
+                continue
+            given = NO_OPTION.get(name) if value is None else value
+            for one in given if isinstance(given, list) else [given]:
+                words += [] if one is None else ["--" + name.replace("_", "-"), str(one)]
         return shlex.join(words)
 
 

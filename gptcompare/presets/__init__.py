@@ -61,7 +61,8 @@ def canonical_name(name: str) -> str:
     spelling = SPELLINGS.get(name.lower())
     if spelling is None:
         hint = did_you_mean(name, SPELLINGS.values())
-        raise ValueError(f"unknown model {name!r}: {hint}known are {', '.join(SPELLINGS.values())}")
+        lists = "`gptcompare models` lists those that can be loaded, gptcompare.presets() all that are described"
+        raise ValueError(f"unknown model {name!r}: {hint}{lists}")
     return ALIASES.get(spelling, spelling)
 
 

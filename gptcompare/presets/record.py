@@ -60,6 +60,9 @@ class Result:
     source: str
     note: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Result: {self.task}, {self.metric}, {self.shots}: {self.value:g}>"
+
 
 class Column(NamedTuple):
     """The task and metric of a column in a printed table of results."""
@@ -146,6 +149,9 @@ class Training:
     flops: float | None = None
     note: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Training: tokens {self.tokens}, a batch {self.batch_tokens}, learning rate {self.learning_rate}>"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
@@ -186,3 +192,6 @@ class Published:
     openai_name: str | None = None
     results: tuple[Result, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Published: {self.family}, {self.name_in_paper}: {self.n_params_in_print} parameters in print>"

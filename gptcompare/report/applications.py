@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from ..checkpoints.catalogue import nearest_in_size
 from ..checkpoints.layouts import GPT2_SIZE
+from ..checks import together
 from ..config import GPTConfig
 from ..display.units import in_bytes
 from ..presets import EMBEDDED_PAIR, Published, published
 from ..presets.record import SHOTS
-from .blocks import Block, Grid, Heading, together
+from .blocks import Block, Grid, Heading
 from .structure import Model
 from .table import FLOAT32
 

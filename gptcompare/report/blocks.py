@@ -88,15 +88,6 @@ class Sources:
         return f"[{self.texts.index(source) + 1}]"
 
 
-def together(names: Sequence[str]) -> str:
-    """Join names in a sentence.
-
-    >>> together(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
-
-
 def merged(said: Iterable[tuple[str, str]]) -> list[str]:
     """Say a text only once, after the names of all the models that it is about.
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..checks import brief, together
 from ..config import GPTConfig
 from ..display import page
 from ..presets import published
 from . import blocks
 from .applications import applications
-from .blocks import Block, Heading, Items, Sources, merged, together
+from .blocks import Block, Heading, Items, Sources, merged
 from .performance import performance
 from .structure import Model, structure
 from .table import NOT_PUBLISHED, table
@@ -36,6 +37,12 @@ class Report:
     """
 
     names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return brief(self, together(self.names))
+
+    def __str__(self) -> str:
+        return self.to_markdown()
 
     def to_markdown(self) -> str:
         """Return the whole report as Markdown; the pictures are made of characters."""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
+from ..checks import together
 from ..config import GPTConfig
 from ..display.units import in_bytes, in_letters, scaled, three_digits
 from ..patterns import PATTERNS, Pattern
 from ..presets import Published
 from .architecture import architecture
-from .blocks import POSITIONS, Block, Drawing, Grid, Heading, Items, Picture, Sources, merged, together
+from .blocks import POSITIONS, Block, Drawing, Grid, Heading, Items, Picture, Sources, merged
 from .table import FLOAT32
 
 # The label of a field of the configuration; the label of a field that is not listed is its name.

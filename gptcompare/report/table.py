@@ -6,11 +6,13 @@ comes from `presets`, with its source.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..checks import brief, together
 from ..config import GPTConfig
 from ..display.units import in_bytes, in_letters, scaled, three_digits
 from ..presets import Published, canonical_name, presets, published
@@ -18,6 +20,7 @@ from ..presets.record import ZERO_SHOT
 
 NOT_PUBLISHED = "–"
 FLOAT32 = 4  # bytes
+INDENT = re.compile(r"^ +")  # of what belongs to the label above; Markdown drops spaces at the beginning of a cell
 PETAFLOP_S_DAY = 1e15 * 24 * 60 * 60  # operations
 
 
@@ -87,6 +90,13 @@ class Table:
 
     names: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return brief(self, f"{together(self.names[:3])}, the first of {len(self.names)}" if self.names[3:]
+                     else together(self.names))  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.to_text()
+
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return name -> everything about the model, as plain values that JSON can hold; bytes are for float32."""
         return {name: _facts(GPTConfig.preset(name), published(name)) for name in self.names}
@@ -107,7 +117,7 @@ class Table:
 
     def to_markdown(self) -> str:
         """Return a Markdown table, with a list of notes and sources."""
-        header, *rows = self._rows()
+        header, *rows = ([INDENT.sub("&emsp;", label), *cells] for label, *cells in self._rows())
         lines = [header, ["---", *["---:"] * len(self.names)], *rows]
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         return table + "\n\n" + "\n".join(f"- {note}" for note in [*self._notes(), *self._sources()])

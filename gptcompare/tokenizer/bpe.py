@@ -10,27 +10,27 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import heapq
 import os
-from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import chain, pairwise
 from typing import TypeAlias
 
 from ..checkpoints import locate
 from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
-from ..checks import each_text, integer, path, shown
+from ..checks import brief, encodable, path, shown
 from ..config import GPTConfig
+from ..display.tokens import Tokens
 from .added_tokens import TokenFinder
 from .files import bundled_gpt2, read_vocabulary, write_vocabulary
-from .learning import learn_merges
+from .learning import learn_vocabulary, merge_long, merge_stages
 from .pieces import pieces
-from .vocabulary import BYTE_TO_CHAR, Vocabulary, to_bytes, to_characters
+from .vocabulary import BYTE_TO_CHAR, Vocabulary, to_bytes
 
 AllowedSpecial: TypeAlias = Collection[str]  # special tokens, or "all"
 
 CACHED_CHARACTERS = 4_000_000  # of the pieces whose ids are cached; beyond that, the cache is emptied
 SHORT_PIECE = 24  # bytes; measured: up to this length, scanning all pairs is faster than a heap
+LONGEST_SHOWN = 500  # bytes of a piece that is shown merge by merge: some 100 lines are more than anyone reads
 UNRANKED = 2**62  # the rank of a pair that no merge joins
 NO_ID = -1  # of a byte that the vocabulary lacks
 
@@ -65,6 +65,9 @@ class Tokenizer:
         self._cache: dict[str, list[int]] = {}  # piece -> ids
         self._n_cached = 0  # characters in the cache
         self._finders: dict[frozenset[str], TokenFinder] = {}  # by the special tokens that are allowed
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self._vocabulary.source}, {self.n_vocab} tokens")
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | os.PathLike[str]) -> Tokenizer:
@@ -111,19 +114,7 @@ class Tokenizer:
         >>> Tokenizer.train(["low lower lowest"], n_vocab=259).vocabulary.merges
         [('l', 'o'), ('lo', 'w')]
         """
-        if integer("n_vocab", n_vocab) < 257:
-            raise ValueError(f"n_vocab must be at least 257 (256 bytes and the end of text), got {n_vocab}")
-        counts: Counter[str] = Counter()
-        for text in each_text("texts", texts):
-            counts.update(pieces(_checked_text(text)))
-        merges = learn_merges({piece.encode(): count for piece, count in counts.items()}, n_vocab - 257)
-        if len(merges) < n_vocab - 257:
-            raise ValueError(
-                f"the texts have only {len(merges)} pairs to merge: n_vocab can be at most {len(merges) + 257}, "
-                f"got {n_vocab}. Learn from more text, choose a smaller n_vocab, or take a tokenizer that there is, "
-                "such as that of nano-gpt2: Tokenizer.from_pretrained, and --tokenizer of `gptcompare train`"
-            )
-        return cls(Vocabulary.from_merges([(to_characters(left), to_characters(right)) for left, right in merges]))
+        return cls(learn_vocabulary(texts, n_vocab))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `vocab.json`, `merges.txt` and `tokenizer_config.json`, which Hugging Face's GPT-2 tokenizer reads.
@@ -182,18 +173,41 @@ class Tokenizer:
         >>> tokenizer.encode("Hello world<|endoftext|>", allowed_special="all")
         [15496, 995, 50256]
         """
-        text, allowed = _checked_text(text), self.allowed(allowed_special)
+        parts = self._parts(text, allowed_special)
+        return [id_ for part in parts for id_ in ([part] if isinstance(part, int) else self._encode_plain(part))]
+
+    def tokens(self, text: str, allowed_special: AllowedSpecial = ()) -> Tokens:
+        """Return the ids of a text with their bytes, as `encode` finds them; a notebook shows them as coloured chips.
+
+        >>> Tokenizer.from_pretrained("gpt2").tokens("Hello world")
+        <Tokens: 2: 15496 'Hello' 995 '␣world'>
+        """
+        return Tokens([(id_, self.bytes_of(id_)) for id_ in self.encode(text, allowed_special)])
+
+    def merges(self, text: str, allowed_special: AllowedSpecial = ()) -> list[list[list[bytes]]]:
+        """Return for each piece of a text how its tokens come about: its bytes, then its tokens after each merge.
+
+        A special or added token is there at once. It is a ValueError if a piece has more than 500 bytes.
+
+        >>> Tokenizer.from_pretrained("gpt2").merges(" the")
+        [[[b' ', b't', b'h', b'e'], [b' t', b'h', b'e'], [b' t', b'he'], [b' the']]]
+        """
+        found: list[list[list[int]]] = []
+        for part in self._parts(text, allowed_special):
+            for piece in [part] if isinstance(part, int) else pieces(part):
+                found.append([[piece]] if isinstance(piece, int) else self._stages(piece.encode()))
+        return [[[self._bytes_of[id_] for id_ in stage] for stage in stages] for stages in found]
+
+    def _parts(self, text: str, allowed_special: AllowedSpecial) -> list[str | int]:
+        """Cut a text at its special and added tokens, which become ids."""
+        text, allowed = encodable(text), self.allowed(allowed_special)
         special, added = self._vocabulary.special_tokens, self._vocabulary.added_tokens
         if not allowed and not added:
-            return self._encode_plain(text)
+            return [text]
         if allowed not in self._finders:
             wanted = {**added, **{token: special[token] for token in allowed}}
             self._finders = {allowed: TokenFinder(wanted, self._vocabulary.matching)}
-        return [
-            id_
-            for part in self._finders[allowed].split(text)
-            for id_ in ([part] if isinstance(part, int) else self._encode_plain(part))
-        ]  # fmt: skip
+        return self._finders[allowed].split(text)
 
     def allowed(self, allowed_special: AllowedSpecial) -> frozenset[str]:
         """Return the special tokens that are meant; TypeError or ValueError if one is not special, as for `encode`."""
@@ -216,17 +230,26 @@ class Tokenizer:
             self._cache, self._n_cached = {}, 0
         return list(chain.from_iterable(map(cache.__getitem__, cut)))
 
+    def _ids_of_bytes(self, piece: bytes) -> list[int]:
+        ids = [self._id_of_byte[byte] for byte in piece]
+        if NO_ID in ids:
+            missing = f"no token for byte {piece[ids.index(NO_ID)]}, which is in {shown(piece.decode())}"
+            raise ValueError(f"{self._vocabulary.source} has {missing}: it was learned without it")
+        return ids
+
+    def _stages(self, piece: bytes) -> list[list[int]]:
+        if len(piece) > LONGEST_SHOWN:
+            raise ValueError(f"{shown(piece)} is too long to be shown merge by merge: at most {LONGEST_SHOWN} bytes")
+        return merge_stages(self._ids_of_bytes(piece), self._rank, self._merged)
+
     def _merge(self, piece: bytes) -> list[int]:
         """Return the ids of one piece: repeatedly merge the pair of lowest rank, the leftmost first.
 
         Example, with GPT-2's merges: b"lower" -> l o w e r -> l o w er -> l ow er -> l ower -> lower.
         """
-        ids = [self._id_of_byte[byte] for byte in piece]
-        if NO_ID in ids:
-            missing = f"no token for byte {piece[ids.index(NO_ID)]}, which is in {shown(piece.decode())}"
-            raise ValueError(f"{self._vocabulary.source} has {missing}: it was learned without it")
+        ids = self._ids_of_bytes(piece)
         if len(ids) > SHORT_PIECE:
-            return self._merge_long(ids)
+            return merge_long(ids, self._rank, self._merged)
         rank_of, merged = self._rank.get, self._merged
         ranks = [rank_of(pair, UNRANKED) for pair in pairwise(ids)]
         while ranks and (rank := min(ranks)) != UNRANKED:
@@ -238,32 +261,6 @@ class Tokenizer:
             if left < len(ranks):
                 ranks[left] = rank_of((ids[left], ids[left + 1]), UNRANKED)
         return ids
-
-    def _merge_long(self, ids: list[int]) -> list[int]:
-        """Return the same as `_merge` for a long piece, in time that grows as n log n instead of n^2.
-
-        The pairs wait in a heap, ordered by rank and then position, and the symbols form a linked list.
-        """
-        n, rank_of, merged = len(ids), self._rank.get, self._merged
-        following = list(range(1, n + 1))
-        previous = list(range(-1, n - 1))
-        heap = [(rank, left) for left, pair in enumerate(pairwise(ids)) if (rank := rank_of(pair)) is not None]
-        heapq.heapify(heap)
-        while heap:
-            rank, left = heapq.heappop(heap)
-            right = following[left]
-            if right == n or rank_of((ids[left], ids[right])) != rank:
-                continue  # an earlier merge took one of the two
-            ids[left], ids[right] = merged[rank], -1
-            after = following[left] = following[right]
-            if after < n:
-                previous[after] = left
-                if (new := rank_of((ids[left], ids[after]))) is not None:
-                    heapq.heappush(heap, (new, left))
-            before = previous[left]
-            if before >= 0 and (new := rank_of((ids[before], ids[left]))) is not None:
-                heapq.heappush(heap, (new, before))
-        return [id_ for id_ in ids if id_ >= 0]
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         r"""Return the bytes that the ids stand for. ValueError for an id that is not in the vocabulary.
@@ -317,6 +314,9 @@ class StreamDecoder:
         self._bytes_of = tokenizer._bytes_of
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
+    def __repr__(self) -> str:
+        return brief(self, f"{len(self._decoder.getstate()[0])} bytes of a character waiting")
+
     def push(self, id_: int) -> str:
         """Return the characters that this id completes; often none."""
         return self._decoder.decode(self._bytes_of.get(id_, b""))
@@ -324,17 +324,3 @@ class StreamDecoder:
     def finish(self) -> str:
         """Return what is left at the end: a replacement character if the last character is incomplete."""
         return self._decoder.decode(b"", final=True)
-
-
-def _checked_text(text: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"text must be a str, got {type(text).__name__}")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"the text has a lone surrogate, U+{ord(text[error.start]):04X}, at character {error.start}, which UTF-8 "
-            'cannot represent: read the text with errors="replace", or join surrogate pairs with '
-            'text.encode("utf-16", "surrogatepass").decode("utf-16")'
-        ) from None
-    return text

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..checks import shortened, shown
+from ..checks import brief, shortened, shown
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -204,6 +204,9 @@ class Vocabulary:
             return []
         rules = {token: asdict(matching) for token, matching in sorted(self.matching.items())}
         return [sorted(self.added_tokens.items()), rules]
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.source}, {len(self.ids)} ids, {len(self.merges)} merges")
 
     def id_of(self, token: str | None) -> int | None:
         """Return the id of a token, special or not, or None if there is no such token."""

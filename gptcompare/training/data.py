@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Ids, Integers
-from ..checks import instance, integer, path
+from ..checks import brief, instance, integer, path
 from ..files import texts
 from ..files.atomic_files import written_together
 from ..tokenizer import END_OF_TEXT, AllowedSpecial, Tokenizer
@@ -246,6 +246,9 @@ class Batches:
         self._seed = seed
         self._epoch = -1
         self._starts: Ids = np.empty(0, np.intp)
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.batch} sequences of {self.context} tokens, of {len(self._tokens)}")
 
     def __getitem__(self, step: int) -> tuple[Ids, Ids]:
         """Return the ids of a step and, for each, the id that follows: (B, T) and (B, T)."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..arrays import Array
+from ..checks import brief
 from .recipe import Recipe
 
 SLICE = 1 << 15  # numbers that are updated together: five arrays of this size fit into a core's cache
@@ -57,6 +58,10 @@ class AdamW:
         self.second = {name: np.zeros_like(value) for name, value in parameters.items()}
         self._parameters = parameters
         self._recipe = recipe
+
+    def __repr__(self) -> str:
+        n = sum(parameter.size for parameter in self._parameters.values())
+        return brief(self, f"of {n} numbers in {len(self._parameters)} parameters, after {self.step} steps")
 
     def update(self, gradients: Mapping[str, Array], learning_rate: float) -> None:
         """Take one step down the gradients, shaped like the parameters; their memory is reused as work space."""

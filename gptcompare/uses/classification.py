@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..arrays import Float64
-from ..checks import each_text, instance, one_text
+from ..checks import brief, each_text, instance, one_text, some
 from ..generation import LanguageModel
 from ..tokenizer import AllowedSpecial
 from .multiple_choice import Questionnaire, probabilities, rate
@@ -40,6 +40,9 @@ class Classification:
     probabilities: Float64
     classes: tuple[str, ...]
     prompts: list[str]
+
+    def __repr__(self) -> str:
+        return brief(self, f"{some(self.labels)} for {len(self.labels)} texts, out of {some(self.classes)}")
 
 
 def classify(

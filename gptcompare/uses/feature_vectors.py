@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from ..arrays import Array, Float32, Ids
-from ..checks import each_text, instance, integer
+from ..checks import brief, each_text, instance, integer
 from ..generation import LanguageModel, load
 from ..model import GPT
 from ..tokenizer import AllowedSpecial
@@ -105,6 +105,9 @@ class TokenFeatures:
 
     vectors: Float32
     spans: list[tuple[int, int]]
+
+    def __repr__(self) -> str:
+        return brief(self, f"{len(self.spans)} tokens, vectors of width {self.vectors.shape[1]}")
 
 
 def token_features(

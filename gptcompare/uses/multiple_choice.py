@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Float64
-from ..checks import each_text, instance
+from ..checks import brief, each_text, instance, shown
 from ..generation import LanguageModel
 from ..model.ops import log_softmax, softmax
 from ..tokenizer import AllowedSpecial
@@ -139,6 +139,9 @@ class Choice:
     prompt: str
     choices: tuple[str, ...]
     probabilities: Float64
+
+    def __repr__(self) -> str:
+        return brief(self, f"{shown(self.best, 60)} {self.probabilities.max():.3f}, of {len(self.choices)} choices")
 
     @property
     def index(self) -> int:

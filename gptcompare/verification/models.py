@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 
-from ..checks import did_you_mean, one_text
+from ..checks import did_you_mean, one_text, some
 from ..config import GPTConfig
 from ..presets import canonical_name, presets, published
 
@@ -28,7 +28,7 @@ def model_named(name: str, recorded: Iterable[str]) -> str:
         given = canonical_name(given).lower()
     if given not in spellings:
         hint = did_you_mean(name, spellings.values())
-        known = ", ".join(spellings.values())
+        known = some(spellings.values(), most=5)
         raise ValueError(f"there are no recorded outputs of {name!r}: {hint}there are some of {known}")
     return spellings[given]
 
@@ -66,7 +66,7 @@ def model_of_config(config: GPTConfig, recorded: Iterable[str]) -> str:
                          f"compared with (--as {found[0]}, or name={found[0]!r})")  # fmt: skip
     raise ValueError(
         "no model of this configuration has recorded outputs: say whose it is to be compared with "
-        f"(--as gpt2, or name='gpt2'); there are some of {', '.join(dict.fromkeys(recorded))}"
+        f"(--as gpt2, or name='gpt2'); there are some of {some(dict.fromkeys(recorded), most=5)}"
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..checks import did_you_mean, path, shown
+from ..checks import brief, did_you_mean, path, shown
 from .data_quantities import DATA_QUANTITIES
 from .quantities import QUANTITIES
 
@@ -67,6 +67,9 @@ class Record:
     tokens: list[str] | None = None
     dtype: str | None = None
     note: str | None = None
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.quantity} of {self.model}, recorded by {self.by} ({self.id})")
 
     @property
     def is_exact(self) -> bool:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..checks import shortened
+from ..checks import brief, shortened
 from ..display.text_width import pad, printable, width
 from ..tokenizer import Tokenizer
 from .agreement import Agreement
@@ -16,6 +16,7 @@ from .records import Record
 
 WIDEST = {"what": 44, "recorded by": 16, "expected": 22, "got": 22}  # cells of a column
 OF_TOKENS = ("greedy tokens", "likeliest tokens")
+AGREES = {True: "agrees", False: "differs", None: "not computed"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class Row:
     agreement: Agreement | None = None
     missing: str | None = None
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.record.quantity} of {self.record.model}, {AGREES[self.agrees]} ({self.record.id})")
 
     @property
     def agrees(self) -> bool | None:
@@ -74,6 +78,9 @@ class Verification:
     rows: tuple[Row, ...]
     tokenizer: Tokenizer
     n_not_asked: int = 0
+
+    def __repr__(self) -> str:
+        return brief(self, " ".join(self._summary()[:1]))
 
     @property
     def agrees(self) -> bool:

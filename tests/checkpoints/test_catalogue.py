@@ -18,7 +18,7 @@ class TestNames:
     @pytest.mark.parametrize("name", ["./a/b", "/a/b", "~/a", "a/b/c", "a/", "../b"])
     def test_a_path_is_never_taken_for_a_repository(self, story_hub, name):
         with pytest.raises(
-            gc.DownloadError, match="is neither a folder nor the name of a model: known are "
+            gc.DownloadError, match="is neither a folder nor the name of a model: `gptcompare models` lists "
         ) as refusal:
             gc.load(name)
         assert str(refusal.value).count(repr(name)) == 1

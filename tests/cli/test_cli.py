@@ -144,11 +144,24 @@ def test_help_and_version_end_well(arguments, capsys):
     assert out.strip() == f"gptcompare {gc.__version__}" if arguments == ["--version"] else "usage: gptcompare" in out
 
 
+def test_the_command_alone_prints_the_help_and_ends_well(capsys):
+    outs = []
+    for arguments in ([], ["--help"]):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        outs.append(out)
+    assert outs[0] == outs[1]
+    assert "gptcompare compare" in outs[0]
+
+
 def test_every_example_of_the_help_parses():
-    commands = [line.strip() for line in EXAMPLES.splitlines() if line.strip().startswith("gptcompare ")]
+    commands = [line.strip() for line in EXAMPLES.splitlines() if " gptcompare " in line]
     assert len(commands) >= 4
     for command in commands:
-        words = shlex.split(command.partition(" < ")[0])
+        words = shlex.split(command.rpartition(" | ")[2])
         _parser(words[1:]).parse_args(words[1:])
 
 

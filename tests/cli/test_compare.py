@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -24,31 +25,50 @@ import gptcompare as gc
 from gptcompare.cli import main
 from gptcompare.cli.generate import flag_of
 from gptcompare.comparison.sides import describe
+from gptcompare.comparison.terminal.closing import closing
 from gptcompare.comparison.terminal.columns import rows
 from gptcompare.comparison.terminal.summary import speeds
+from gptcompare.display.shades import key
+from gptcompare.generation.options import SAMPLED
 
 HEADERS = [(name, describe(gc.GPTConfig.preset(name))) for name in ("nano-gpt2", "nano-gpt3")]
 PROMPT = "Once upon a time"
+SAMPLED_ONLY = {"temperature": SAMPLED.temperature, "top_p": SAMPLED.top_p}
 
 
 def expected_rows(prompt, width, **options):
+    """Of finished columns, and the whole summary."""
     comparison = gc.compare(prompt, **options)
     columns = rows(HEADERS, [prompt + side.text for side in comparison.sides], width)
     return [*columns, "", *comparison.summary(width).splitlines()]
 
 
-class Terminal:
-    """The command in a pseudo-terminal whose screen is emulated."""
+def expected_on_a_terminal(prompt, width, **options):
+    """The same, with a few lines instead of the summary."""
+    comparison = gc.compare(prompt, **options)
+    columns = rows(HEADERS, [prompt + side.text for side in comparison.sides], width)
+    parts = comparison.sides, comparison.readings, comparison.parting, True, comparison.options
+    return [*columns, "", *plain(key()).splitlines(), *closing(*parts, width).splitlines()]
 
-    def __init__(self, *arguments, columns=80, lines=200):
+
+def plain(text):
+    return re.sub("\x1b\\[[0-9;]*m", "", text)
+
+
+class Terminal:
+    """The command, greedy unless it is said otherwise, in a pseudo-terminal whose screen is emulated."""
+
+    def __init__(self, *arguments, columns=80, lines=200, greedy=True, environment=()):
         self.screen = pyte.Screen(columns, lines)
         self.stream = pyte.ByteStream(self.screen)
         self.terminal, inside = pty.openpty()
         self.resize(columns, lines)
-        command = [sys.executable, "-c", "import sys; from gptcompare.cli import main; sys.exit(main())", "compare"]
+        command = [sys.executable, "-m", "gptcompare", "compare", *(["--greedy"] if greedy else []), *arguments]
+        kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
         self.process = subprocess.Popen(
-            [*command, *arguments], stdout=inside, stderr=subprocess.PIPE, stdin=inside, start_new_session=True
-        )
+            command, stdout=inside, stderr=subprocess.PIPE, stdin=inside, start_new_session=True,
+            env={"TERM": "xterm", **kept, **dict(environment)},
+        )  # fmt: skip
         os.close(inside)
 
     def resize(self, columns, lines):
@@ -88,8 +108,45 @@ class TestTerminal:
         terminal = Terminal(PROMPT, "--max-new-tokens", "30", columns=width)
         status, err = terminal.end()
         assert status == 0
-        assert terminal.rows() == expected_rows(PROMPT, width, max_new_tokens=30)
+        assert terminal.rows() == expected_on_a_terminal(PROMPT, width, max_new_tokens=30)
         assert "tokens per second" in err
+
+    @pytest.mark.parametrize("options", [["--seed", "3"], ["--max-new-tokens", "150", "--seed", "1"], ["--greedy"]])
+    def test_in_a_window_of_80_by_24_the_texts_are_in_sight_at_the_end(self, options):
+        terminal = Terminal(PROMPT, *options, columns=80, lines=24, greedy=False)
+        status, err = terminal.end()
+        assert status == 0
+        texts = [row for row in terminal.rows() if "│" in row]
+        last = [" ".join(row.split("│")[side].strip() for row in texts) for side in (0, 1)]
+        n_new = int(options[1]) if "150" in options else 40
+        chosen = {"seed": int(options[-1]), **SAMPLED_ONLY} if "--seed" in options else {}
+        sides = gc.compare(PROMPT, max_new_tokens=n_new, **chosen).sides
+        seen = [" ".join(side.text.split()[-8:]) in shown for side, shown in zip(sides, last, strict=True)]
+        assert any(seen) if n_new == 150 else all(seen)  # a text that is much shorter than the other may be gone
+        assert len(texts) >= 10
+        assert "tokens per second" in err
+        assert len(err.splitlines()) == 1
+
+    def test_numbers_shows_the_whole_summary_there_too(self):
+        terminal = Terminal(PROMPT, "--max-new-tokens", "5", "--numbers", "--color", "never")
+        _, err = terminal.end()
+        assert terminal.rows() == expected_rows(PROMPT, 80, max_new_tokens=5)
+        assert err.splitlines()[1].split() == ["nano-gpt2", "nano-gpt3"]
+
+    @pytest.mark.parametrize(
+        ("options", "environment", "coloured"),
+        [
+            ([], {}, True),
+            (["--color", "never"], {}, False),
+            ([], {"NO_COLOR": "1"}, False),
+            (["--color", "always"], {"NO_COLOR": "1"}, True),
+        ],
+    )
+    def test_each_token_has_the_colour_of_its_surprise_unless_nobody_wants_it(self, options, environment, coloured):
+        terminal = Terminal(PROMPT, "--max-new-tokens", "30", *options, environment=environment)
+        assert terminal.end()[0] == 0
+        cells = [cell for line in terminal.screen.buffer.values() for cell in line.values() if cell.data.strip()]
+        assert (len({cell.fg for cell in cells}) > 3) is coloured
 
     def test_a_window_too_narrow_has_one_text_after_the_other(self):
         terminal = Terminal(PROMPT, "--max-new-tokens", "12", columns=45)
@@ -114,7 +171,7 @@ class TestTerminal:
         terminal.read(until=PROMPT)
         terminal.resize(70, 200)
         assert terminal.end()[0] == 0
-        expected = expected_rows(PROMPT, 70, max_new_tokens=200)
+        expected = expected_on_a_terminal(PROMPT, 70, max_new_tokens=200)
         assert terminal.rows()[-len(expected) :] == expected
 
     def test_ctrl_c_leaves_what_was_written_and_status_130(self):
@@ -141,7 +198,7 @@ def _is_wide(character):
 
 class TestPiped:
     def test_one_text_after_the_other_and_the_summary(self, capsys):
-        assert main(["compare", PROMPT, "--max-new-tokens", "10"]) == 0
+        assert main(["compare", PROMPT, "--max-new-tokens", "10", "--greedy"]) == 0
         out, err = capsys.readouterr()
         comparison = gc.compare(PROMPT, max_new_tokens=10)
         texts = [
@@ -153,7 +210,7 @@ class TestPiped:
 
     @pytest.mark.parametrize("width", [60, 130])
     def test_columns_of_the_width_that_is_asked_for(self, width, capsys):
-        assert main(["compare", PROMPT, "--max-new-tokens", "10", "--width", str(width)]) == 0
+        assert main(["compare", PROMPT, "--max-new-tokens", "10", "--greedy", "--width", str(width)]) == 0
         assert capsys.readouterr().out.splitlines() == expected_rows(PROMPT, width, max_new_tokens=10)
 
     def test_ctrl_c_while_finished_columns_are_made_shows_them_as_far_as_they_are(self, monkeypatch, capsys):
@@ -203,8 +260,33 @@ class TestJson:
         assert main([*command, "--json"]) == main([*command, "--json"]) == 0
         first, second = capsys.readouterr().out.splitlines()
         assert first == second
-        options = {"max_new_tokens": 10, "temperature": 0.9, "top_k": 50, "seed": 5, "stop": []}
+        options = {"max_new_tokens": 10, "temperature": 0.9, "top_k": 50, "top_p": 0.9, "seed": 5, "stop": []}
         assert json.loads(first) == json.loads(json.dumps(gc.compare(PROMPT, **options).to_dict()))
+
+    def test_tokens_are_drawn_by_default_and_the_seed_that_is_printed_gives_the_same_again(self, capsys):
+        assert main(["compare", PROMPT, "--max-new-tokens", "12", "--width", "80"]) == 0
+        first = capsys.readouterr().out
+        seed = re.search(r"--seed (\d+) writes the same", " ".join(first.split()))[1]
+        assert main(["compare", PROMPT, "--max-new-tokens", "12", "--width", "80", "--seed", seed]) == 0
+        assert capsys.readouterr().out == first
+        assert main(["compare", PROMPT, "--max-new-tokens", "12", "--seed", seed, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        options = {**SAMPLED.to_dict(), "max_new_tokens": 12, "seed": int(seed)}
+        assert found == json.loads(json.dumps(gc.compare(PROMPT, **options).to_dict()))
+
+    @pytest.mark.parametrize("greedy", [["--greedy"], ["--temperature", "0"]])
+    def test_greedy_is_what_python_does_by_default(self, greedy, capsys):
+        assert main(["compare", PROMPT, "--max-new-tokens", "8", "--json", *greedy]) == 0
+        assert json.loads(capsys.readouterr().out) == json.loads(
+            json.dumps(gc.compare(PROMPT, max_new_tokens=8).to_dict())
+        )
+        assert main(["compare", PROMPT, "--max-new-tokens", "8", *greedy]) == 0
+        assert "--seed" not in capsys.readouterr().out
+
+    def test_an_option_that_is_given_leaves_the_others_as_they_are_by_default(self, capsys):
+        assert main(["compare", PROMPT, "--max-new-tokens", "3", "--temperature", "1.2", "--seed", "4", "--json"]) == 0
+        options = json.loads(capsys.readouterr().out)["options"]
+        assert (options["temperature"], options["top_p"], options["seed"]) == (1.2, SAMPLED.top_p, 4)
 
     def test_a_text_that_is_read(self, tmp_path, capsys):
         (tmp_path / "text").write_text("The king — ran.", encoding="utf-8")
@@ -219,7 +301,7 @@ class TestSides:
         options = ["--max-new-tokens", "6", "--temperature", "0.9", "--seed", "2"]
         assert main(["compare", PROMPT, "--json", "--models", ", ".join(self.MODELS), *options]) == 0
         found = json.loads(capsys.readouterr().out)
-        assert found == gc.compare(PROMPT, self.MODELS, max_new_tokens=6, temperature=0.9, seed=2).to_dict()
+        assert found == gc.compare(PROMPT, self.MODELS, max_new_tokens=6, temperature=0.9, top_p=0.9, seed=2).to_dict()
         assert [side["name"] for side in found["sides"]] == [*self.MODELS]
         assert [side["options"]["temperature"] for side in found["sides"]] == [0.9, 0.5, 0.9]
         assert found["sides"][2]["changes"] == ["without head 3 of layer 0; without head 2 of layer 1"]
@@ -406,7 +488,9 @@ def test_a_page_is_written_with_the_rest(tmp_path, capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-@pytest.mark.parametrize("what", [[PROMPT, "--max-new-tokens", "3"], ["--text", "FILE"]], ids=["prompt", "text"])
+@pytest.mark.parametrize(
+    "what", [[PROMPT, "--max-new-tokens", "3", "--greedy"], ["--text", "FILE"]], ids=["prompt", "text"]
+)
 @pytest.mark.parametrize("form", [["--json"], []], ids=["JSON", "text"])
 def test_what_is_printed_does_not_depend_on_the_page(what, form, tmp_path, capsys):
     """A page that could not be written once lost the whole comparison."""
@@ -471,11 +555,15 @@ def test_the_whole_of_a_text_is_read_and_its_last_line_end_is_a_part_of_it(tmp_p
         (["x", "--temperature", "-1"], "temperature must be 0"),
         (["x", "--html", "."], "is not the name of a file"),
         (["x", "--html", ""], "is not the name of a file"),
+        (["x", "--html", "page.png"], "--html page.png: a page is HTML, so its name must end in .html or .htm"),
+        (["x", "--html", "page"], "must end in .html or .htm"),
+        (["--report", "--html", "page.md"], "must end in .html or .htm"),
         (["x", "--html", "no-such-folder/x.html"], "there is no folder 'no-such-folder'"),
         (["--text", "no-such-file"], "no-such-file"),
         (["x", "--first", "3"], "--first goes with --text gpt3-samples"),
         (["--text", "no-such-file", "--seed", "1", "--stop", "x"], "--seed, --stop: only for a prompt"),
         (["--text", "gpt3-samples", "--temperature", "0"], "--temperature: only for a prompt"),
+        (["--text", "no-such-file", "--greedy"], "--greedy: only for a prompt"),
     ],
 )
 def test_a_user_s_error_is_one_line_and_status_2(arguments, words, capsys):
@@ -493,6 +581,12 @@ def test_an_option_of_writing_is_refused_where_no_model_writes(field, capsys):
         out, err = capsys.readouterr()
         assert out == ""
         assert flag_of(field.name) in err
+
+
+def test_greedy_and_a_temperature_contradict_each_other(capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "x", "--greedy", "--temperature", "1"])
+    assert "--temperature: not allowed with argument --greedy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["x", "--text", "y"]])

@@ -2,7 +2,9 @@ import io
 import json
 import math
 import os
+import re
 import sys
+from itertools import pairwise
 
 import pytest
 from support.command import start
@@ -57,7 +59,7 @@ def test_a_prompt_is_read_from_standard_input(monkeypatch, capsys):
 @pytest.mark.parametrize("command", ["generate", "compare", "tokenize"])
 @pytest.mark.parametrize("written", ["Once\n", "Once\r\n", "\ufeffOnce\r\n"])
 def test_a_prompt_from_standard_input_is_as_if_given_as_an_argument(command, written, typed, capsys):
-    options = [] if command == "tokenize" else ["--max-new-tokens", "3", "--json"]
+    options = [] if command == "tokenize" else ["--max-new-tokens", "3", "--temperature", "0", "--json"]
     assert main([command, "Once", *options]) == 0
     expected = capsys.readouterr().out
     typed(written)
@@ -78,6 +80,35 @@ def test_a_space_at_the_end_of_a_prompt_is_kept_and_said(command, capsys):
         out, err = capsys.readouterr()
         assert err.count("ends with a space") == n_hints
         assert json.loads(out)["prompt"] == prompt
+
+
+def test_a_seed_that_was_drawn_is_said_and_gives_the_same_again(capsys):
+    assert main(["generate", "Once", "--max-new-tokens", "9", "--temperature", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert main(["generate", "Once", "--max-new-tokens", "9", "--temperature", "1", "--seed", _seed(err)]) == 0
+    assert capsys.readouterr().out == out
+    assert main(["generate", "Once", "--max-new-tokens", "2"]) == 0
+    assert "seed" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["generate", "Once \x1b upon", "--temperature", "1.5", "--seed", "1"], ["score", "Once there was king bread"]],
+)
+def test_colours_are_written_where_they_are_asked_for_and_change_no_text(command, capsys):
+    assert main(command) == 0
+    plain = capsys.readouterr().out
+    assert main([*command, "--color", "never"]) == 0
+    assert capsys.readouterr().out == plain
+    assert "\x1b[" not in plain
+    assert main([*command, "--color", "always"]) == 0
+    coloured = capsys.readouterr().out
+    assert len(set(re.findall(r"38;5;(\d+)m", coloured))) >= 2
+    assert re.sub("\x1b\\[[0-9;]*m", "", coloured).split() == plain.split()
+
+
+def _seed(err):
+    return err.strip().removesuffix("]").rpartition("seed ")[2]
 
 
 def test_standard_input_that_is_no_text_is_refused(monkeypatch, capsys):
@@ -102,6 +133,35 @@ def test_tokenize_shows_every_token(capsys):
 def test_tokenize_prints_the_ids_alone(capsys):
     main(["tokenize", "Hello<|endoftext|>", "--ids", "--allow-special"])
     assert capsys.readouterr().out == "15496 50256\n"
+
+
+def test_tokenize_shows_the_text_with_its_tokens_in_colours_where_there_are_any(capsys):
+    text = "The rabbit 🐇\nran \x1b[31m away."
+    assert main(["tokenize", text]) == 0
+    plain = capsys.readouterr().out
+    assert main(["tokenize", text, "--color", "always"]) == 0
+    coloured, _, rest = capsys.readouterr().out.partition("\n\n")
+    assert rest == plain
+    chips = re.findall("\x1b\\[48;5;(\\d+);38;5;231m([^\x1b]*)\x1b\\[0m", coloured)
+    assert [token for _, token in chips] == [
+        "The", " rabbit", " \\xf0\\x9f", "\\x90", "\\x87", "ran", " ", "␛", "[", "31", "m", " away", ".",
+    ]  # fmt: skip
+    assert all(left != right for (left, _), (right, _) in pairwise(chips))
+
+
+def test_tokenize_shows_how_words_come_about_merge_by_merge(capsys):
+    assert main(["tokenize", " rabbits 🐇", "--merges"]) == 0
+    first, second = capsys.readouterr().out.rstrip().split("\n\n")
+    tokenizer = gc.Tokenizer.from_pretrained("gpt2")
+    stages = tokenizer.merges(" rabbits 🐇")
+    assert [line.split(" ") for line in first.splitlines()] == [
+        [token.decode().replace(" ", "␣") for token in stage] for stage in stages[0]
+    ]
+    assert first.splitlines()[0] == "␣ r a b b i t s"
+    assert second.splitlines()[0] == "␣ \\xf0 \\x9f \\x90 \\x87"
+    assert main(["tokenize", " rabbits 🐇", "--merges", "--color", "always"]) == 0
+    coloured = capsys.readouterr().out
+    assert coloured.count("\x1b[38;5;") == sum(len(of_piece) - 1 for of_piece in stages)
 
 
 def test_text_streams_while_it_is_generated():

@@ -223,3 +223,35 @@ def test_every_command_has_help(command, capsys):
         main([command[0], "--help"])
     assert end.value.code == 0
     assert "--show-prompt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=of)
+def test_the_embedded_pair_says_that_it_is_too_small(command, capsys):
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert err.count("note: nano-gpt2 is too small to be right often; --model gpt2") == 1
+    assert "too small" not in out
+    assert main([*command, "--show-prompt"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_was_asked_for_says_nothing_of_its_size(capsys):
+    assert main(["choose", "Who came?", "the fox", "the hen", *STORY]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_text_that_is_continued_needs_no_such_word(capsys):
+    assert main(["choose", "--complete", "Once upon a", "time", "king"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_was_not_found_or_not_said_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(evaluation.uses, "entities", lambda lm, texts, *rest, **options: [[] for _ in texts])
+    monkeypatch.setattr(evaluation.uses, "answer", lambda lm, question, *rest, **options: "")
+    for texts, words in ((["It rained."], "no names found\n"), (TEXTS, "no names found in 2 of 2 texts\n")):
+        assert main(["entities", *texts, *STORY]) == 0
+        assert capsys.readouterr().err == words
+    assert main(["answer", "Who came?", *STORY]) == 0
+    out, err = capsys.readouterr()
+    assert out == "\n"
+    assert err == "the answer is empty: the model ended its line at once\n"

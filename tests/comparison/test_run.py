@@ -142,7 +142,7 @@ class TestParting:
 
     def test_three_models_are_compared_like_two(self, pair):
         comparison = gc.compare(PROMPT, [*pair.values(), pair["nano-gpt2"]], max_new_tokens=10)
-        assert [side.name for side in comparison.sides] == ["model 1", "model 2", "model 3"]
+        assert [side.name for side in comparison.sides] == ["nano-gpt2", "nano-gpt3", "nano-gpt2 (2)"]
         assert comparison.parting.tokens[0] == comparison.parting.tokens[2] != comparison.parting.tokens[1]
         assert comparison.parting.margins[0] == pytest.approx(comparison.parting.margins[2])
 

@@ -91,8 +91,11 @@ class TestNames:
     def test_a_side_is_named_as_it_was_given(self, lm, tmp_path):
         given = [lm, (lm, {"temperature": 0.5, "seed": 1}), (NANO, {"top_k": 3}), f"{NANO}@seed=1", NANO, NANO]
         assert [*load_sides(given)] == [
-            "model 1", "model 2@temperature=0.5@seed=1", f"{NANO}@top_k=3", f"{NANO}@seed=1", NANO, f"{NANO} (2)",
+            NANO, f"{NANO}@temperature=0.5@seed=1", f"{NANO}@top_k=3", f"{NANO}@seed=1", f"{NANO} (2)", f"{NANO} (3)",
         ]  # fmt: skip
+        nameless = gc.LanguageModel(lm.model, lm.tokenizer)
+        assert [*load_sides([nameless, (nameless, {"seed": 1})])] == ["model 1", "model 2@seed=1"]
+        assert [*load_sides([lm, lm.changed(lambda name, array: array)])] == [NANO, f"{NANO}, changed"]
         named = {
             "cool": (lm, {"temperature": 0.5}),
             "plain": NANO,

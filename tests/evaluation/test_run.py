@@ -84,7 +84,16 @@ def test_a_task_can_be_ones_own(story, tmp_path):
     (tmp_path / "kings.txt").write_text("There was once a;So spoke the")
     found = evaluate(story, kings, tmp_path / "kings.txt", shots=1)
     assert found["accuracy, %"].value == 100.0
-    assert str(found).startswith("kings of a model, one-shot, 2 items\n")
+    assert str(found).startswith(f"kings of {STORY_FOLDER}, one-shot, 2 items\n")
+
+
+def test_a_model_that_was_loaded_before_has_the_name_that_it_was_loaded_by(story, tmp_path):
+    (tmp_path / "text.txt").write_text("There was a king.")
+    loaded = evaluate(gc.load("nano-gpt2"), "text", tmp_path / "text.txt")
+    assert str(loaded).startswith("text of nano-gpt2, ")
+    assert loaded.model["commit"] is None  # what is there by that name may have changed since
+    made = gc.LanguageModel(story.model, story.tokenizer)
+    assert str(evaluate(made, "text", tmp_path / "text.txt")).startswith("text of a model, ")
 
 
 class TestFolder:

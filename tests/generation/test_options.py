@@ -13,6 +13,7 @@ import gptcompare as gc
 from gptcompare.cli import main
 from gptcompare.cli.generate import generation_options_of, take_generation_options
 from gptcompare.generation import GenerationOptions, Sampling
+from gptcompare.generation.options import SAMPLED
 
 FIELDS = [field.name for field in dataclasses.fields(GenerationOptions)]
 # For each option a value that changes the text below, and the options that it needs beside it.
@@ -92,12 +93,30 @@ def test_an_option_of_the_command_line_is_read_and_explained(name, capsys):
 def test_the_command_writes_what_the_function_does_and_the_json_has_the_option(name, capsys):
     value, others = CHANGED[name]
     options = {"seed": 1, "max_new_tokens": 9, **others, name: value}
+    # `compare` draws unless it is told otherwise, with a nucleus of its own.
+    greedy = {"temperature": 0.0} if "temperature" not in options else {}
+    all_of_it = {"top_p": 1.0} if greedy == {} and "top_p" not in options else {}
+    options = {**options, **greedy, **all_of_it}
     assert main(["compare", PROMPT, "--json", *as_arguments(options)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == gc.compare(PROMPT, **options).to_dict()
     assert found["options"][name] == (list(value) if name == "stop" else value)
     assert main(["generate", PROMPT, "--json", *as_arguments(options)]) == 0
     assert json.loads(capsys.readouterr().out)["ids"] == found["sides"][0]["ids"]
+
+
+def test_what_the_command_compare_begins_with_is_the_nucleus(capsys):
+    assert main(["compare", PROMPT, "--json", "--seed", "1", "--max-new-tokens", "3"]) == 0
+    chosen = {name: value for name, value in SAMPLED.to_dict().items() if value is not None}
+    assert chosen.items() <= (json.loads(capsys.readouterr().out)["options"] | {"max_new_tokens": 40}).items()
+    assert (SAMPLED.temperature, SAMPLED.top_p, SAMPLED.seed) == (0.8, 0.9, None)
+
+
+def test_only_options_that_draw_get_a_seed_and_a_given_one_stays():
+    assert GenerationOptions().seeded() == GenerationOptions()
+    assert dataclasses.replace(SAMPLED, seed=3).seeded().seed == 3
+    assert SAMPLED.seeded().seed != SAMPLED.seeded().seed  # of 2 ** 32
+    assert dataclasses.replace(SAMPLED.seeded(), seed=None) == SAMPLED
 
 
 def test_what_is_not_said_is_greedy_without_a_penalty_and_forty_tokens():

@@ -82,10 +82,12 @@ def test_the_nearest_name_is_found_in_upper_case_too():
         canonical_name("GPT-NEO-1.4B")
 
 
-def test_a_name_like_none_is_refused_with_all_that_are_known():
-    with pytest.raises(ValueError, match="unknown model '%': known are gpt2, ") as error:
+def test_a_name_like_none_is_refused_in_a_line_that_says_what_lists_the_names():
+    with pytest.raises(
+        ValueError, match=r"unknown model '%': `gptcompare models` lists .*, gptcompare\.presets"
+    ) as error:
         canonical_name("%")
-    assert all(name in str(error.value) for name in (*gc.presets(), *ALIASES))
+    assert len(str(error.value)) < 150
 
 
 @pytest.mark.parametrize("name", [None, 124, b"gpt2", ["gpt2"]])

@@ -119,6 +119,19 @@ def test_markdown_is_a_table_with_as_many_cells_in_every_row():
     assert all(note.startswith("- ") for note in notes.splitlines())
 
 
+def test_markdown_keeps_what_belongs_to_the_row_above_apart():
+    """A notebook drops spaces at the beginning of a cell."""
+    labels = [line.split(" | ")[0].removeprefix("| ") for line in gc.table(["gpt2"]).to_markdown().splitlines()]
+    assert {"&emsp;embeddings", "&emsp;attention", "&emsp;MLP"} <= {*labels}
+    assert [label for label in labels if label.startswith(" ")] == []
+
+
+def test_print_shows_the_table():
+    chosen = gc.table(["gpt2", "gpt3-xl"])
+    assert str(chosen) == chosen.to_text()
+    assert repr(chosen) == "<Table: gpt2 and gpt3-xl>"
+
+
 def test_a_notebook_shows_the_markdown():
     chosen = gc.table(["gpt2"])
     assert chosen._repr_markdown_() == chosen.to_markdown()

@@ -53,7 +53,12 @@ def name_of(path: Path) -> str:
 
 def blocks(path: Path, language: str) -> list[str]:
     """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return blocks_of(path.read_text(encoding="utf-8"), language)
+
+
+def blocks_of(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language in a page's text."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def commands_with_output() -> list[Shown]:
@@ -70,14 +75,18 @@ def commands_with_output() -> list[Shown]:
 
 def commands_alone() -> list[tuple[str, list[str]]]:
     """Of the blocks for a shell: the arguments of every call of the command, with the page."""
+    return [(name_of(path), words) for path in PAGES for words in commands_of(path.read_text(encoding="utf-8"))]
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """The arguments of every call of the command in the blocks for a shell of a page."""
     found = []
-    for path in PAGES:
-        for line in "".join(blocks(path, "sh")).splitlines():
-            for part in line.split("&&"):
-                if part.strip().startswith(COMMAND):
-                    words = shlex.split(part, comments=True)[1:]
-                    redirected = words.index("<") if "<" in words else len(words)
-                    found.append((name_of(path), words[:redirected]))
+    for line in "".join(blocks_of(text, "sh")).splitlines():
+        for part in line.split("&&"):
+            if part.strip().startswith(COMMAND):
+                words = shlex.split(part, comments=True)[1:]
+                redirected = words.index("<") if "<" in words else len(words)
+                found.append(words[:redirected])
     return found
 
 

@@ -451,3 +451,53 @@ def test_opt_s_vocabulary_is_its_own_and_comes_from_its_files(tmp_path, monkeypa
 def test_a_name_that_no_file_can_have_is_not_found():
     with pytest.raises(FileNotFoundError, match="is neither a folder nor the name of a model"):
         Tokenizer.from_pretrained("a" * 5000)
+
+
+# Tokens as they are shown, and how they come about
+
+
+def by_hand(piece, merges):
+    """What a piece was after each merge: again and again the first merge of the list that joins two neighbours."""
+    stages = [[bytes([byte]) for byte in piece]]
+    while True:
+        tokens = stages[-1]
+        place = next((n for pair in merges for n, two in enumerate(pairwise(tokens)) if two == pair), None)
+        if place is None:
+            return stages
+        stages.append([*tokens[:place], tokens[place] + tokens[place + 1], *tokens[place + 2 :]])
+
+
+@given(st.lists(st.text("ab lowern", max_size=12), min_size=1, max_size=4).map(" ".join))
+@settings(max_examples=examples(20), deadline=None)
+def test_the_merges_of_a_text_are_the_list_replayed_by_hand(text):
+    tokenizer = Tokenizer.train(["low lower lowest newer wider banana ab aba abab " * 3], n_vocab=275)
+    merges = [(left.encode(), right.encode()) for left, right in learned_as_text(tokenizer)]
+    found = tokenizer.merges(text)
+    assert found == [by_hand(b"".join(stages[0]), merges) for stages in found]
+    assert b"".join(token for stages in found for token in stages[-1]) == text.encode()
+
+
+def learned_as_text(tokenizer):
+    return [(left.replace("Ġ", " "), right.replace("Ġ", " ")) for left, right in tokenizer.vocabulary.merges]
+
+
+@pytest.mark.parametrize("text", ["don't", " the rabbit's 1999", "雪 🐇", "a\n\n  b", "x" * 100, ""])
+def test_the_last_stages_are_the_tokens_and_each_joins_two_of_the_one_before(gpt2, text):
+    found = gpt2.merges(text)
+    assert [token for stages in found for token in stages[-1]] == [token for _, token in gpt2.tokens(text)]
+    assert gpt2.tokens(text).ids == gpt2.encode(text)
+    for stages in found:
+        assert [len(token) for token in stages[0]] == [1] * len(stages[0])
+        assert [len(stage) for stage in stages] == [*range(len(stages[0]), len(stages[-1]) - 1, -1)]
+        assert len({b"".join(stage) for stage in stages}) == 1
+
+
+def test_a_special_token_is_there_at_once_where_it_is_allowed(gpt2):
+    assert gpt2.merges(f"a{EOT}", allowed_special="all") == [[[b"a"]], [[EOT.encode()]]]
+    assert gpt2.tokens(f"a{EOT}", allowed_special="all")[-1] == (50256, EOT.encode())
+    assert len(gpt2.merges(f"a{EOT}")) > 2
+
+
+def test_what_nobody_could_read_is_not_shown_merge_by_merge(gpt2):
+    with pytest.raises(ValueError, match="too long to be shown merge by merge: at most 500 bytes"):
+        gpt2.merges("x" * 501)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 from os import terminal_size
 from typing import TextIO
 
-from ...display.text_width import Wrapped, pad, wrap
+from ...display.shades import painted, printable_shades
+from ...display.text_width import Wrapped, pad, printable, width, wrap
 
 BETWEEN = " │ "
 LEAST_WIDTH = 24  # of a column; below that, one text after the other is easier to read
@@ -24,29 +24,78 @@ def _column_width(n_columns: int, n_cells: int) -> int:
     return max((n_cells - len(BETWEEN) * (n_columns - 1)) // n_columns, 1)
 
 
-def rows(headers: Sequence[tuple[str, str]], texts: Sequence[str], n_cells: int) -> list[str]:
+def rows(
+    headers: Sequence[tuple[str, str]], texts: Sequence[str], n_cells: int, shades: Sequence[Sequence[int]] = ()
+) -> list[str]:
     """Lay out columns of a name, a description, a line and a text, as rows of at most `n_cells` terminal cells.
+
+    `shades` are the shades of the texts' characters (`display.shades`); texts without have the terminal's colour.
 
     >>> rows([("a", "small"), ("b", "large")], ["Once", "There was"], 11)
     ['a    │ b', 'smal │ larg', 'l    │ e', '──── │ ────', 'Once │ Ther', '     │ e', '     │ was']
     """
     n = _column_width(len(texts), n_cells)
-    return [*_side_by_side(_headers(headers, n), n), *_side_by_side([wrap(text, n) for text in texts], n)]
+    columns = [ShadedText(n, text, of_text) for text, of_text in zip(texts, shades or [()] * len(texts), strict=True)]
+    return [*_header_rows(headers, n), *(_row(columns, line) for line in range(max(map(len, columns))))]
 
 
-def _headers(headers: Sequence[tuple[str, str]], n: int) -> list[list[str]]:
+def _header_rows(headers: Sequence[tuple[str, str]], n: int) -> list[str]:
     """Return the headers at equal heights, with a line below each."""
     columns = [[*wrap(name, n), *wrap(description, n)] for name, description in headers]
     height = max(map(len, columns))
-    return [[*column, *[""] * (height - len(column)), "─" * n] for column in columns]
+    filled = [[*column, *[""] * (height - len(column)), "─" * n] for column in columns]
+    return [BETWEEN.join(pad(cell, n) for cell in cells).rstrip() for cells in zip(*filled, strict=True)]
 
 
-def _side_by_side(columns: Sequence[Sequence[str]], n: int) -> list[str]:
-    return [_row(cells, n) for cells in zip_longest(*columns, fillvalue="")]
+def _row(columns: Sequence[ShadedText], line: int) -> str:
+    return BETWEEN.join(column.cell(line) for column in columns).rstrip()
 
 
-def _row(cells: Sequence[str], n: int) -> str:
-    return BETWEEN.join(pad(cell, n) for cell in cells).rstrip()
+class ShadedText:
+    """A wrapped text that grows, with the shade of each character; its length is the number of lines.
+
+    Parameters
+    ----------
+    n_cells : int
+    text : str
+    shades : sequence of int
+        Of the characters at the text's beginning; those that have none get 0.
+    """
+
+    def __init__(self, n_cells: int, text: str = "", shades: Sequence[int] = ()) -> None:
+        self._wrapped = Wrapped(n_cells)
+        self._n_cells = n_cells
+        self._text = ""  # with everything printable, of which the lines lack only spaces and line ends
+        self._shades: list[int] = []  # of its characters
+        self._start = 0  # of the last line, in the text
+        self._cells: list[str] = []  # of the lines before it, which do not change any more
+        self.add(text, shades)
+
+    def __len__(self) -> int:
+        return len(self._wrapped.lines)
+
+    def add(self, text: str, shades: Sequence[int] = ()) -> None:
+        """Add text at the end, which changes the last line, and no other."""
+        self._wrapped.add(text)
+        self._text += printable(text)
+        self._shades += printable_shades(text, [*shades, *[0] * (len(text) - len(shades))])
+        while len(self._cells) < len(self) - 1:
+            cell, self._start = self._laid_out(self._wrapped.lines[len(self._cells)])
+            self._cells.append(cell)
+
+    def _laid_out(self, line: str) -> tuple[str, int]:
+        """Return a line in its colours with spaces to the column's width, and the place in the text after it."""
+        places, place = [], self._start
+        for character in line:
+            place = self._text.index(character, place) + 1
+            places.append(place - 1)
+        return painted(line, [self._shades[n] for n in places]) + " " * (self._n_cells - width(line)), place
+
+    def cell(self, line: int) -> str:
+        """Return a line in its colours, as wide as the column; nothing but spaces after the last one."""
+        if line < len(self._cells):
+            return self._cells[line]
+        return self._laid_out(self._wrapped.lines[line])[0] if line < len(self) else " " * self._n_cells
 
 
 class LiveColumns:
@@ -72,22 +121,24 @@ class LiveColumns:
     ) -> None:
         self._file, self._headers, self._size = file, headers, size
         self._texts = [text] * len(headers)
+        self._shades = [[0] * len(text) for _ in headers]
         self._growing = [True] * len(headers)
         self._lay_out(size())
 
     def _lay_out(self, window: terminal_size) -> None:
         """Wrap everything for this window, starting from an empty one."""
         self._window = window
-        self._n = _column_width(len(self._texts), window.columns)
-        self._header = _side_by_side(_headers(self._headers, self._n), self._n)
-        self._wrapped = [Wrapped(self._n, text) for text in self._texts]
+        n = _column_width(len(self._texts), window.columns)
+        self._header = _header_rows(self._headers, n)
+        self._columns = [ShadedText(n, *of_column) for of_column in zip(self._texts, self._shades, strict=True)]
         self._n_gone = 0  # rows that are no longer drawn
         self._shown: list[str] = []  # the rows after those; the cursor is on the last one
 
-    def add(self, number: int, text: str) -> None:
-        """Add text at the end of a column."""
+    def add(self, number: int, text: str, shades: Sequence[int] = ()) -> None:
+        """Add text at the end of a column, with the shades of its characters, if it has any."""
         self._texts[number] += text
-        self._wrapped[number].add(text)
+        self._shades[number] += [*shades, *[0] * (len(text) - len(shades))]
+        self._columns[number].add(text, shades)
 
     def end(self, number: int) -> None:
         """Mark a column as one that will not grow any more."""
@@ -99,13 +150,13 @@ class LiveColumns:
             if self._shown:
                 self._file.write(CLEAR_SCREEN)
             self._lay_out(window)
-        n_header, columns = len(self._header), [wrapped.lines for wrapped in self._wrapped]
-        growing = [len(lines) for lines, grows in zip(columns, self._growing, strict=True) if grows]
-        n_rows = n_header + max(map(len, columns))
+        n_header = len(self._header)
+        growing = [len(column) for column, grows in zip(self._columns, self._growing, strict=True) if grows]
+        n_rows = n_header + max(map(len, self._columns))
         n_final = n_header + min(growing) - 1 if growing else n_rows
         while True:
             stop = min(self._n_gone + max(window.lines, 2), n_rows)
-            self._draw([self._row(number, columns) for number in range(self._n_gone, stop)])
+            self._draw([self._row(number) for number in range(self._n_gone, stop)])
             n_leaving = min(n_final - self._n_gone, len(self._shown) - 1)
             if n_leaving <= 0:
                 break
@@ -113,11 +164,9 @@ class LiveColumns:
             self._shown = self._shown[n_leaving:]
         self._file.flush()
 
-    def _row(self, number: int, columns: Sequence[Sequence[str]]) -> str:
-        if number < len(self._header):
-            return self._header[number]
-        line = number - len(self._header)
-        return _row([lines[line] if line < len(lines) else "" for lines in columns], self._n)
+    def _row(self, number: int) -> str:
+        n_header = len(self._header)
+        return self._header[number] if number < n_header else _row(self._columns, number - n_header)
 
     def _draw(self, wanted: list[str]) -> None:
         same = next(

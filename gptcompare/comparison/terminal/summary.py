@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from statistics import median
 from textwrap import shorten
+from typing import Any
 
 from ...display.text_width import aligned, pad, printable, wrap
 from ...display.tokens import ON_SCREEN, bar, listed, shown_token
@@ -19,9 +20,12 @@ SPREAD: dict[str, Callable[[Sequence[float]], float]] = {"lowest": min, "median"
 
 def summary(
     sides: Sequence[Side], readings: Sequence[Reading], parting: Parting | None, share_vocabulary: bool,
-    n_cells: int = 100,
+    n_cells: int = 100, options: Mapping[str, Any] | None = None,
 ) -> str:  # fmt: skip
-    """Summarise what several models wrote and how probable each finds each text; wrap sentences to `n_cells`."""
+    """Summarise what several models wrote and how probable each finds each text; wrap sentences to `n_cells`.
+
+    With the options of the generation, the last sentence says how the same texts are written again.
+    """
     names = [side.name for side in sides]
     lines = [
         ["", *names],
@@ -38,7 +42,37 @@ def summary(
             for name, reading in zip(names, readings, strict=True)
             if reading.divergence
         ]
+    if options is not None and (drawn := drawn_with(sides, options)):
+        sentences.append(drawn)
     return with_sentences(aligned(lines), sentences, n_cells)
+
+
+def drawn_with(sides: Sequence[Side], options: Mapping[str, Any]) -> str:
+    """Say how tokens were drawn, and how the same texts are written again; "" if none was drawn."""
+    if not any(side.options["temperature"] for side in sides):
+        return ""
+    words = {side.name: _sampling(side.options) for side in sides}
+    several = "; ".join(f"{name}: {how}" for name, how in words.items())
+    how = several if len({*words.values()}) > 1 else next(iter(words.values()))
+    seed = options["seed"]
+    if seed is None:  # those that draw have seeds of their own, in their names
+        return f"Drawn with {how}: the same command writes the same."
+    return f"Seed {seed} ({how}): --seed {seed} writes the same."
+
+
+def _sampling(options: Mapping[str, Any]) -> str:
+    """Say how one side's tokens were chosen.
+
+    >>> _sampling({"temperature": 0.8, "top_k": None, "top_p": 0.9})
+    'temperature 0.8, top-p 0.9'
+    """
+    if not options["temperature"]:
+        return "greedy"
+    return ", ".join(
+        f"{name.replace('_', '-')} {options[name]:g}"
+        for name in ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+        if options.get(name) is not None and (name, options[name]) != ("repetition_penalty", 1)
+    )
 
 
 def text_summary(names: Sequence[str], reading: Reading, n_cells: int = 100) -> str:

@@ -6,11 +6,12 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ...checks import brief
 from ..metrics import Metric
 from .statistics import LEVEL
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Difference:
     """How much one model's metric differs from another's, over the same items.
 
@@ -46,6 +47,10 @@ class Difference:
     n_needed: int | None
     only: tuple[int, int] | None = None
     adjusted: float | None = None
+
+    def __repr__(self) -> str:
+        words = f"{self.task}, {self.metric}: {' less '.join(self.models)} is {self.value:+.{self.n_digits}f}"
+        return brief(self, f"{words} ({self.interval or 'no interval'}, p {self.p_value:.2g})")
 
     @property
     def metric(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...checks import brief, together
 from ...display.page import STYLE, document, isolated_words, visible
 from ...display.text_width import aligned, wrap
 from ..result import DASH, Evaluation
@@ -59,8 +60,8 @@ class PairedEvaluation:
     __str__ = to_text
 
     def __repr__(self) -> str:
-        tasks = ", ".join(dict.fromkeys(one.task for one in self.differences))
-        return f"PairedEvaluation({' and '.join(self.models)} at {tasks})"
+        tasks = dict.fromkeys(one.task for one in self.differences)
+        return brief(self, f"{together(self.models)} at {together(tasks)}")
 
     def to_markdown(self) -> str:
         """Return the table and the sentences as Markdown."""

@@ -81,8 +81,8 @@ def compare_kept(folders: Sequence[str | os.PathLike[str]]) -> PairedEvaluation:
     ----------
     folders : sequence of paths
         At least two: each the folder of an evaluation, with its items.jsonl and result.json, or one with such folders
-        in it, whose tasks are compared by their names. The first folder's model is the one that the others are compared
-        with.
+        in it, whose tasks are compared by their names. A model has the name of its folder; the first is the one that
+        the others are compared with.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def compare_kept(folders: Sequence[str | os.PathLike[str]]) -> PairedEvaluation:
     places = [Path(path("a folder", folder)) for folder in folders]
     _check_number([str(place) for place in places])
     found = [_kept(place) for place in places]
-    names = _names([_name(place, of_model) for place, of_model in zip(places, found, strict=True)])
+    names = _names([_name(place) for place in places])
     common = [task for task in found[0] if all(task in of_model for of_model in found)]
     if not common:
         each = "; ".join(f"{place}: {', '.join(of_model)}" for place, of_model in zip(places, found, strict=True))
@@ -113,10 +113,9 @@ def _kept(place: Path) -> dict[str, Evaluation]:
     return {one.name: read_evaluation(one) for one in inside}
 
 
-def _name(place: Path, evaluations: Mapping[str, Evaluation]) -> str:
-    """Return the name by which a model was loaded or, if it has none, its folder's."""
-    own = place.parent if (place / ROWS).exists() else place
-    return next(iter(evaluations.values())).model["name"] or own.resolve().name
+def _name(place: Path) -> str:
+    """Return the name of the folder that an evaluation, or those of all tasks, are in: its model's."""
+    return (place.resolve().parent if (place / ROWS).exists() else place.resolve()).name
 
 
 def _names(names: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from ...checkpoints.download.data_publishers import AI2, GitHub, HuggingFaceDataset, OpenAIData
 from ...checkpoints.download.published_file import PublishedFile
+from ...checks import brief_fields
 
 LIMIT = 50_000_000  # bytes of an unpacked file; the ones below have some millions
 MAX_ZIP = 20_000_000  # bytes; its list of members takes several times as many in memory
@@ -47,6 +48,8 @@ class Content:
     name: str
     content: bytes
 
+    __repr__ = brief_fields
+
 
 @dataclass(frozen=True)
 class TaskData:
@@ -62,6 +65,8 @@ class TaskData:
 
     published: PublishedFile
     members: tuple[str, ...] = ()
+
+    __repr__ = brief_fields
 
     def contents(self, data: str | os.PathLike[str] | None = None) -> list[Content]:
         """Read the files that are needed, in the order of the members.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ...checks import brief_fields
+
 
 @dataclass(frozen=True)
 class Item:
@@ -23,6 +25,8 @@ class Item:
     pairs: tuple[tuple[str, str], ...]
     right: int = 0
     place: str = field(default="", compare=False, repr=False)
+
+    __repr__ = brief_fields
 
     @property
     def context(self) -> str:
@@ -51,3 +55,5 @@ class Document:
     text: str
     n_words: int
     n_bytes: int
+
+    __repr__ = brief_fields

@@ -134,5 +134,5 @@ TASKS = {task.name: task for task in _ALL}
 def task_named(name: str) -> Task:
     """Return the task of this name; an unknown name is a ValueError that gives the nearest names."""
     if one_text("task", name) not in TASKS:
-        raise ValueError(f"unknown task {name!r}: {did_you_mean(name, TASKS)}known are {', '.join(TASKS)}")
+        raise ValueError(f"unknown task {name!r}: {did_you_mean(name, TASKS)}`gptcompare tasks` lists them")
     return TASKS[name]

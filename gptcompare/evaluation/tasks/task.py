@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from ...checks import integer
+from ...checks import brief, integer
 from ...generation import LanguageModel
 from ...presets.record import SHOTS
 from ...uses.beam import WIDTH
@@ -97,6 +97,9 @@ class Task(ABC):
     source: str
     published_as: tuple[str, ...] = SHOTS
 
+    def __repr__(self) -> str:
+        return brief(self, f"{self.name}, {self.title} ({self.n_items or 'any number of'} items)")
+
     choices: ClassVar[frozenset[str]]  # the settings that the task has
 
     @abstractmethod
@@ -121,7 +124,7 @@ class Task(ABC):
         return replace(settings, **{name: own[name] for name in self.choices if getattr(settings, name) is None})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Questions(Task):
     """A task whose items have one right answer each.
 
@@ -169,7 +172,7 @@ class Questions(Task):
         return replace(item, pairs=tuple((prefix + context, answer) for context, answer in item.pairs))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class WrittenQuestions(Questions):
     """A task whose answers the model writes."""
 
@@ -182,7 +185,7 @@ class WrittenQuestions(Questions):
         return replace(prepared, protocol=Writing(settings.beams or WIDTH))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Texts(Task):
     """A task of documents that are read from beginning to end.
 

@@ -56,26 +56,33 @@ def trimmed(lines):
     return lines
 
 
-def grow(terminal, steps, resize=None, end_after=None):
+def grow(terminal, steps, resize=None, end_after=None, shade=0):
     """Let two texts grow by turns, the first perhaps not to the end; returns them."""
     columns = LiveColumns(terminal, HEADERS, "", lambda: terminal.size)
     texts = ["", ""]
-    write(columns, texts, steps, resize and (lambda: terminal.resize(*resize)), end_after)
+    write(columns, texts, steps, resize and (lambda: terminal.resize(*resize)), end_after, shade)
     return texts
 
 
-def write(columns, texts, steps, in_the_middle=None, end_after=None):
-    """The steps, into columns and into texts."""
+def write(columns, texts, steps, in_the_middle=None, end_after=None, shade=0):
+    """The steps, into columns and into texts, all in one shade."""
     for n, (number, piece) in enumerate(steps):
         if end_after is not None and n >= end_after:
             columns.end(0)
             number = 1
         texts[number] += piece
-        columns.add(number, piece)
+        columns.add(number, piece, [shade] * len(piece))
         columns.draw()
         if in_the_middle and n == len(steps) // 2:
             in_the_middle()
     columns.finish()
+
+
+def colours(terminal):
+    """Colour of each character that is not a space, from the first row to the last."""
+    gone = [[line[n] for n in range(terminal.size.columns)] for line in terminal.screen.history.top]
+    there = [[terminal.screen.buffer[y][x] for x in range(terminal.size.columns)] for y in range(terminal.size.lines)]
+    return [(cell.data, cell.fg) for line in [*gone, *there] for cell in line if cell.data.strip()]
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 1), WORDS), max_size=60)
@@ -122,6 +129,39 @@ class TestLiveColumns:
         if steps:
             assert trimmed(terminal.rows())[-len(expected) :] == expected
 
+    @given(STEPS, st.sampled_from([(60, 24), (81, 10), (60, 3)]), st.data())
+    @settings(max_examples=examples(40), deadline=None)
+    def test_colours_move_no_character_and_each_word_keeps_its_own(self, steps, size, data):
+        terminal = Terminal(*size)
+        columns, texts, shades = LiveColumns(terminal, HEADERS, "", lambda: terminal.size), ["", ""], [[], []]
+        for number, piece in steps:
+            of_piece = [data.draw(st.integers(0, 4))] * len(piece)
+            texts[number] += piece
+            shades[number] += of_piece
+            columns.add(number, piece, of_piece)
+            columns.draw()
+        columns.finish()
+        assert trimmed(terminal.rows()) == trimmed(rows(HEADERS, texts, size[0]))
+        whole = Terminal(size[0], 500)
+        whole.write("\n".join(rows(HEADERS, texts, size[0], shades)))
+        assert colours(terminal) == colours(whole)
+
+    def test_a_word_has_the_colour_of_its_surprise_wherever_the_line_breaks(self):
+        words = [(f" w{n}", n % 5) for n in range(40)]
+        terminal = Terminal(60, 40)
+        columns = LiveColumns(terminal, HEADERS, "", lambda: terminal.size)
+        for word, shade in words:
+            columns.add(0, word, [shade] * len(word))
+            columns.draw()
+        columns.finish()
+        found = colours(terminal)
+        shown = "".join(character for character, _ in found if character not in "│─")
+        of_w = [fg for character, fg in found if character == "w" and fg != "default"]
+        assert shown.endswith("".join(word.strip() for word, _ in words))
+        assert len(of_w) == sum(shade != 0 for _, shade in words)
+        assert of_w[:4] == of_w[4:8]
+        assert len({*of_w}) == 4
+
     def test_a_text_that_is_ahead_by_more_than_a_window_is_there_at_the_end(self):
         terminal = Terminal(60, 8)
         texts = grow(terminal, [(0, f"line {n}\n") for n in range(40)] + [(1, "one line")])
@@ -146,19 +186,20 @@ class TestLiveColumns:
         terminal.write = lambda text: pytest.fail(f"wrote {text!r}")
         columns.draw()
 
-    @pytest.mark.parametrize("lines", [24, 6, 2])
-    def test_ctrl_c_in_any_write_that_a_slow_terminal_lets_wait_leaves_every_row_there_once(self, lines):
+    @pytest.mark.parametrize(("lines", "shade"), [(24, 0), (6, 0), (2, 0), (6, 3)])
+    def test_ctrl_c_in_any_write_that_a_slow_terminal_lets_wait_leaves_every_row_there_once(self, lines, shade):
         steps = [(n % 3 // 2, f" word-{n}" + "\n" * (n % 5 == 4)) for n in range(24)]
         whole = Terminal(60, lines)
-        grow(whole, steps)
+        grow(whole, steps, shade=shade)
         for number in range(whole.n_writes):
             terminal = Terminal(60, lines)
             terminal.interrupted_write = number
             columns, texts = LiveColumns(terminal, HEADERS, "", lambda terminal=terminal: terminal.size), ["", ""]
             with pytest.raises(KeyboardInterrupt):
-                write(columns, texts, steps)
+                write(columns, texts, steps, shade=shade)
             columns.finish()
             assert trimmed(terminal.rows()) == trimmed(rows(HEADERS, texts, 60)), number
+            assert terminal.screen.cursor.attrs.fg == "default"
 
     def test_a_line_is_cleared_before_it_is_written(self):
         """Behind the last cell of a full row, xterm would clear that cell."""

@@ -91,7 +91,7 @@ def test_there_is_nothing_to_explain_without_alternatives_or_a_second_model(pair
 
 class TestCommand:
     def test_explain(self, capsys):
-        assert main(["compare", PROMPT, "--max-new-tokens", "5", "--explain", "2", "--width", "90"]) == 0
+        assert main(["compare", PROMPT, "--max-new-tokens", "5", "--greedy", "--explain", "2", "--width", "90"]) == 0
         out = capsys.readouterr().out
         assert out.rstrip().endswith(gc.compare(PROMPT, max_new_tokens=5).explain(2, 90).rstrip())
 
