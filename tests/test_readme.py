@@ -33,6 +33,7 @@ DOWNLOADED = "With larger models, which are downloaded once:"
 WITHOUT_A_DOWNLOAD = [
     pytest.param(words, id=" ".join(words), marks=[pytest.mark.slow] if words[0] == "train" else [])
     for words in commands_of((ROOT / "README.md").read_text(encoding="utf-8").partition(DOWNLOADED)[0])
+    if words[0] != "play"  # which serves until Ctrl-C: tests/cli/test_play.py
 ]
 WITH_PYTHON = [path for path in PAGES if blocks(path, "python")]
 

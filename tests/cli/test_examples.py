@@ -32,6 +32,8 @@ def command_and_input(line):
     return words, f"{shlex.split(before)[1]}\n" if bar else ""
 
 
+UNTIL_CTRL_C = "gptcompare play"  # tests/cli/test_play.py sends that
+
 HERE = [line for title, lines in blocks() if NEEDS_A_DOWNLOAD not in title for line in lines]
 ELSEWHERE = [line for title, lines in blocks() if NEEDS_A_DOWNLOAD in title for line in lines]
 
@@ -41,7 +43,12 @@ def is_slow(line):
 
 
 @pytest.mark.parametrize(
-    "line", [pytest.param(line, id=line, marks=[pytest.mark.slow] if is_slow(line) else []) for line in HERE]
+    "line",
+    [
+        pytest.param(line, id=line, marks=[pytest.mark.slow] if is_slow(line) else [])
+        for line in HERE
+        if line != UNTIL_CTRL_C
+    ],
 )
 def test_an_example_works_without_a_network(line, tmp_path, monkeypatch, capsys):
     (tmp_path / "tests").symlink_to(ROOT / "tests")
