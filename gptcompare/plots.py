@@ -16,6 +16,8 @@ from .config import GPTConfig
 from .display.colours import COLOURS
 from .display.text_width import printable
 from .display.units import in_letters
+from .evaluation import Curve, PairedEvaluation
+from .model.hooks import Trace
 from .patterns import Pattern, visible_keys
 from .presets import published
 from .report.architecture import Architecture, architecture
@@ -25,11 +27,14 @@ from .training import Metrics
 __all__ = [
     "COLOURS",
     "Architecture",
+    "all_heads",
     "architecture",
     "attention_map",
     "attention_pattern",
+    "differences",
     "logit_lens",
     "loss_curve",
+    "shots_curve",
     "size_ladder",
     "surprise",
 ]
@@ -105,6 +110,96 @@ def attention_map(weights: Array, tokens: Sequence[str] | None = None, ax: Any =
         ax.set_yticks(range(T), [_label(token) for token in tokens[S - T :]])
     ax.set_xlabel("key")
     ax.set_ylabel("query")
+    return ax
+
+
+def all_heads(of: Trace, colour: str = COLOURS[0]) -> Any:
+    """Draw the attention of every head at a glance: a row for each layer, a small map for each of its heads.
+
+    Parameters
+    ----------
+    of : Trace
+        Of one sequence, with the attention recorded.
+    colour : str
+        Of the largest weight of each head. The depth is the square root of the weight.
+
+    Returns
+    -------
+    matplotlib figure
+
+    Raises
+    ------
+    ValueError
+        If the trace is of several sequences.
+    ImportError
+        If matplotlib is not installed.
+    """
+    patterns = of.patterns()
+    if patterns.ndim != 4:
+        raise ValueError("all heads are drawn of one sequence, not of a batch")
+    n_layer, n_head = patterns.shape[:2]
+    figure = _axes(None, (0.9 * n_head + 1, 0.9 * n_layer + 0.3)).figure
+    from matplotlib.colors import LinearSegmentedColormap
+
+    figure.clear()
+    shades = LinearSegmentedColormap.from_list("shades", ["white", colour])
+    for layer, axes in enumerate(figure.subplots(n_layer, n_head, squeeze=False)):
+        config = of.model.config
+        kind = config.attention[layer % len(config.attention)]
+        for head, ax in enumerate(axes):
+            weights = patterns[layer, head]
+            ax.imshow(np.sqrt(weights), cmap=shades, vmin=0, vmax=max(float(np.sqrt(weights.max())), 1e-9))
+            ax.set(xticks=[], yticks=[])
+            if layer == 0:
+                ax.set_title(f"head {head}", fontsize=9)
+        axes[0].set_ylabel(f"layer {layer}\n{kind}", fontsize=8)
+    return figure
+
+
+def differences(result: PairedEvaluation, ax: Any = None) -> Any:
+    """Draw the differences of several models at the same items with their paired 95% intervals, each in its own unit.
+
+    Parameters
+    ----------
+    result : PairedEvaluation
+        As `gptcompare.evaluation.compare` returns it.
+    ax : matplotlib axes, optional
+        New ones if not given.
+    """
+    drawn = [one for one in result.differences if one.low is not None and one.high is not None]
+    ax = _axes(ax, (7, 0.8 + 0.4 * len(drawn)))
+    for row, one in enumerate(drawn):
+        ends = np.array([one.low, one.value, one.high], np.float64)
+        low, value, high = ends / (np.abs(ends).max() or 1.0)
+        colour = COLOURS[0] if one.is_real else COLOURS[1]
+        ax.errorbar(value, row, xerr=[[value - low], [high - value]], fmt="o", capsize=3, color=colour)
+    ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
+    ax.set_yticks(range(len(drawn)), [printable(f"{one.task}, {one.metric}: {one.interval}") for one in drawn])
+    ax.set(ylim=(len(drawn) - 0.5, -0.5), xlim=(-1.1, 1.1), xticks=[0], xticklabels=["no difference"])
+    return ax
+
+
+def shots_curve(curve: Curve, ax: Any = None) -> Any:
+    """Draw how well models do a task by the number of examples in the prompt, with 95% intervals.
+
+    Parameters
+    ----------
+    curve : Curve
+        As `gptcompare.evaluation.curve` returns it.
+    ax : matplotlib axes, optional
+        New ones if not given.
+    """
+    ax = _axes(ax)
+    places = range(len(curve.shots))
+    for number, name in enumerate(curve.evaluations):
+        points = curve.points(name)
+        below = [0.0 if one.low is None else one.value - one.low for one in points]
+        above = [0.0 if one.high is None else one.high - one.value for one in points]
+        values, colour = [one.value for one in points], COLOURS[number % len(COLOURS)]
+        ax.errorbar(places, values, [below, above], marker="o", capsize=3, color=colour, label=printable(name))
+    ax.set_xticks(places, curve.shots)
+    ax.set(xlabel="examples in the prompt", ylabel=curve.metric, title=curve.task)
+    ax.legend()
     return ax
 
 

@@ -5,6 +5,7 @@ import pytest
 
 import gptcompare as gc
 from gptcompare import plots
+from gptcompare.evaluation import TASKS, Curve, Difference, Evaluation, LastWord, Metric, PairedEvaluation, Settings
 from gptcompare.patterns import Banded, Dense, Fixed, Strided
 from gptcompare.training import Metrics
 
@@ -152,3 +153,48 @@ def test_without_matplotlib_what_to_install_is_said(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r'pip install "gptcompare\[plots\]"'):
         plots.loss_curve(METRICS)
+
+
+@pytest.mark.plots
+class TestAllHeads:
+    def test_there_is_a_small_map_for_each_head_of_each_layer(self):
+        trace = gc.load("nano-gpt3").model.trace([5, 6, 7, 8])
+        figure = plots.all_heads(trace)
+        assert len(figure.axes) == 24
+        for number, ax in enumerate(figure.axes):
+            (image,) = ax.get_images()
+            np.testing.assert_allclose(image.get_array(), np.sqrt(trace.patterns()[number // 6, number % 6]))
+        assert [ax.get_ylabel() for ax in figure.axes[::6]] == [
+            "layer 0\ndense", "layer 1\nbanded", "layer 2\ndense", "layer 3\nbanded"
+        ]  # fmt: skip
+
+    def test_a_batch_is_refused(self):
+        with pytest.raises(ValueError, match="of one sequence"):
+            plots.all_heads(gc.load("nano-gpt2").model.trace([[1, 2], [3, 4]]))
+
+
+def evaluated(name, value, low, high):
+    metric = Metric("accuracy, %", value, low, high)
+    model, library = {"name": name}, {"version": "1"}
+    return Evaluation(TASKS["lambada"], Settings(), (metric,), [], model, [], library, LastWord(), [], "")
+
+
+@pytest.mark.plots
+class TestEvaluations:
+    def test_a_difference_is_a_point_with_its_interval_and_its_distance_from_0(self, ax):
+        metrics = (Metric("accuracy, %", 60.0, 50.0, 70.0), Metric("accuracy, %", 50.0, 40.0, 60.0))
+        real = Difference("lambada", ("a", "b"), metrics, 5.0, 20.0, 0.001, 100, 50, (15, 5), 0.001)
+        unseen = Difference("piqa", ("a", "b"), metrics, -10.0, 20.0, 0.3, 100, 50, (15, 5), 0.3)
+        plots.differences(PairedEvaluation(({"a": None, "b": None},), (real, unseen)), ax)
+        points = [line for line in ax.get_lines() if line.get_marker() == "o"]
+        assert [float(line.get_xdata()[0]) for line in points] == [0.5, 0.5]
+        assert [line.get_color() for line in points] == [plots.COLOURS[0], plots.COLOURS[1]]
+        assert labels(ax.yaxis)[0].endswith("+5.00 to +20.00")
+
+    def test_a_curve_has_a_point_for_each_number_of_shots(self, ax):
+        points = tuple(evaluated("a", *of) for of in [(10.0, 5.0, 15.0), (30.0, 20.0, 40.0)])
+        plots.shots_curve(Curve("lambada", (0, 10), {"a": points}), ax)
+        (line,) = [line for line in ax.get_lines() if line.get_marker() == "o"]
+        assert list(line.get_ydata()) == [10, 30]
+        assert labels(ax.xaxis) == ["0", "10"]
+        assert (ax.get_ylabel(), ax.get_title()) == ("accuracy, %", "lambada")

@@ -80,6 +80,7 @@ def instances(tmp_path_factory):
         gc.evaluation.evaluate(lm, "text", file), *TASKS.values(), *filter(None, (one.data for one in TASKS.values())),
         *items, *protocols, LastWord(), Choosing(True), Writing(4), Metric("accuracy", 0.5, 0.4, 0.6),
         *differing, *shown_by_evaluation(lm, file), gc.plots.architecture("gpt3-175b"),
+        gc.inspection.head_scores(lm.model),
         gc.comparison.Writer(lm, {"temperature": 0.5}), served,
         gc.evaluation.Settings(), verified, verified.rows[0], verified.rows[0].agreement, record,
         Content("file", TEXT.encode()),
