@@ -9,8 +9,8 @@ from typing import Any, get_origin
 PACKAGE = "gptcompare"
 # In the order in which a prompt goes through them; the package itself comes first.
 ROOMS = (
-    "tokenizer", "config", "patterns", "parameters", "model", "generation", "comparison", "inspection", "plots", "uses",
-    "evaluation", "verification", "training", "checkpoints", "presets", "report",
+    "tokenizer", "config", "patterns", "parameters", "model", "generation", "comparison", "play", "inspection", "plots",
+    "uses", "evaluation", "verification", "training", "checkpoints", "presets", "report",
 )  # fmt: skip
 
 
