@@ -156,6 +156,7 @@ def test_without_matplotlib_what_to_install_is_said(monkeypatch):
 
 
 @pytest.mark.plots
+@pytest.mark.usefixtures("ax")  # which is skipped without matplotlib
 class TestAllHeads:
     def test_there_is_a_small_map_for_each_head_of_each_layer(self):
         trace = gc.load("nano-gpt3").model.trace([5, 6, 7, 8])

@@ -136,7 +136,7 @@ def _checked_names(options: argparse.Namespace) -> list[str]:
     if options.first is not None and (options.text != [GPT3_SAMPLES] or options.first < 1):
         raise ValueError(f"--first goes with --text {GPT3_SAMPLES} and must be at least 1, got {options.first}")
     if options.explain is not None and (options.json or options.report or options.text == [GPT3_SAMPLES]):
-        raise ValueError("--explain is for one prompt or text: --json has what it shows, for all positions")
+        raise ValueError("--explain does not go with --json, which has all that it shows, --report and the samples")
     if options.explain is not None and (options.explain < 1 or options.alternatives < 1):
         raise ValueError(f"--explain needs at least 1 position and 1 of --alternatives, got {options.explain}")
     if (options.most is not None or options.by is not None) and options.text in (None, [GPT3_SAMPLES]):
@@ -150,8 +150,10 @@ def _checked_names(options: argparse.Namespace) -> list[str]:
         raise ValueError(f"{flags}: only for a prompt that is continued; with --text and --report no model writes")
     if options.html is not None:
         check_page(options.html)
-    if options.page_from < 0 or (options.page_from and options.html is None):
-        raise ValueError(f"--page-from goes with --html and must be at least 0, got {options.page_from}")
+    if options.page_from and options.html is None:
+        raise ValueError("--page-from is for a page: it goes with --html")
+    if options.page_from < 0:
+        raise ValueError(f"--page-from must be at least 0, got {options.page_from}")
     names = [name.strip() for name in options.models.split(",")]
     if not all(names):
         raise ValueError(f"--models {options.models!r} has an empty name: give names or folders separated by commas")
@@ -178,7 +180,10 @@ def _read(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None
 def _read_several(options: argparse.Namespace, models: dict[str, LanguageModel]) -> None:
     if options.html is not None or options.explain is not None:
         raise ValueError("--html and --explain show the tokens of one text: give one file")
+    options.text = list(dict.fromkeys(options.text))
     files = [path for file in options.text if file != "-" for path in text_files(file)]
+    if twice := {path for path in files if sum(os.path.samefile(path, other) for other in files) > 1}:
+        raise ValueError(f"{min(map(str, twice))} is given twice: a text that is read again is no new evidence")
     n_bytes = None if "-" in options.text else sum(path.stat().st_size for path in files)
 
     def texts() -> Iterator[tuple[str, str]]:
@@ -240,6 +245,8 @@ def _write(options: argparse.Namespace, sides: dict[str, Writer]) -> None:
     allowed = _allowed(options, {name: side.lm for name, side in sides.items()}, prompt)
     stream = ComparisonStream(prompt, sides, generation_options_of(options, SAMPLED), allowed, options.alternatives)
     hint_at_last_space(prompt)
+    if options.explain is not None and not (len(sides) > 1 and share_vocabulary([side.lm for side in sides.values()])):
+        raise ValueError("--explain needs two models that share a vocabulary")
     if options.json:
         for _ in stream:
             pass

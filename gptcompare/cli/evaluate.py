@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 
 from .. import evaluation
+from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..display.messages import show
 from ..display.page import document
 from ..evaluation import TASKS, Settings
@@ -15,7 +16,7 @@ from ..evaluation.overlap import text_files
 from ..evaluation.run import SETTINGS, folder_for
 from ..presets import canonical_name
 from ..tokenizer import Tokenizer
-from .options import MODEL_HELP, add_model, add_source, check_page, save_page
+from .options import DEFAULT_MODEL, MODEL_HELP, add_model, add_source, check_page, save_page
 
 FOLDER = "evaluations"
 DISAGREES = 1  # exit status
@@ -140,6 +141,16 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError("--html is for several models or several numbers of shots")
     if (several or curve) and (options.contamination or options.dask is not None or options.beside is not None):
         raise ValueError("--contamination, --dask and --beside are for one model and one number of shots")
+    own = {"--model": options.model != DEFAULT_MODEL, "--source": options.source != DEFAULT_SOURCE,
+           "--tokenizer": options.tokenizer is not None}  # fmt: skip
+    if several and (given := [flag for flag, is_given in own.items() if is_given]):
+        raise ValueError(f"{', '.join(given)}: only for one model, without --models and --from")
+    if curve and (options.examples or options.markdown):
+        raise ValueError("--examples and --markdown are for one number of shots")
+    settings = [f"--{name}" for name in SETTINGS if getattr(options, name)]
+    settings += ["--data"] if options.data is not None else []
+    if options.kept is not None and settings:
+        raise ValueError(f"{', '.join(settings)}: only for what is evaluated now, and --from takes what was evaluated")
     if options.examples < 0:
         raise ValueError(f"--examples must be at least 0, got {options.examples}")
     if options.html is not None:
@@ -155,7 +166,7 @@ def _tell(options: argparse.Namespace, result: evaluation.PairedEvaluation) -> N
     else:
         show(result.to_markdown() if options.markdown else result.to_text(n_examples=options.examples))
     if options.html is not None:
-        save_page(options.html, result.to_html())
+        save_page(options.html, result.to_html(n_examples=options.examples or 5))
 
 
 def _draw_curves(options: argparse.Namespace, names: list[str], settings: dict[str, int | None]) -> None:

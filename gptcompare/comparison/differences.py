@@ -86,12 +86,12 @@ def compare_texts(
     """
     loaded = load_models(models)
     if len(loaded) != 2:
-        raise ValueError(f"two models can differ in a sentence: {len(loaded)} are given; choose two of them")
+        raise ValueError(f"two models can differ in a sentence, and {len(loaded)} given: choose two")
     names, lms = (*loaded,), [lm.allowing(allowed_special) for lm in loaded.values()]
     if not share_vocabulary(lms):
         raise ValueError(
             f"{names[0]} and {names[1]} have different vocabularies: their predictions cannot be compared token by "
-            "token; compare_text compares their bits per byte"
+            "token. One text by itself, without --most and --by, is compared by bits per byte (compare_text)"
         )
     parts = [part for name, text in named_texts(texts) if len((part := _read(lms, name, text, progress)).divergence)]
     if not parts:

@@ -68,6 +68,13 @@ class Evaluation:
         raise KeyError(f"{metric!r}: there are {', '.join(one.name for one in self.metrics)}")
 
     @property
+    def label(self) -> str:
+        """The task, with the settings that make it another one: shots, and how many items there are at most."""
+        chosen = [f"{self.settings.shots} shots"] if self.settings.shots else []
+        chosen += [f"first {self.settings.limit}"] if self.settings.limit else []
+        return f"{self.task.name} ({', '.join(chosen)})" if chosen else self.task.name
+
+    @property
     def units(self) -> list[Units]:
         """What each metric aggregates: numbers of each item, document or window."""
         return self.protocol.units(self.rows)

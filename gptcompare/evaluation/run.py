@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -133,10 +133,22 @@ def folder_for(
     >>> folder_for("kept", "openai-community/gpt2", TASKS["text"], "a/b.txt", {"stride": 8, "seed": 0}).as_posix()
     'kept/openai-community--gpt2/text-b.txt-stride-8'
     """
-    name = Path(model).resolve().name if os.path.isdir(model) else model
+    name = folder_names([model])[model]
     own = [Path(data).name] if task.data is None and data is not None else []
     chosen = [f"{setting}-{settings[setting]}" for setting in SETTINGS if settings.get(setting)]
-    return Path(folder, name.replace("/", "--"), "-".join([task.name, *own, *chosen]))
+    return Path(folder, name, "-".join([task.name, *own, *chosen]))
+
+
+def folder_names(models: Iterable[str]) -> dict[str, str]:
+    """Return for each model the name of its folder: its own last name, or all of it where several have the same.
+
+    >>> folder_names(["runs/a/final", "runs/b/final"])
+    {'runs/a/final': 'runs--a--final', 'runs/b/final': 'runs--b--final'}
+    """
+    names = list(models)
+    last = {name: Path(name).resolve().name if os.path.isdir(name) else name for name in names}
+    alike = [name for name in names if sum(Path(other).name == Path(name).name for other in names) > 1]
+    return {name: (name if name in alike else last[name]).replace("/", "--") for name in names}
 
 
 def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:

@@ -14,7 +14,7 @@ from ..display.page import STYLE, document, isolated_words, visible
 from ..display.text_width import aligned
 from .metrics import Metric
 from .result import DASH, Evaluation
-from .run import evaluate, folder_for
+from .run import evaluate, folder_for, folder_names
 from .tasks.published import task_named
 from .tasks.task import Task
 
@@ -157,16 +157,17 @@ def curve(
     TypeError, ValueError, FileNotFoundError
         As for `evaluate`.
     """
-    numbers = tuple(integer("shots", one, at_least=0) for one in shots)
+    numbers = tuple(sorted({integer("shots", one, at_least=0) for one in shots}))
     if not numbers:
         raise ValueError("there is no number of shots")
     lms = load_models(models)
     chosen = task if isinstance(task, Task) else task_named(task)
     found: dict[str, list[Evaluation]] = {name: [] for name in lms}
+    folders = folder_names(lms)
     for name, lm in lms.items():
         for n in numbers:
             own = {**settings, "shots": n}
-            place = None if folder is None else folder_for(path("folder", folder), name, chosen, data, own)
+            place = None if folder is None else folder_for(path("folder", folder), folders[name], chosen, data, own)
             found[name].append(evaluate(lm, chosen, data, folder=place, **own))
     return Curve(chosen.name, numbers, {name: tuple(of_model) for name, of_model in found.items()})
 

@@ -13,14 +13,15 @@ from ..generation.options import SAMPLED
 from .writing import LONGEST
 
 # The options of generation that have a control, with what a number in it may be: (least, most, step).
-CONTROLS = {
-    "temperature": (0, 5, 0.1),
+CONTROLS: dict[str, tuple[int, int | None, int | str]] = {
+    "temperature": (0, None, "any"),
     "top_k": (1, None, 1),
-    "top_p": (0.01, 1, 0.01),
-    "min_p": (0, 1, 0.01),
+    "top_p": (0, 1, "any"),
+    "min_p": (0, 1, "any"),
     "max_new_tokens": (1, LONGEST, 1),
-    "seed": (0, None, 1),
+    "seed": (0, 2**53 - 1, 1),  # the most that a number in JavaScript holds exactly
 }
+NEEDED = ("temperature", "max_new_tokens")  # the others may be empty
 
 
 def play_page(names: Sequence[str]) -> str:
@@ -31,7 +32,7 @@ def play_page(names: Sequence[str]) -> str:
         "prompt": "Once upon a time",
         "options": SAMPLED.to_dict(),
         "controls": [
-            {"name": name, "help": texts[name], "min": least, "max": most, "step": step}
+            {"name": name, "help": texts[name], "min": least, "max": most, "step": step, "required": name in NEEDED}
             for name, (least, most, step) in CONTROLS.items()
         ],
     }

@@ -9,8 +9,8 @@ const form = document.getElementById("play"), status_ = document.getElementById(
 const promptBox = element("textarea", {id: "prompt", rows: 2, spellcheck: "false"}, settings.prompt);
 const chosen = [0, 1].map((place) => element("select", {id: `model-${place}`},
   ...settings.models.map((model, n) => element("option", {value: model, selected: n === Math.min(place, settings.models.length - 1)}, model))));
-const options = Object.fromEntries(settings.controls.map(({name: option, help, min, max, step}) =>
-  [option, element("input", {type: "number", id: option, title: help, min, max, step, value: settings.options[option]})]));
+const options = Object.fromEntries(settings.controls.map(({name: option, help, min, max, step, required}) =>
+  [option, element("input", {type: "number", id: option, title: help, min, max, step, required, value: settings.options[option]})]));
 const write = element("button", {type: "submit", id: "write"}, "Write");
 const stop = element("button", {type: "button", id: "stop", disabled: true, onclick: () => post("stop", {})}, "Stop");
 
@@ -37,8 +37,10 @@ function given() {
 }
 
 async function begin() {
+  const focused = document.activeElement === write;
   write.disabled = true;
   stop.disabled = false;
+  if (focused) stop.focus();  // and not the beginning of the page
   status_.textContent = "Writing …";
   try {
     const request = given(), live = liveColumns(request), answer = await post("write", request);
@@ -55,7 +57,9 @@ async function begin() {
   } catch (error) {
     status_.textContent = error instanceof TypeError ? "There is no answer: does `gptcompare play` still run?" : error.message;
   } finally {
+    const stopFocused = document.activeElement === stop;
     write.disabled = false;
+    if (stopFocused) write.focus();
     stop.disabled = true;
   }
 }

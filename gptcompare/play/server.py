@@ -213,4 +213,4 @@ def serve(models: Iterable[str] = (), *, port: int = PORT) -> Server:
     ...     server.url.startswith("http://127.0.0.1:")
     True
     """
-    return Server(Shelf(models), port)
+    return Server(Shelf(list(models)), port)

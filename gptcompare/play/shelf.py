@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ..checkpoints import listing
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
@@ -18,12 +19,23 @@ class Shelf:
 
     Parameters
     ----------
-    others : iterable of str
+    others : sequence of str
         Names and folders beside the embedded pair and what has been downloaded, which come first.
+
+    Raises
+    ------
+    ValueError
+        If one of them is neither a folder nor a model that has been downloaded.
     """
 
-    def __init__(self, others: Iterable[str] = ()) -> None:
+    def __init__(self, others: Sequence[str] = ()) -> None:
         here = [model.name for model in listing() if model.complete and model.source == DEFAULT_SOURCE]
+        for name in others:
+            if name not in here and not os.path.exists(name):
+                raise ValueError(
+                    f"{name!r} is not on this machine, and the page downloads nothing (`gptcompare download` does): "
+                    f"here are {', '.join(here)}, and folders"
+                )
         self.names = list(dict.fromkeys([*others, *EMBEDDED_PAIR, *here]))
         self._loaded: dict[str, LanguageModel] = {}
         self._lock = threading.Lock()

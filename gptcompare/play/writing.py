@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..comparison import ComparisonStream
+from ..comparison import Comparison, ComparisonStream
 from ..generation import GenerationOptions, LanguageModel
 from ..generation.options import SAMPLED
 from .shelf import Shelf
@@ -25,11 +25,15 @@ class Request:
     Parameters
     ----------
     prompt : str
+    names : tuple of str
+        Of the models, as they were asked for.
     models : dict of name -> LanguageModel
+        By names that are all different.
     options : GenerationOptions
     """
 
     prompt: str
+    names: tuple[str, ...]
     models: Mapping[str, LanguageModel]
     options: GenerationOptions
 
@@ -59,18 +63,28 @@ class Request:
         for name in names:
             same = sum(other == name or other.startswith(f"{name} (") for other in models)
             models[f"{name} ({same + 1})" if same else name] = shelf.take(name)
-        return cls(prompt, models, checked)
+        return cls(prompt, tuple(names), models, checked)
 
-    def command(self, seed: int | None) -> str:
-        """Return the command that writes the same texts: with the options that are not the command's own defaults."""
-        words = ["gptcompare", "compare", self.prompt, "--models", ",".join(self.models)]
-        for name, value in {**self.options.to_dict(), "seed": seed}.items():
+    def command(self, comparison: Comparison) -> str:
+        """Return the command that writes the same texts: with the options that are not the command's own defaults.
+
+        Of texts that were stopped it writes as much as the longer one has.
+        """
+        options = {**self.options.to_dict(), "seed": comparison.options["seed"]}
+        if not all(side.completion.finish_reason for side in comparison.sides):
+            options["max_new_tokens"] = max(len(side.completion.ids) for side in comparison.sides)
+        words = ["--models", ",".join(self.names)]
+        for name, value in options.items():
             if value == SAMPLED.to_dict()[name] and name != "temperature":
                 continue
             given = NO_OPTION.get(name) if value is None else value
             for one in given if isinstance(given, list) else [given]:
                 words += [] if one is None else ["--" + name.replace("_", "-"), str(one)]
-        return shlex.join(words)
+        if self.prompt == "-":  # which would be standard input
+            return "printf %s - | " + shlex.join(["gptcompare", "compare", "-", *words])
+        if self.prompt.startswith("-"):
+            return shlex.join(["gptcompare", "compare", *words, "--", self.prompt])
+        return shlex.join(["gptcompare", "compare", self.prompt, *words])
 
 
 def lines(request: Request, stop: threading.Event) -> Iterator[dict[str, Any]]:
@@ -89,4 +103,4 @@ def lines(request: Request, stop: threading.Event) -> Iterator[dict[str, Any]]:
         if stop.is_set():
             break
     comparison = stream.comparison()
-    yield {"comparison": comparison.page_data(command=request.command(stream.options.seed))}
+    yield {"comparison": comparison.page_data(command=request.command(comparison))}

@@ -396,7 +396,7 @@ class TestSentences:
             ),
             (
                 ["FOLDER/story.txt", "--most", "1", "--models", "nano-gpt2"],
-                "two models can differ in a sentence: 1 are",
+                "two models can differ in a sentence, and 1 given",
             ),
             (["gpt3-samples", "--most", "1"], "--most and --by are for the sentences of texts in files"),
         ],

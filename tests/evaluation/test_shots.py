@@ -18,7 +18,7 @@ def test_each_point_is_an_evaluation_with_as_many_examples(story, tmp_path):
 
 
 def test_text_page_and_json_show_every_point(story, tmp_path):
-    found = curve({"a": story, "<b>": story}, "two-digit-addition", [0, 2], additions(tmp_path), beams=1)
+    found = curve({"a": story, "<b>": story}, "two-digit-addition", [2, 0, 2], additions(tmp_path), beams=1)
     assert [line.split()[0] for line in found.to_text().splitlines()[3:]] == ["0", "2"]
     outline = Outline(found.to_html())
     assert [tag for tag, _ in outline.tags].count("circle") == 4

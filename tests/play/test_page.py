@@ -102,6 +102,14 @@ class TestInABrowser:
         page.wait(WRITTEN)
         assert page.run("document.querySelectorAll('.token').length") < 2 * 404
 
+    def test_the_focus_stays_at_the_buttons(self, page):
+        page.run("document.getElementById('write').focus()")
+        page.key("Enter")
+        page.run("document.getElementById('write').click()")
+        page.wait("document.activeElement.id === 'stop' || document.activeElement.id === 'write'")
+        page.wait(WRITTEN)
+        assert page.run("document.activeElement.id") == "write"
+
     def test_an_error_is_said_and_the_page_goes_on(self, page):
         self.set(page, temperature=0.5, prompt="a " * 3000)
         page.click("#write")

@@ -1,3 +1,4 @@
+import json
 import shlex
 import threading
 
@@ -42,6 +43,32 @@ def test_the_command_that_the_page_names_writes_the_same(shelf, capsys):
     shown = capsys.readouterr().out
     for text in last["comparison"]["texts"]:
         assert "".join(text["cuts"][0]["pieces"]).split("\n")[0].strip() in shown
+
+
+@pytest.mark.parametrize(
+    "change", [{"prompt": "--hello"}, {"prompt": "-"}, {"models": ["nano-gpt2"] * 2}], ids=["option", "dash", "twins"]
+)
+def test_the_command_is_right_for_prompts_and_models_of_any_kind(shelf, change, capsys, typed):
+    request = Request.of({**GIVEN, **change, "options": {"temperature": 0.9, "max_new_tokens": 5}}, shelf)
+    *_, last = written(request)
+    before, _, command = last["comparison"]["made"]["command"].rpartition("| ")
+    typed("-" if before else "")
+    _, compare, *rest = shlex.split(command)
+    assert main([compare, "--json", *rest]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["prompt"] == request.prompt
+    for side, text in zip(found["sides"], last["comparison"]["texts"], strict=True):
+        assert side["text"].startswith("".join(text["cuts"][0]["pieces"]).removeprefix(request.prompt))
+
+
+def test_the_command_of_a_text_that_was_stopped_writes_as_much(shelf):
+    stop = threading.Event()
+    answers = lines(Request.of({**GIVEN, "options": {"max_new_tokens": 200}}, shelf), stop)
+    next(answers)
+    stop.set()
+    *_, last = answers
+    n = max(len(text["cuts"][0]["pieces"]) - 4 for text in last["comparison"]["texts"])
+    assert f"--max-new-tokens {n} " in last["comparison"]["made"]["command"] + " "
 
 
 def test_a_model_may_stand_beside_itself(shelf):

@@ -50,10 +50,8 @@ function makeAttention(column) {
     grid.append(element("span", {class: "layer"}, `${layer} ${band ? `band ${band}` : model.patterns[layer]}`));
     for (let head = 0; head < model.n_head; head++) {
       const canvas = element("canvas", {"aria-hidden": "true"});
-      const button = element("button", {type: "button", "aria-label": `layer ${layer}, head ${head}`, "aria-pressed": "false", onclick: () => {
-        [state.layer, state.head] = [layer, head];
-        columns.forEach((one) => { drawHead(one); drawLines(one); });
-      }}, canvas);
+      const button = element("button", {type: "button", tabindex: -1, "aria-label": `layer ${layer}, head ${head}`, "aria-pressed": "false",
+        onclick: () => chooseHead(layer, head), onkeydown: (event) => moveByArrow(event, column, layer, head)}, canvas);
       column.maps.push({layer, head, canvas, button});
       grid.append(button);
     }
@@ -75,6 +73,23 @@ function makeAttention(column) {
   column.headParts = {title: element("h3"), grid, canvas, readout, looks: element("div", {class: "looks"})};
   const {title, looks} = column.headParts;
   column.attention.replaceChildren(title, grid, element("div", {class: "large"}, element("div", {class: "map"}, canvas, readout), looks));
+}
+
+function chooseHead(layer, head) {
+  [state.layer, state.head] = [layer, head];
+  columns.forEach((one) => { drawHead(one); drawLines(one); });
+}
+
+// The grid is one stop of the Tab key, and the arrow keys move in it.
+function moveByArrow(event, column, layer, head) {
+  const steps = {ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0]};
+  if (!(event.key in steps)) return;
+  event.preventDefault();
+  const [rows, places] = steps[event.key];
+  const next = column.maps.find((map) => map.layer === layer + rows && map.head === head + places);
+  if (!next) return;
+  chooseHead(next.layer, next.head);
+  next.button.focus();
 }
 
 function attentionAt(column, i, j) {
@@ -103,7 +118,11 @@ function drawHead(column) {
     column.drawn = reading;
   }
   const [layer, head] = headOf(reading), {title, canvas, looks} = column.headParts;
-  column.maps.forEach((map) => map.button.setAttribute("aria-pressed", String(map.layer === layer && map.head === head)));
+  column.maps.forEach((map) => {
+    const isChosen = map.layer === layer && map.head === head;
+    map.button.setAttribute("aria-pressed", String(isChosen));
+    map.button.tabIndex = isChosen ? 0 : -1;
+  });
   title.textContent = `${name(reading.model)}'s attention over ${whoseText()}: layer ${layer}, head ${head}`;
   const small = document.createElement("canvas");
   drawMap(small, weights, layer, head, reading.model);
@@ -119,7 +138,7 @@ function drawHead(column) {
   context.strokeRect(0, row * scale, (row + 1) * scale, scale);
   const seen = Array.from({length: row + 1}, (_, j) => [weights.weight(layer, head, row, j), j]).sort((a, b) => b[0] - a[0]);
   const table = element("table", {class: "bars"}, ...seen.slice(0, 6).filter(([weight]) => weight > 0.005).map(([weight, j]) => barRow(
-    element("span", {}, element("bdi", {}, label(state.at.text, reading, weights.start + j)), element("span", {class: "quiet"}, ` ${weights.start + j + 1}`)), weight)));
+    element("span", {}, element("bdi", {}, label(state.at.text, reading, weights.start + j)), element("span", {class: "quiet"}, ` ${1 + weights.start + j + data.begins_at}`)), weight)));
   looks.append(element("p", {}, element("bdi", {class: "came"}, label(state.at.text, reading, state.at.position)), " looks at"), table);
 }
 

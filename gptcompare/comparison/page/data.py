@@ -7,6 +7,7 @@ The page's script (`page.js`) reads this:
     models      name, what (a line), n_layer, n_head, patterns and bands of the layers (0 for a dense one)
     texts       writer (the number of a model, or null), cuts, readings, divergence, same_top, tail
                 (a cut is how a vocabulary cuts the text: labels, pieces; a reading belongs to one cut)
+    begins_at   the number of the first token that is shown, from 0
     columns     text, reader: whose reading of which text stands in each column
     starts_at   the position that is pointed at first: where the texts part, or else where the models differ most
     made        how it was made; left_out: what the page would have grown too large with
@@ -70,6 +71,11 @@ def page_data(
     `parts_at` is the number of tokens that the texts have in common, if they part.
     """
     names, lms = list(models), list(models.values())
+    longest = max(
+        len(context) + len(ids) for text in texts for context, ids in zip(text.contexts, text.ids, strict=True)
+    )
+    if first >= longest:
+        raise ValueError(f"the page cannot begin at token {first}: the texts have {longest}, counted from 0")
     labels, sizes = Labels(), _Sizes(lms, texts, share_vocabulary)
     shown = [_text(text, lms, share_vocabulary, labels, sizes, first) for text in texts]
     columns = [
@@ -79,7 +85,7 @@ def page_data(
     ]
     divergences = [value for text in shown for value in text["divergence"] or [] if value is not None]
     return {
-        "title": printable(title),
+        "title": printable(title) if title.strip() else f"{title!r}, a prompt without a word",
         "summary": printable(summary),
         "share_vocabulary": share_vocabulary,
         "temperatures": list(TEMPERATURES),
@@ -88,6 +94,7 @@ def page_data(
         "models": [{"name": printable(name), **_model(lm)} for name, lm in zip(names, lms, strict=True)],
         "texts": shown,
         "columns": columns,
+        "begins_at": first,
         "starts_at": _start(shown[0], first, parts_at, texts[0]),
         "made": {what: printable(how) for what, how in made.items()},
         "left_out": sizes.left_out(first),
@@ -144,7 +151,7 @@ class _Sizes:
         """Say in sentences what the page leaves out."""
         n, said = self._longest - first, []
         if first:
-            said.append(f"The page begins at token {first + 1}.")
+            said.append(f"The page begins at token {first}, counted from 0, of each prompt and text.")
         if n > self.n_tokens:
             said.append(f"The page shows {self.n_tokens:,} of {n:,} tokens, so that it stays small.")
         if n > self.n_predictions:
@@ -221,6 +228,7 @@ def _reading(
             found["attention"]["start"] -= shown.start
     return {
         "first": max(n_before - shown.start, 0),
+        "n_given": n_before,
         "logprobs": [value if value is None else round(value, 3) for value in logprobs],
         "ranks": ranks,
         "entropies": [value if value is None else round(value, 2) for value in entropies],

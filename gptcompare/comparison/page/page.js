@@ -194,7 +194,7 @@ function tell(at, own) {
     return logprob === null || logprob === undefined ? `${name(reading.model)}: given` :
       `${name(reading.model)}: ${number(bits(logprob), 1)} bits${reading.ranks[at.position] ? `, rank ${reading.ranks[at.position]}` : ""}`;
   });
-  return `token ${at.position + 1}, ${label(at.text, own, at.position)}; ${all.join("; ")}`;
+  return `${place(own, at.position)}, ${label(at.text, own, at.position)}; ${all.join("; ")}`;
 }
 
 // The reading of the text pointed at by the model of a column, if it has the same tokens.
@@ -202,6 +202,12 @@ function pointedReading(column) {
   const own = readingOf(state.at.text, data.columns[state.at.column].reader);
   const reading = own && readingOf(state.at.text, column.column.reader);
   return reading && reading.cut === own.cut && pieces(state.at.text, reading).length ? reading : null;
+}
+
+// The number of a token, from 1, in the text that was written or read, or in what stands before it.
+function place(reading, position) {
+  const number_ = position + data.begins_at - reading.n_given;
+  return number_ >= 0 ? `token ${number_ + 1} of ${whoseText()}` : `token ${position + data.begins_at + 1} of what was given`;
 }
 
 const whoseText = () => data.texts[state.at.text].writer === null ? "the text" : `${name(data.texts[state.at.text].writer)}'s text`;
@@ -217,7 +223,7 @@ function expected(column) {
   if (!reading) return [];
   const came = label(text, reading, position);
   const logprob = reading.logprobs[position], rank = reading.ranks[position];
-  const title = element("h3", {}, element("bdi", {}, name(reading.model)), ", before ", element("bdi", {class: "came"}, came), ` (token ${position + 1} of ${whoseText()})`);
+  const title = element("h3", {}, element("bdi", {}, name(reading.model)), ", before ", element("bdi", {class: "came"}, came), ` (${place(reading, position)})`);
   const facts = [];
   if (logprob !== null) facts.push(`it came as a surprise of ${number(bits(logprob))} bits`);
   if (rank) facts.push(`rank ${rank}`);

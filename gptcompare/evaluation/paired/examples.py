@@ -92,7 +92,7 @@ def _example(evaluations: Mapping[str, Evaluation], number: int, difference: flo
     item = first.items[number] if first.items else None
     context, right = (item.context[-LONGEST:], item.answer.strip()) if isinstance(item, Item) else ("", "")
     answers = {name: _answer(evaluation, number, item) for name, evaluation in evaluations.items()}
-    return Example(first.task.name, number, difference, context, right, answers)
+    return Example(first.label, number, difference, context, right, answers)
 
 
 def _answer(evaluation: Evaluation, number: int, item: Any) -> str:

@@ -69,14 +69,17 @@ class PairedEvaluation:
         table = [first, ["---", *["---:"] * (len(first) - 1)], *rows]
         return "\n".join([*("| " + " | ".join(row) + " |" for row in table), "", "\n\n".join(self._sentences())]) + "\n"
 
-    def to_html(self, title: str = "Is the difference real?") -> str:
+    def to_html(self, title: str = "Is the difference real?", n_examples: int = 5) -> str:
         """Return a complete HTML document that loads nothing from elsewhere, with a picture of the differences."""
-        return document(title, f"<h1>{visible(title)}</h1>\n{self._repr_html_()}")
+        return document(title, f"<h1>{visible(title)}</h1>\n{self._shown(n_examples)}")
 
     def _repr_html_(self) -> str:
-        text = isolated_words(self.to_text(n_examples=5))
-        drawn = picture(self.differences)
-        return f'<div class="gptcompare">\n<style>\n{STYLE}</style>\n{drawn}\n<pre>{text}</pre>\n</div>'
+        return self._shown(0)
+
+    def _shown(self, n_examples: int) -> str:
+        text = isolated_words(self.to_text(n_examples=n_examples))
+        shown = f'{picture(self.differences)}\n<pre style="white-space: pre; overflow-x: auto">{text}</pre>'
+        return f'<div class="gptcompare">\n<style>\n{STYLE}</style>\n{shown}\n</div>'
 
     def _rows(self) -> list[list[str]]:
         rows = [["", "first", "second", *HEADER]]

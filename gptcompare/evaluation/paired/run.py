@@ -12,7 +12,7 @@ from ...comparison.writers import Models, load_models
 from ..kept_rows import ROWS
 from ..metrics import Ratio, Rights, Units
 from ..result import Evaluation
-from ..run import evaluate, folder_for
+from ..run import evaluate, folder_for, folder_names
 from ..tasks.protocols import TOKEN_PERPLEXITY, EveryToken
 from ..tasks.published import task_named
 from ..tasks.task import Task
@@ -64,11 +64,12 @@ def compare(
     chosen = [one if isinstance(one, Task) else task_named(one) for one in given]
     if not chosen:
         raise ValueError("there is no task to compare the models at")
+    folders = folder_names(lms)
     by_task = []
     for task in chosen:
         by_model = {}
         for name, lm in lms.items():
-            place = None if folder is None else folder_for(path("folder", folder), name, task, data, settings)
+            place = None if folder is None else folder_for(path("folder", folder), folders[name], task, data, settings)
             by_model[name] = evaluate(lm, task, data, folder=place, **settings)
         by_task.append(by_model)
     return paired(by_task)
@@ -195,11 +196,11 @@ def _difference(evaluation: Evaluation, names: tuple[str, str], first: Units, se
         low, high = (100 * end for end in interval_of_proportions(*only, n))
         size = (only[0] - only[1]) / n
         needed = None if size == 0 else items_needed(size, 1 - sum(only) / n)
-        return Difference(evaluation.task.name, names, values, low, high, mcnemar(*only), n, needed, only)
+        return Difference(evaluation.label, names, values, low, high, mcnemar(*only), n, needed, only)
     assert isinstance(first, Ratio)
     assert isinstance(second, Ratio)
     if len(first) < 2:
-        return Difference(evaluation.task.name, names, values, None, None, 1.0, len(first), None)
+        return Difference(evaluation.label, names, values, None, None, 1.0, len(first), None)
     low, high, p_value = paired_bootstrap(first, second, seed)
     needed = units_needed(first, second, seed)
-    return Difference(evaluation.task.name, names, values, low, high, p_value, len(first), needed)
+    return Difference(evaluation.label, names, values, low, high, p_value, len(first), needed)

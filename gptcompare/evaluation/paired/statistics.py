@@ -134,7 +134,7 @@ def items_needed(difference: float, agreement: float, *, power: float = POWER, l
     agreement : float
         The share of items at which both are right or both are wrong.
     power : float
-        The probability with which the difference is to be seen.
+        The probability with which the difference is to be seen; that of the exact test is a little lower for few items.
     level : float
         The p-value below which it counts as seen.
 
@@ -164,7 +164,9 @@ def items_needed(difference: float, agreement: float, *, power: float = POWER, l
     quantile = NormalDist().inv_cdf
     if_equal = quantile(1 - level / 2) * math.sqrt(differing)
     if_different = quantile(power) * math.sqrt(max(differing - size**2, 0))
-    return math.ceil(((if_equal + if_different) / size) ** 2 - 1e-9)
+    by_formula = math.ceil(((if_equal + if_different) / size) ** 2 - 1e-9)
+    fewest = math.ceil(math.log2(2 / level))  # items at which only one is right: with fewer no count has such a p-value
+    return max(by_formula, math.ceil(fewest / differing))
 
 
 def units_needed(first: Ratio, second: Ratio, seed: int) -> int | None:

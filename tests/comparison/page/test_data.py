@@ -96,7 +96,7 @@ def test_a_long_text_is_cut_and_the_page_says_so(story, first):
     assert len(shown) < n - first
     assert data["texts"][0]["tail"] == " …"
     assert f"shows {len(shown):,} of {n - first:,} tokens" in " ".join(data["left_out"])
-    assert ("The page begins at token 2001." in data["left_out"]) == bool(first)
+    assert any("begins at token 2000, counted from 0" in said for said in data["left_out"]) == bool(first)
     for number, reading in enumerate(data["texts"][0]["readings"]):
         scored = [value for value in reading["logprobs"] if value is not None]
         expected = read.reading.logprobs[number][max(first - 1, 0) :][: len(scored)]
@@ -134,8 +134,19 @@ def test_where_the_page_begins_must_be_a_number_from_0(compared, first):
         compared.to_html(first=first)
 
 
-def test_beyond_the_end_the_page_begins_at_the_last_token(compared):
-    data = compared.page_data(first=10_000)
+def test_it_begins_at_the_last_token_and_not_beyond(compared):
+    longest = max(4 + len(side.completion.ids) for side in compared.sides)
+    data = compared.page_data(first=longest - 1)
     for text in data["texts"]:
         assert len(text["cuts"][0]["pieces"]) == 1
         assert math.isfinite(text["readings"][0]["logprobs"][0])
+    with pytest.raises(ValueError, match=f"the texts have {longest}, counted from 0"):
+        compared.page_data(first=longest)
+
+
+@pytest.mark.parametrize("prompt", ["", "\n\n", "   "])
+def test_a_prompt_without_a_word_has_a_title(prompt):
+    assert (
+        gc.compare(prompt, ["nano-gpt2"], max_new_tokens=1).page_data()["title"]
+        == f"{prompt!r}, a prompt without a word"
+    )

@@ -30,14 +30,15 @@ def opened(browser, tmp_path):
     """A function that opens the page of a comparison, in a browser that must have nothing to say about it."""
     addresses = []
 
-    def open_(comparison, browser=browser):
-        (tmp_path / "page.html").write_text(comparison.to_html(), encoding="utf-8")
+    def open_(comparison, browser=browser, first=0):
+        (tmp_path / "page.html").write_text(comparison.to_html(first=first), encoding="utf-8")
         addresses.append((tmp_path / "page.html").as_uri())
-        browser.console.clear()
         browser.open(addresses[-1])
         browser.run(LOOK)
         return browser
 
+    browser.requests.clear()
+    browser.console.clear()
     yield open_
     assert browser.console == []
     assert browser.requests in ([], addresses[-1:])
@@ -114,7 +115,7 @@ def test_the_arrow_keys_move_and_say_where(page):
         page.key(key)
     assert page.run("document.activeElement.getAttribute('aria-activedescendant')") == "token-1-2"
     assert page.run("document.getElementById('token-1-2').getAttribute('aria-selected')") == "true"
-    assert page.text("#told").startswith("token 3, '␣a'")
+    assert page.text("#told").startswith("token 3 of what was given, '␣a'")
     page.key("End")
     assert page.run("look.ids('.pointed')") == ["token-1-28"]
 
@@ -145,6 +146,24 @@ def test_a_click_chooses_a_head_in_both_models(page):
     assert page.run("look.headTitles()") == [
         f"{name}'s attention over nano-gpt2's text: layer 2, head 4" for name in ("nano-gpt2", "nano-gpt3")
     ]
+
+
+def test_the_heads_are_one_stop_of_the_tab_key_and_the_arrows_move_in_them(page):
+    assert page.run("[...document.querySelectorAll('.heads button')].filter((one) => one.tabIndex === 0).length") == 2
+    page.run("document.querySelector('.heads [aria-pressed=true]').focus()")
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowLeft"):
+        page.key(key)
+    assert page.run("document.activeElement.ariaLabel") == "layer 1, head 1"
+    assert page.run("look.heads()") == ["layer 1, head 1"] * 2
+
+
+def test_a_token_has_the_number_that_it_has_in_the_text(opened, compared):
+    page = opened(compared)
+    page.point("#token-0-10")
+    assert "(token 7 of nano-gpt2's text)" in page.text(".column h3")
+    page = opened(compared, first=6)
+    page.point("#token-0-4")
+    assert "(token 7 of nano-gpt2's text)" in page.text(".column h3")
 
 
 def test_what_a_token_looks_at_is_the_attention_of_the_model(page, compared):

@@ -206,3 +206,25 @@ def test_a_folder_that_moved_still_says_the_same(kept, tmp_path):
     there, here = compare_kept(moved), compare_kept(kept)
     assert there.models == ("0", "1")
     assert [one.values for one in there.differences] == [one.values for one in here.differences]
+
+
+def test_folders_of_the_same_last_name_are_kept_apart(lms, tmp_path):
+    places = [tmp_path / name / "final" for name in "ab"]
+    for lm, place in zip(lms.values(), places, strict=True):
+        lm.save_pretrained(place)
+    result = compare(list(map(str, places)), "lambada", lambada(tmp_path), folder=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").glob("*/lambada/items.jsonl"))) == 2
+    assert result.models == tuple(map(str, places))
+
+
+def test_shots_and_limits_are_named(lms, tmp_path):
+    data = additions(tmp_path)
+    result = compare(lms, "two-digit-addition", data, shots=2, limit=5, beams=1)
+    assert result.differences[0].task == result.examples(1)[0].task == "two-digit-addition (2 shots, first 5)"
+
+
+def test_the_page_has_as_many_examples_as_are_wanted_and_no_label_is_cut(lms, tmp_path):
+    result = compare(lms, "lambada", lambada(tmp_path))
+    assert result.to_html(n_examples=2).count("lambada, item") == 2
+    for x, label in re.findall(r'<text x="(\d+)"[^>]*text-anchor="end">([^<]*)<', result.to_html()):
+        assert len(label) * 7.2 <= float(x)
