@@ -175,9 +175,13 @@ class GPTConfig:
         size = in_letters(self.n_params)
         return f"{self.n_layer} layers of width {self.d_model}, {attention} attention, {size} parameters"
 
+    def kind_of(self, layer: int) -> str:
+        """Return the name of a layer's attention pattern, such as "banded"."""
+        return self.attention[layer % len(self.attention)]
+
     def pattern_of(self, layer: int) -> Pattern:
         """Return the attention pattern of a layer: which keys its queries see."""
-        pattern = PATTERNS[self.attention[layer % len(self.attention)]]
+        pattern = PATTERNS[self.kind_of(layer)]
         return pattern(**{field.name: getattr(self, field.name) for field in pattern.parameters()})
 
     @property

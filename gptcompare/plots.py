@@ -144,15 +144,13 @@ def all_heads(of: Trace, colour: str = COLOURS[0]) -> Any:
     figure.clear()
     shades = LinearSegmentedColormap.from_list("shades", ["white", colour])
     for layer, axes in enumerate(figure.subplots(n_layer, n_head, squeeze=False)):
-        config = of.model.config
-        kind = config.attention[layer % len(config.attention)]
         for head, ax in enumerate(axes):
             weights = patterns[layer, head]
             ax.imshow(np.sqrt(weights), cmap=shades, vmin=0, vmax=max(float(np.sqrt(weights.max())), 1e-9))
             ax.set(xticks=[], yticks=[])
             if layer == 0:
                 ax.set_title(f"head {head}", fontsize=9)
-        axes[0].set_ylabel(f"layer {layer}\n{kind}", fontsize=8)
+        axes[0].set_ylabel(f"layer {layer}\n{of.model.config.kind_of(layer)}", fontsize=8)
     return figure
 
 

@@ -46,6 +46,7 @@ from .options import (
     allowed_special,
     check_page,
     hint_at_last_space,
+    names_in,
     save_page,
     text_in,
     text_of,
@@ -154,10 +155,7 @@ def _checked_names(options: argparse.Namespace) -> list[str]:
         raise ValueError("--page-from is for a page: it goes with --html")
     if options.page_from < 0:
         raise ValueError(f"--page-from must be at least 0, got {options.page_from}")
-    names = [name.strip() for name in options.models.split(",")]
-    if not all(names):
-        raise ValueError(f"--models {options.models!r} has an empty name: give names or folders separated by commas")
-    return names
+    return names_in(options.models)
 
 
 def _report(options: argparse.Namespace, names: list[str]) -> None:

@@ -16,7 +16,7 @@ from ..evaluation.overlap import text_files
 from ..evaluation.run import SETTINGS, folder_for
 from ..presets import canonical_name
 from ..tokenizer import Tokenizer
-from .options import DEFAULT_MODEL, MODEL_HELP, add_model, add_source, check_page, save_page
+from .options import DEFAULT_MODEL, MODEL_HELP, add_model, add_source, check_page, names_in, save_page
 
 FOLDER = "evaluations"
 DISAGREES = 1  # exit status
@@ -105,7 +105,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         return
     settings["shots"] = options.shots[0] if options.shots else None
     if options.models is not None:
-        models = [name.strip() for name in options.models.split(",")]
+        models = names_in(options.models)
         _tell(options, evaluation.compare(models, names, options.data, folder=options.out, **settings))
         return
     beside = None if options.beside is None else [canonical_name(name) for name in options.beside.split(",")]
@@ -170,7 +170,7 @@ def _tell(options: argparse.Namespace, result: evaluation.PairedEvaluation) -> N
 
 
 def _draw_curves(options: argparse.Namespace, names: list[str], settings: dict[str, int | None]) -> None:
-    models = [name.strip() for name in (options.models or options.model).split(",")]
+    models = [options.model] if options.models is None else names_in(options.models)
     found = []
     for name in names:
         found.append(evaluation.curve(models, name, options.shots, options.data, folder=options.out, **settings))

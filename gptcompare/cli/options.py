@@ -71,6 +71,14 @@ def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:
     add_tokenizer(parser)
 
 
+def names_in(text: str) -> list[str]:
+    """Return the names in the value of --models; it is a ValueError if one is empty."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise ValueError(f"--models {text!r} has an empty name: give names or folders separated by commas")
+    return names
+
+
 def add_tokenizer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer", metavar="FOLDER_OR_NAME",

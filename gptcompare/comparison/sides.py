@@ -9,7 +9,8 @@ from typing import Any
 from ..checks import brief, shown, together
 from ..config import GPTConfig
 from ..display.units import in_letters
-from ..generation import Completion
+from ..generation import Completion, LanguageModel
+from ..model.changes import in_words
 
 
 def describe(config: GPTConfig, changes: Iterable[str] = ()) -> str:
@@ -21,6 +22,11 @@ def describe(config: GPTConfig, changes: Iterable[str] = ()) -> str:
         f"{config.n_layer} layers, width {config.d_model}, {config.n_head} heads of {config.d_head}, {attention}, "
         f"context {config.n_ctx}, {'; '.join([f'{in_letters(config.n_params)} parameters', *changes])}"
     )
+
+
+def describe_model(lm: LanguageModel) -> str:
+    """Describe a model, with what was changed in it."""
+    return describe(lm.config, map(in_words, lm.model.hooks))
 
 
 @dataclass(frozen=True)

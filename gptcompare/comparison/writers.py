@@ -101,11 +101,11 @@ def load_sides(models: Models, tokenizer: str | None = None) -> dict[str, Writer
             loaded[side.model] = lm
         else:
             lm = side.model
-        writers[_free_name(side.name, writers)] = Writer(_without(lm, side.heads, side.name), side.options)
+        writers[free_name(side.name, writers)] = Writer(_without(lm, side.heads, side.name), side.options)
     return writers
 
 
-def _free_name(name: str, taken: Mapping[str, object]) -> str:
+def free_name(name: str, taken: Mapping[str, object]) -> str:
     """Return the name, followed by a number if the name is taken."""
     names = [name, *(f"{name} ({n})" for n in range(2, len(taken) + 2))]
     return next(free for free in names if free not in taken)

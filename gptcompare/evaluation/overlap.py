@@ -20,6 +20,7 @@ import regex
 
 from ..checks import brief, path
 from ..display.text_width import aligned
+from ..files.texts import txt_files_in
 from ..tokenizer import Tokenizer
 from .metrics import Metric
 from .result import Evaluation, counted
@@ -154,20 +155,22 @@ def contamination(
             n_read += n_new
             for number in runs.get(run, ()):
                 found.setdefault(number, Overlap(number, run, file.name))
-    parts = {
-        "all": range(len(items)),
-        "clean": [k for k in range(len(items)) if k not in found],
-        "dirty": sorted(found),
-    }
+    clean, dirty = [number for number in range(len(items)) if number not in found], sorted(found)
     metrics = {
-        name: [units.chosen(numbers).metric(evaluation.settings.seed) for units in evaluation.units] if numbers else []
-        for name, numbers in parts.items()
+        "all": list(evaluation.metrics),
+        "clean": _metrics(evaluation, clean),
+        "dirty": _metrics(evaluation, dirty),
     }
     n_short = sum(len(words) < n for words in items)
-    overlaps = [found[number] for number in sorted(found)]
+    overlaps = [found[number] for number in dirty]
     return Contamination(
         evaluation.task.name, n, len(items), len(found), n_short, len(files), n_read, metrics, overlaps
     )
+
+
+def _metrics(evaluation: Evaluation, numbers: Sequence[int]) -> list[Metric]:
+    """Return the metrics over the units with these numbers, if there are any."""
+    return [units.chosen(numbers).metric(evaluation.settings.seed) for units in evaluation.units] if numbers else []
 
 
 def _texts_of_units(evaluation: Evaluation, tokenizer: Tokenizer) -> list[str]:
@@ -193,7 +196,7 @@ def text_files(texts: str | os.PathLike[str] | Iterable[str | os.PathLike[str]])
     given = [texts] if isinstance(texts, (str, os.PathLike)) else list(texts)
     files: list[Path] = []
     for one in [Path(path("texts", text)) for text in given]:
-        inside = sorted(one.rglob("*.txt")) if one.is_dir() else [one]
+        inside = txt_files_in(one) if one.is_dir() else [one]
         if not inside:
             raise FileNotFoundError(f"{one} has no file that ends in .txt")
         if not one.exists():

@@ -67,11 +67,16 @@ def text_files(place: str | os.PathLike[str]) -> list[Path]:
     """
     if not os.path.isdir(place):
         return [Path(place)]
-    walked = os.walk(place, onerror=_raise)
-    found = sorted(Path(folder, name) for folder, _, names in walked for name in names if name.endswith(".txt"))
+    found = txt_files_in(place)
     if not found:
         raise ValueError(f"{os.fspath(place)}: no file in this folder has a name that ends in .txt")
     return found
+
+
+def txt_files_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the files in a folder and its folders whose names end in .txt, sorted; OSError if one is not listed."""
+    walked = os.walk(folder, onerror=_raise)
+    return sorted(Path(place, name) for place, _, names in walked for name in names if name.endswith(".txt"))
 
 
 def _raise(error: OSError) -> None:

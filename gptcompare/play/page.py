@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from importlib.resources import files
 
 from ..comparison.page.document import as_json, part
 from ..display.page import document
@@ -41,6 +40,5 @@ def play_page(names: Sequence[str]) -> str:
         "<noscript><p>This page works by its script, which is switched off.</p></noscript>\n"
         f'<script type="application/json" id="settings">{as_json(settings)}</script>'
     )
-    own = files(__package__).joinpath("play.js").read_text(encoding="utf-8")
-    scripts = [part("attention.js"), part("page.js"), own]
+    scripts = [part("attention.js"), part("page.js"), part("play.js", __package__)]
     return document("gptcompare", body, style=part("page.css"), scripts=scripts, connects=True)

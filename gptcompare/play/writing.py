@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..comparison import Comparison, ComparisonStream
+from ..comparison.writers import free_name
 from ..generation import GenerationOptions, LanguageModel
 from ..generation.options import SAMPLED
 from .shelf import Shelf
@@ -61,8 +62,7 @@ class Request:
             raise ValueError(f"at most {LONGEST} tokens fit on the page, got {checked.max_new_tokens}")
         models: dict[str, LanguageModel] = {}
         for name in names:
-            same = sum(other == name or other.startswith(f"{name} (") for other in models)
-            models[f"{name} ({same + 1})" if same else name] = shelf.take(name)
+            models[free_name(name, models)] = shelf.take(name)
         return cls(prompt, tuple(names), models, checked)
 
     def command(self, comparison: Comparison) -> str:

@@ -181,7 +181,7 @@ def _layers_of(config: GPTConfig) -> dict[str, list[int]]:
     """Return kind of attention -> the layers that have it."""
     kinds: dict[str, list[int]] = {}
     for layer in range(config.n_layer):
-        kinds.setdefault(config.attention[layer % len(config.attention)], []).append(layer)
+        kinds.setdefault(config.kind_of(layer), []).append(layer)
     return kinds
 
 
@@ -316,7 +316,7 @@ def _layers(top: float, config: GPTConfig, scale: Scale) -> list[str]:
     drawn = [cone, text(NUMBERS, top + 22, words, "title", WIDTH - NUMBERS)]
     last_rows = {kind: _seen(config, layers[0])[-1:] for kind, layers in _layers_of(config).items()}
     for layer in range(n_drawn):
-        kind = config.attention[layer % len(config.attention)]
+        kind = config.kind_of(layer)
         bar = pattern(BAR, y + layer * scale.layer, length, thick, last_rows[kind], kind)
         drawn.append(f'<g data-layer="{layer}" data-kind="{kind}">{bar}</g>')
     for layer in range(0, n_drawn, next(n for n in (1, 2, 4, 8) if n * scale.layer >= 14)):

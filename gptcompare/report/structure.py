@@ -150,7 +150,7 @@ def pictures(models: Sequence[Model]) -> list[Picture]:
     """
     where: dict[tuple[str, Pattern], list[str]] = {}
     for name, config, _ in models:
-        kinds = [config.attention[layer % len(config.attention)] for layer in range(config.n_layer)]
+        kinds = [config.kind_of(layer) for layer in range(config.n_layer)]
         for kind in dict.fromkeys(kinds):
             pattern = config.pattern_of(kinds.index(kind))
             drawn = pattern.shrunk(POSITIONS / config.n_ctx)

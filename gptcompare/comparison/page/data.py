@@ -23,9 +23,8 @@ from typing import Any
 
 from ...display.text_width import printable
 from ...generation import LanguageModel
-from ...model.changes import in_words
 from ..reading import Reading
-from ..sides import describe
+from ..sides import describe_model
 from .insides import ALTERNATIVES, LENS, TEMPERATURES, Labels, inside, lens_blocks, window
 
 # What the page may hold, in bytes. A page is at most 2 MB.
@@ -72,11 +71,13 @@ def page_data(
     """
     names, lms = list(models), list(models.values())
     longest = max(
-        len(context) + len(ids) for text in texts for context, ids in zip(text.contexts, text.ids, strict=True)
+        len(text.contexts[number]) + len(text.ids[number])
+        for text in texts
+        for number in _readers(text, len(lms), share_vocabulary)
     )
     if first >= longest:
         raise ValueError(f"the page cannot begin at token {first}: the texts have {longest}, counted from 0")
-    labels, sizes = Labels(), _Sizes(lms, texts, share_vocabulary)
+    labels, sizes = Labels(), _Sizes(lms, texts, share_vocabulary, longest - first)
     shown = [_text(text, lms, share_vocabulary, labels, sizes, first) for text in texts]
     columns = [
         {"text": number, "reader": reader}
@@ -101,11 +102,16 @@ def page_data(
     }
 
 
+def _readers(text: Text, n_models: int, shared: bool) -> Sequence[int]:
+    """Return the numbers of the models whose reading is shown: without a common vocabulary, only the writer's."""
+    return range(n_models) if shared or text.writer is None else [text.writer]
+
+
 def _model(lm: LanguageModel) -> dict[str, Any]:
     config = lm.config
-    patterns = [config.attention[layer % len(config.attention)] for layer in range(config.n_layer)]
+    patterns = [config.kind_of(layer) for layer in range(config.n_layer)]
     return {
-        "what": printable(describe(config, tuple(map(in_words, lm.model.hooks)))),
+        "what": printable(describe_model(lm)),
         "n_layer": config.n_layer,
         "n_head": config.n_head,
         "patterns": patterns,
@@ -127,11 +133,11 @@ def _rounded_up(bits: float) -> float:
 
 
 class _Sizes:
-    """How many tokens, predictions and attention maps each text of a page may have."""
+    """How many tokens, predictions and attention maps each text of a page may have; the longest has `n` tokens."""
 
-    def __init__(self, lms: Sequence[LanguageModel], texts: Sequence[Text], share_vocabulary: bool) -> None:
-        n_texts = max(len(texts), 1)
-        readers = len(lms) if share_vocabulary or any(text.writer is None for text in texts) else 1
+    def __init__(self, lms: Sequence[LanguageModel], texts: Sequence[Text], share_vocabulary: bool, n: int) -> None:
+        self._n, n_texts = n, max(len(texts), 1)
+        readers = max(len(_readers(text, len(lms), share_vocabulary)) for text in texts)
         per_token = BYTES_PER_TOKEN + readers * BYTES_PER_READ_TOKEN
         self.n_tokens = FOR_TOKENS // n_texts // per_token
         heights = max(len(lens_blocks(lm.config.n_layer)) for lm in lms)
@@ -140,16 +146,14 @@ class _Sizes:
         n_heads = sum(lm.config.n_layer * lm.config.n_head for lm in lms) * readers / len(lms)
         weights = FOR_ATTENTION / n_texts * 3 / 4 / n_heads  # of one head; base64 takes 4 bytes for 3
         self.n_attention = min(int(math.sqrt(2 * weights)), MOST_ATTENTION)
-        self._longest = 0
 
     def shown(self, n_ids: int, first: int) -> range:
         """Return the positions of a text of so many tokens that the page shows."""
-        self._longest = max(self._longest, n_ids)
         return range(min(first, max(n_ids - 1, 0)), min(first + self.n_tokens, n_ids))
 
     def left_out(self, first: int) -> list[str]:
         """Say in sentences what the page leaves out."""
-        n, said = self._longest - first, []
+        n, said = self._n, []
         if first:
             said.append(f"The page begins at token {first}, counted from 0, of each prompt and text.")
         if n > self.n_tokens:
@@ -169,7 +173,7 @@ def _text(
     text: Text, lms: Sequence[LanguageModel], shared: bool, labels: Labels, sizes: _Sizes, first: int
 ) -> dict[str, Any]:
     """Return a text, and each model's reading of it; without a common vocabulary only its writer's, if it has one."""
-    readers = range(len(lms)) if shared or text.writer is None else [text.writer]
+    readers = _readers(text, len(lms), shared)
     cuts: list[dict[str, Any]] = []
     readings = []
     shown = range(0)

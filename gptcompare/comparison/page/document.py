@@ -13,15 +13,14 @@ import numpy as np
 
 from ...display.page import document, isolated_words, visible
 from ...generation import LanguageModel
-from ...model.changes import in_words
 from ...version import __version__
-from ..sides import describe
+from ..sides import describe_model
 
 
 @cache
-def part(name: str) -> str:
-    """Return a file that is part of the page: its style, or a script."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+def part(name: str, room: str = __package__) -> str:
+    """Return a file that is part of a page: its style, or a script, in this room or in another."""
+    return files(room).joinpath(name).read_text(encoding="utf-8")
 
 
 def as_json(data: Any) -> str:
@@ -47,7 +46,7 @@ def how_made(command: str | None, models: Mapping[str, LanguageModel], options: 
     """Say how a comparison was made, so that it can be made again: a dict of what -> how."""
     said = {} if command is None else {"command": command}
     for n, (name, lm) in enumerate(models.items(), 1):
-        said[f"model {n}"] = f"{name}: {describe(lm.config, tuple(map(in_words, lm.model.hooks)))}"
+        said[f"model {n}"] = f"{name}: {describe_model(lm)}"
     said |= {name.replace("_", "-"): str(value) for name, value in options.items() if value not in (None, [], "")}
     said["version"] = f"gptcompare {__version__}, NumPy {np.__version__}"
     said["date"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

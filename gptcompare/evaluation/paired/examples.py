@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...display.text_width import printable, wrap
+from ..metrics import Rights
 from ..result import Evaluation
 from ..tasks.items import Item
 from ..tasks.protocols import Choosing, LastWord, Row, Writing
@@ -46,28 +47,21 @@ def examples(by_task: Sequence[Mapping[str, Evaluation]], n: int) -> list[Exampl
     """Return the n items at which the first model and another differ most, those that only one has right first."""
     found = []
     for evaluations in by_task:
-        first, *others = evaluations.values()
-        for number, row in enumerate(first.rows):
-            rows = [row, *(other.rows[number] for other in others if number < len(other.rows))]
-            if len(rows) == len(evaluations):
-                found.append((*_apart(first, rows), evaluations, number))
+        several = list(evaluations.values())
+        rights = [_rights(one) for one in several]
+        for number in range(min(len(one.rows) for one in several)):
+            is_apart = len({of_model[number] for of_model in rights}) > 1
+            measures = [_measure(several[0], one.rows[number]) for one in several]
+            difference = max(abs(one - measures[0]) for one in measures)
+            found.append((is_apart, difference, evaluations, number))
     found.sort(key=lambda one: (one[0], one[1]), reverse=True)
     return [_example(evaluations, number, difference) for _, difference, evaluations, number in found[:n]]
 
 
-def _apart(evaluation: Evaluation, rows: Sequence[Row]) -> tuple[bool, float]:
-    """Return whether only some models are right, and how far apart the probabilities of the right answer are."""
-    right = {_is_right(evaluation, row) for row in rows}
-    measures = [_measure(evaluation, row) for row in rows]
-    return len(right) > 1, max(abs(one - measures[0]) for one in measures)
-
-
-def _is_right(evaluation: Evaluation, row: Row) -> bool:
-    if isinstance(evaluation.protocol, Choosing):
-        return bool(np.argmax(row["logprobs"]) == row["right"])
-    if isinstance(evaluation.protocol, LastWord):
-        return bool(row["is_greedy"])
-    return bool(row["answer"] == row["right"]) if isinstance(evaluation.protocol, Writing) else True
+def _rights(evaluation: Evaluation) -> Sequence[bool]:
+    """Return which items are right by the first metric; where nothing is right or wrong, all are."""
+    units = evaluation.units[0]
+    return units.is_right if isinstance(units, Rights) else [True] * len(evaluation.rows)
 
 
 def _measure(evaluation: Evaluation, row: Row) -> float:

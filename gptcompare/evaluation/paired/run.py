@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ...checks import path
-from ...comparison.writers import Models, load_models
+from ...comparison.writers import Models, free_name, load_models
 from ..kept_rows import ROWS
-from ..metrics import Ratio, Rights, Units
+from ..metrics import Metric, Ratio, Rights, Units
 from ..result import Evaluation
 from ..run import evaluate, folder_for, folder_names
 from ..tasks.protocols import TOKEN_PERPLEXITY, EveryToken
@@ -95,12 +95,14 @@ def compare_kept(folders: Sequence[str | os.PathLike[str]]) -> PairedEvaluation:
     places = [Path(path("a folder", folder)) for folder in folders]
     _check_number([str(place) for place in places])
     found = [_kept(place) for place in places]
-    names = _names([_name(place) for place in places])
+    by_model: dict[str, dict[str, Evaluation]] = {}
+    for place, of_model in zip(places, found, strict=True):
+        by_model[free_name(_name(place), by_model)] = of_model
     common = [task for task in found[0] if all(task in of_model for of_model in found)]
     if not common:
         each = "; ".join(f"{place}: {', '.join(of_model)}" for place, of_model in zip(places, found, strict=True))
         raise ValueError(f"the folders have no task in common: {each}")
-    return paired([{name: of_model[task] for name, of_model in zip(names, found, strict=True)} for task in common])
+    return paired([{name: of_model[task] for name, of_model in by_model.items()} for task in common])
 
 
 def _kept(place: Path) -> dict[str, Evaluation]:
@@ -117,15 +119,6 @@ def _kept(place: Path) -> dict[str, Evaluation]:
 def _name(place: Path) -> str:
     """Return the name of the folder that an evaluation, or those of all tasks, are in: its model's."""
     return (place.resolve().parent if (place / ROWS).exists() else place.resolve()).name
-
-
-def _names(names: Sequence[str]) -> list[str]:
-    """Return the names of the models, each different from those before it."""
-    given: list[str] = []
-    for name in names:
-        n = sum(other == name or other.startswith(f"{name} (") for other in given)
-        given.append(f"{name} ({n + 1})" if n else name)
-    return given
 
 
 def _check_number(names: Sequence[str]) -> None:
@@ -154,9 +147,9 @@ def paired(by_task: Sequence[Mapping[str, Evaluation]]) -> PairedEvaluation:
 def _differences(name: str, one: Evaluation, other_name: str, other: Evaluation) -> list[Difference]:
     same_windows = _check_same_items(name, one, other_name, other)
     found = []
-    for first, second in zip(one.units, other.units, strict=True):
+    for first, second, *values in zip(one.units, other.units, one.metrics, other.metrics, strict=True):
         if same_windows or first.name != TOKEN_PERPLEXITY:  # whose tokens differ
-            found.append(_difference(one, (name, other_name), first, second))
+            found.append(_difference(one, (name, other_name), first, second, (values[0], values[1])))
     return found
 
 
@@ -186,9 +179,9 @@ def _check_same_items(name: str, one: Evaluation, other_name: str, other: Evalua
     return False
 
 
-def _difference(evaluation: Evaluation, names: tuple[str, str], first: Units, second: Units) -> Difference:
-    seed = evaluation.settings.seed
-    values = (first.metric(seed), second.metric(seed))
+def _difference(
+    evaluation: Evaluation, names: tuple[str, str], first: Units, second: Units, values: tuple[Metric, Metric]
+) -> Difference:
     if isinstance(first, Rights) and isinstance(second, Rights):
         pairs = list(zip(first.is_right, second.is_right, strict=True))
         only = sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs)
@@ -201,6 +194,7 @@ def _difference(evaluation: Evaluation, names: tuple[str, str], first: Units, se
     assert isinstance(second, Ratio)
     if len(first) < 2:
         return Difference(evaluation.label, names, values, None, None, 1.0, len(first), None)
+    seed = evaluation.settings.seed
     low, high, p_value = paired_bootstrap(first, second, seed)
     needed = units_needed(first, second, seed)
     return Difference(evaluation.label, names, values, low, high, p_value, len(first), needed)
