@@ -18,6 +18,7 @@ FLOORS = [
     ["parameters"],
     ["checkpoints"],
     ["tokenizer", "model"],
+    ["backward"],
     ["inspection", "generation"],
     ["uses", "comparison", "training"],
     ["evaluation", "report", "play"],

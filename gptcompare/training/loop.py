@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Ids, Integers
+from ..backward.gradients import Parameters, loss_and_grads
 from ..checks import instance, integer, path
 from ..display.progress import Bar, progress_bar
 from ..files.stopping import stop_after_step
@@ -22,7 +23,6 @@ from ..model.changes import check_unchanged
 from ..model.ops import cross_entropy
 from ..model.threads import n_threads_if_known, products_on, products_on_one_thread
 from ..tokenizer import Tokenizer
-from .backward.gradients import Parameters, loss_and_grads
 from .data import Batches, check_row
 from .metrics import Metrics
 from .optimizer import AdamW, clip_, global_norm

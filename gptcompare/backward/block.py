@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...arrays import Array
-from ...config import GPTConfig
-from ...model.ops import linear
-from ...patterns import Pattern
+from ..arrays import Array
+from ..config import GPTConfig
+from ..model.ops import linear
+from ..patterns import Pattern
 from .attention import KeptPart, causal_attention, causal_attention_backward
 from .ops import (
     Dropout,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Array, Ids
-from ...checks import instance
-from ...config import GPTConfig
-from ...model import GPT
-from ...model.changes import check_unchanged
-from ...model.inputs import check_ids, check_room
-from ...parameters import block_shapes
+from ..arrays import Array, Ids
+from ..checks import instance
+from ..config import GPTConfig
+from ..model import GPT
+from ..model.changes import check_unchanged
+from ..model.inputs import check_ids, check_room
+from ..parameters import block_shapes
 from .block import KeptBlock, block, block_backward
 from .ops import (
     NO_DROPOUT,

@@ -10,9 +10,9 @@ from support.amounts import examples
 from support.references import gpt_neo_scores_in_float64, random_parameters, random_reference
 
 import gptcompare as gc
+from gptcompare.backward import gradients
 from gptcompare.model.ops import cross_entropy
 from gptcompare.training import loss_and_grads
-from gptcompare.training.backward import gradients
 
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-8}  # of the largest gradient of a parameter
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...arrays import Array, Ids
-from ...model.ops import gelu_tanh_divisor, normal_cdf, normalise
+from ..arrays import Array, Ids
+from ..model.ops import gelu_tanh_divisor, normal_cdf, normalise
 
 
 def embedding_backward(dy: Array, ids: Ids, d_table: Array) -> None:

@@ -7,10 +7,10 @@ from support.differences import CLOSE, gradient
 from support.strategies import ANY_PATTERN, ONE_OF_EACH
 
 from gptcompare import patterns
+from gptcompare.backward.attention import causal_attention, causal_attention_backward
+from gptcompare.backward.ops import NO_DROPOUT, Dropout
 from gptcompare.model import attention as inference
 from gptcompare.patterns import DENSE, Banded, Fixed, Strided
-from gptcompare.training.backward.attention import causal_attention, causal_attention_backward
-from gptcompare.training.backward.ops import NO_DROPOUT, Dropout
 
 
 def random_sequence(T, seed=0, H=4, K=3, dtype=np.float64):

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...arrays import Array
-from ...model import attention
-from ...patterns import Part, Pattern
+from ..arrays import Array
+from ..model import attention
+from ..patterns import Part, Pattern
 from .ops import NO_DROPOUT, Dropout, dropout, dropout_backward
 
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.differences import CLOSE, gradient
 
+from gptcompare.backward import ops
 from gptcompare.model import ops as forward
-from gptcompare.training.backward import ops
 
 N, D, M = 5, 4, 3
 RNG = np.random.default_rng(0)
