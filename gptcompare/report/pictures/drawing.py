@@ -119,7 +119,8 @@ def picture(w: float, h: float, title: str, description: str, parts: Iterable[st
             f'height="{h:g}" role="img">',
             f"<title>{_xml(title)}</title>",
             f"<desc>{_xml(description)}</desc>",
-            f"<style>\n{_rules({**LIGHT, **more}, f'.{CLASS}')}@media (prefers-color-scheme: dark) {{\n"
+            f"<style>\nsvg.{CLASS} {{ max-width: 100%; height: auto }}",
+            f"{_rules({**LIGHT, **more}, f'.{CLASS}')}@media (prefers-color-scheme: dark) {{\n"
             f"{_rules(DARK, f'svg:root.{CLASS}')}}}\n</style>",
             rectangle(0.5, 0.5, w - 1, h - 1, "sheet", 8),
             *parts,
