@@ -3,13 +3,13 @@
     python notebooks/ladder/ladder.py CORPUS RUNS
 
 CORPUS has a MANIFEST.tsv that names the books, their digests and their split (train or val), RUNS gets a folder for
-each run. If it is stopped, the same command resumes. All runs together take about half an hour on one core; set
+each run. If it is stopped, the same command resumes. All runs together take about 40 minutes on one quiet core; set
 OPENBLAS_NUM_THREADS=1 to leave the others alone.
 
 All models read the same batches; those of another seed begin with other parameters and read the tokens in another
-order. The peak learning rate falls with the root of the width: `RATE` at the smallest one. What that rests on is
-written down too: the losses of the smallest and the largest model at half, once and twice that rate, on an eighth of
-the tokens.
+order. Some are also trained on fewer tokens, so that they cost what the smallest model does. The peak learning rate
+falls with the root of the width: `RATE` at the smallest one. What that rests on is written down too: the losses of the
+smallest and the largest model at half, once and twice that rate, on an eighth of the tokens.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ N_VOCAB, CONTEXT, D_HEAD = 512, 128, 16
 SHAPES = ((2, 32), (2, 48), (2, 64), (3, 80), (4, 96), (5, 128))  # n_layer, d_model
 AGAIN = 2  # of the smallest shapes are trained with each of the
 SEEDS = (0, 1, 2)
+SMALL = 3  # of the next shapes are also trained on the FLOPs that the smallest one takes
 N_STEPS, BATCH = 4000, 8
 RATE = 0.005  # of the smallest width
 VALIDATIONS = 10
@@ -91,7 +92,7 @@ def config_of(n_layer: int, d_model: int) -> gc.GPTConfig:
     )  # fmt: skip
 
 
-def recipe_of(config: gc.GPTConfig, seed: int, n_steps: int = N_STEPS, times: float = 1) -> Recipe:
+def recipe_of(config: gc.GPTConfig, seed: int, n_steps: int, times: float = 1) -> Recipe:
     return Recipe(
         n_steps=n_steps,
         batch=BATCH,
@@ -128,11 +129,11 @@ def losses(nats_per_token: float, data: Data) -> dict[str, float]:
     return {"nats per token": round(nats_per_token, 4), "bits per byte": round(bits, 4)}
 
 
-def run(data: Data, shape: tuple[int, int], seed: int, runs: Path) -> dict[str, Any]:
+def run(data: Data, shape: tuple[int, int], seed: int, n_steps: int, runs: Path) -> dict[str, Any]:
     """Train one model, and return what `ladder.json` says of it."""
     config = config_of(*shape)
-    recipe = recipe_of(config, seed)
-    model, metrics = train_one(data, recipe, config, runs / f"{shape[0]}x{shape[1]}-seed{seed}")
+    recipe = recipe_of(config, seed, n_steps)
+    model, metrics = train_one(data, recipe, config, runs / f"{shape[0]}x{shape[1]}-seed{seed}-{n_steps}")
     parts = config.n_params_by_part
     return {
         "seed": seed,
@@ -148,6 +149,11 @@ def run(data: Data, shape: tuple[int, int], seed: int, runs: Path) -> dict[str, 
         ],
         "held out": losses(held_out_loss(model, data.val), data),
     }
+
+
+def steps_on_the_budget_of(shape: tuple[int, int], other: tuple[int, int]) -> int:
+    """Return in how many steps another shape costs as many FLOPs as a shape in all of its steps."""
+    return round(N_STEPS * config_of(*shape).n_params / config_of(*other).n_params)
 
 
 def pilot(data: Data, shape: tuple[int, int], times: float, runs: Path) -> dict[str, float]:
@@ -172,15 +178,18 @@ def main() -> None:
     args = parser.parse_args()
 
     data = read_corpus(args.corpus, args.runs)
-    again = [(shape, seed) for seed in SEEDS[1:] for shape in SHAPES[:AGAIN]]
-    found = [run(data, shape, seed, args.runs) for shape, seed in [*((shape, SEEDS[0]) for shape in SHAPES), *again]]
-    recipe = asdict(recipe_of(config_of(*SHAPES[0]), SEEDS[0]))
+    planned = [(shape, SEEDS[0], N_STEPS) for shape in SHAPES]
+    again = [(shape, seed, N_STEPS) for seed in SEEDS[1:] for shape in SHAPES[:AGAIN]]
+    small = [(shape, SEEDS[0], steps_on_the_budget_of(SHAPES[0], shape)) for shape in SHAPES[1 : 1 + SMALL]]
+    recipe = asdict(recipe_of(config_of(*SHAPES[0]), SEEDS[0], N_STEPS))
     result = {
         "versions": {"python": platform.python_version(), "numpy": np.__version__, "gptcompare": gc.__version__},
         "corpus": data.description,
         "recipe": {name: value for name, value in recipe.items() if name not in ("learning_rate", "seed")},
         "learning rate": f"{RATE} * sqrt({SHAPES[0][1]} / d_model)",
-        "runs": found,
+        "runs": [run(data, *one, args.runs) for one in planned],
+        "again": [run(data, *one, args.runs) for one in again],
+        "on the smallest budget": [run(data, *one, args.runs) for one in small],
         "pilot": [pilot(data, shape, times, args.runs) for shape in (SHAPES[0], SHAPES[-1]) for times in PILOT_RATES],
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
