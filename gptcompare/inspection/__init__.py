@@ -1,0 +1,26 @@
+"""What happens inside a model: attention, the residual stream, what each part adds, what changes without it.
+
+`trace` and the hooks come from `gptcompare.model.hooks`, which lists the named places of the forward pass, and from
+`gptcompare.model.changes`. Read `reading` first (what a trace says: the prediction after each block, how widely heads
+look, what each part adds to a logit), then `heads` (which head copies).
+"""
+
+from ..model.changes import Change, changing, patched, without_heads
+from ..model.hooks import Hook, Trace, trace
+from .heads import HeadScores, head_scores
+from .reading import attention_entropy, contributions, logit_lens
+
+__all__ = [
+    "Change",
+    "HeadScores",
+    "Hook",
+    "Trace",
+    "attention_entropy",
+    "changing",
+    "contributions",
+    "head_scores",
+    "logit_lens",
+    "patched",
+    "trace",
+    "without_heads",
+]
