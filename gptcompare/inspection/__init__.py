@@ -6,6 +6,7 @@ look, what each part adds to a logit), then `heads` (which head copies) and `att
 mattered).
 """
 
+from ..display.tokens import ScoredTokens
 from ..model.changes import Change, changing, patched, without_heads
 from ..model.hooks import Hook, Trace, trace
 from .attributions import Attribution, attribution
@@ -17,6 +18,7 @@ __all__ = [
     "Change",
     "HeadScores",
     "Hook",
+    "ScoredTokens",
     "Trace",
     "attention_entropy",
     "attribution",

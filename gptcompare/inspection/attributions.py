@@ -27,6 +27,8 @@ from ..tokenizer import Tokenizer
 # With the points of Gauss and Legendre, 64 steps were measured to leave a gap of less than 1e-5 of the embedded pair's
 # logits, and as many points at equal distances one of 4e-4.
 N_STEPS = 64
+MOST_STEPS = 1024  # the time to find the points grows with the cube of their number
+METHODS = ("integrated_gradients", "gradient_x_input")
 QUANTITIES = ("logit", "log_probability")
 BASELINES = ("zero", "mean")
 TOKENS_TOGETHER = 512  # of all steps that go through the model at once: few enough to bound the memory
@@ -119,9 +121,8 @@ def attribution(
         its mean on the straight line from the baseline to the input: only then do the scores sum to the difference
         between the value and the baseline's.
     n_steps : int, optional
-        Number of points of the line, for integrated gradients: 64 if not given. They are those of Gauss and Legendre.
-        The `gap` of the result says whether that was enough; where the activation is ReLU, whose slope jumps, it can
-        take more.
+        Number of points of the line, for integrated gradients: those of Gauss and Legendre, at most 1024; 64 if not
+        given. The `gap` of the result says whether that was enough; ReLU, whose slope jumps, can need more.
     baseline : "zero", "mean" or int
         The embedding that stands for a token that says nothing: zeros, the mean of all embeddings, or that of a token.
         Zeros favour no token, and make "gradient_x_input" the gradient times the input; no other baseline is more
@@ -152,19 +153,24 @@ def attribution(
     ((5,), True)
     """
     config = instance("model", model, GPT).config
-    (read,), score = check_ids(ids, config), _score(quantity, target, against, config)
+    read = check_ids(ids, config)[0]
     if np.ndim(ids) != 1:
         raise ValueError("an attribution is of one sequence, not of a batch")
     check_room(0, len(read), config.n_ctx, config)
     check_index("position", [integer("position", position)], len(read))
-    n_seen = position % len(read) + 1
+    target = check_token("target", target, config)
+    if against is not None and (against := check_token("against", against, config)) == target:
+        raise ValueError(f"token {target} cannot be explained against itself: give another one as against")
+    score, (points, weights) = _score(quantity, target, against), _points(method, n_steps)
+
+    seen = read[: position % len(read) + 1]
     embeddings = model.parameters()["wte.weight"].astype(np.float64)
     start = _baseline(baseline, embeddings, config)
-    way = embeddings[read[:n_seen]] - start  # (T, D)
-    values, gradient = _along(model, start, way, score, *_points(method, n_steps))
+    way = embeddings[seen] - start  # (T, D)
+    values, gradient = _along(model, start, way, score, points, weights)
     scores = np.zeros(len(read))
-    scores[:n_seen] = (way * gradient).sum(axis=-1)
-    return Attribution(scores, read, n_seen - 1, target, against, quantity, method, values[-1], values[0])
+    scores[: len(seen)] = (way * gradient).sum(axis=-1)
+    return Attribution(scores, read, len(seen) - 1, target, against, quantity, method, values[-1], values[0])
 
 
 def _along(
@@ -183,28 +189,29 @@ def _along(
 
 def _points(method: str, n_steps: int | None) -> tuple[Float64, Float64]:
     """Return where on the line to take the gradient, from 0 to 1, and its weights; the ends are there in any case."""
-    if method == "gradient_x_input":
+    if _one_of("method", method, METHODS) == "gradient_x_input":
         if n_steps is not None:
-            raise ValueError(f"gradient_x_input takes the gradient at one point: n_steps is not for it, got {n_steps}")
+            raise ValueError(
+                f"gradient_x_input takes the gradient at one point: n_steps is not for it, got {shown(n_steps)}"
+            )
         return np.array([0.0, 1.0]), np.array([0.0, 1.0])
-    if method != "integrated_gradients":
-        raise ValueError(f"method must be integrated_gradients or gradient_x_input, got {shown(method)}")
-    points, weights = np.polynomial.legendre.leggauss(
-        N_STEPS if n_steps is None else integer("n_steps", n_steps, at_least=1)
-    )
+    n = N_STEPS if n_steps is None else integer("n_steps", n_steps, at_least=1, at_most=MOST_STEPS)
+    points, weights = np.polynomial.legendre.leggauss(n)
     return np.concatenate([[0], (points + 1) / 2, [1]]), np.concatenate([[0], weights / 2, [0]])
 
 
-def _score(quantity: str, target: int, against: int | None, config: GPTConfig) -> Score:
+def _score(quantity: str, target: int, against: int | None) -> Score:
     """Return the function that computes what is explained, and its derivatives, from logits (B, V)."""
-    check_token("target", target, config)
-    if quantity not in QUANTITIES:
-        raise ValueError(f"quantity must be {' or '.join(QUANTITIES)}, got {shown(quantity)}")
-    if against is None:
-        return partial(_logit if quantity == "logit" else _log_probability, target)
-    if check_token("against", against, config) == target:
-        raise ValueError(f"token {target} cannot be explained against itself: give another one as against")
-    return partial(_logit_difference, target, against)
+    is_logit = _one_of("quantity", quantity, QUANTITIES) == "logit"
+    if against is not None:
+        return partial(_logit_difference, target, against)
+    return partial(_logit if is_logit else _log_probability, target)
+
+
+def _one_of(name: str, value: object, names: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{name} must be {' or '.join(names)}, got {shown(value)}")
+    return value
 
 
 def _logit(target: int, logits: Array) -> tuple[Array, Array]:
