@@ -1,8 +1,8 @@
 """Training: how a model learns.
 
 Read `loop` first (`train`): `recipe` holds its numbers, `data` cuts batches from texts, the room `backward` computes
-the exact gradient of every parameter, `optimizer` takes a step down the gradient, `run_folder` saves what a run needs to
-resume, with the `metrics` of each step.
+the exact gradient of every parameter, `optimizer` takes a step down the gradient, `run_folder` saves what a run needs
+to resume, with the `metrics` of each step.
 """
 
 from ..backward import loss_and_grads
