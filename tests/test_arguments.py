@@ -28,6 +28,10 @@ FUNCTIONS = {
     "compare_text": lambda lm, folder: (gc.compare_text, {"text": "Once", "models": [lm]}),
     "changed": lambda lm, folder: (lm.changed, {"changes": {"hook_embed": np.negative}}),
     "changing": lambda lm, folder: (gc.inspection.changing, {"changes": {"hook_embed": np.abs}}),
+    "attribution": lambda lm, folder: (gc.inspection.attribution, {
+        "model": lm.model, "ids": [1, 2, 3], "target": 4, "against": 6, "position": 1, "quantity": "logit",
+        "method": "integrated_gradients", "n_steps": 2, "baseline": "zero",
+    }),
     "without_heads": lambda lm, folder: (gc.inspection.without_heads, {"heads": [0]}),
     "side": lambda lm, folder: (lambda **own: gc.compare("Once", [(lm, own)], max_new_tokens=1), {
         "temperature": 0, "top_k": 3, "seed": 1,

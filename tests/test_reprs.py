@@ -65,6 +65,7 @@ def instances(tmp_path_factory):
     differing = [differences, differences.most(1)[0], differences.mean_divergence]
     with gc.play.serve(port=0) as served:
         pass
+    attributed = gc.inspection.attribution(lm.model, ids[:20], 7, against=5, n_steps=2)
     protocols = [task.protocol for task in TASKS.values() if isinstance(task, Questions)]
     every = [
         lm, lm.model, lm.tokenizer, lm.tokenizer.tokens(TEXT), lm.tokenizer.vocabulary,
@@ -80,7 +81,7 @@ def instances(tmp_path_factory):
         gc.evaluation.evaluate(lm, "text", file), *TASKS.values(), *filter(None, (one.data for one in TASKS.values())),
         *items, *protocols, LastWord(), Choosing(True), Writing(4), Metric("accuracy", 0.5, 0.4, 0.6),
         *differing, *shown_by_evaluation(lm, file), gc.plots.architecture("gpt3-175b"),
-        gc.inspection.head_scores(lm.model),
+        gc.inspection.head_scores(lm.model), attributed, attributed.tokens(lm.tokenizer),
         gc.comparison.Writer(lm, {"temperature": 0.5}), served,
         gc.evaluation.Settings(), verified, verified.rows[0], verified.rows[0].agreement, record,
         Content("file", TEXT.encode()),

@@ -1,6 +1,13 @@
-"""The gradient of the loss with respect to every parameter: the forward pass of the model, then the same backwards."""
+"""The forward pass of the model, then the same backwards.
+
+`loss_and_grads` is for training: the gradient of the loss with respect to every parameter. `score_and_input_grads` is
+for looking inside: the gradient of a number that is computed from the last logits, with respect to the embeddings.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +33,8 @@ from .ops import (
 )
 
 Parameters = dict[str, Array]
+# Logits (B, V) -> a number for each row (B,), and its derivatives with respect to the logits of the row (B, V).
+Score: TypeAlias = Callable[[Array], tuple[Array, Array]]
 
 # Tokens whose logits are in memory at once: enough for matrix products at full speed, few enough that the logits of a
 # small vocabulary stay in the processor's cache, and that a large vocabulary's do not dominate the memory.
@@ -72,32 +81,70 @@ def loss_and_grads(
     check_unchanged(instance("model", model, GPT), "trained")
     checked, checked_targets = _check_batch(ids, targets, model.config)
     drop = _check_dropout(p_drop, rng)
-    p = model.parameters()
+    p, config, (B, T) = model.parameters(), model.config, checked.shape
     # 1. Forwards to the residual stream after the last block.
-    x, dropped, kept = _forward(p, checked, model.config, drop)
+    embedded = p["wte.weight"][checked] + p["wpe.weight"][:T]
+    x, dropped = dropout(embedded.reshape(B * T, -1), *drop)
+    x, kept = _through_blocks(x, p, config, B, drop)
     # 2. Forwards to the loss, and back to that residual stream.
-    loss, dx, grads = _loss_and_backward(x, p, checked_targets, model.config)
+    loss, dx, grads = _loss_and_backward(x, p, checked_targets, config)
     # 3. Backwards to the embeddings.
-    _backward(dx, p, checked, model.config, dropped, kept, grads)
+    _backward(dx, p, checked, config, dropped, kept, grads)
     return loss, {name: grads[name] for name in p}
 
 
-def _forward(p: Parameters, ids: Ids, config: GPTConfig, drop: Dropout) -> tuple[Array, Array | None, list[KeptBlock]]:
-    """Return the residual stream after the last block, (N, D), and what is kept of the embeddings and each block."""
-    B, T = ids.shape
-    embedded = p["wte.weight"][ids] + p["wpe.weight"][:T]
-    x, dropped = dropout(embedded.reshape(B * T, -1), *drop)
+def score_and_input_grads(model: GPT, embedded: Array, score: Score) -> tuple[Array, Array]:
+    """Compute a number from the last logits of each sequence, and its gradient with respect to the tokens' embeddings.
+
+    Parameters
+    ----------
+    model : GPT
+    embedded : (B, T, D)
+        What stands where the embeddings of the tokens would; the positions are added to it.
+    score : function
+        Logits (B, V) -> the numbers (B,) and their derivatives with respect to the logits (B, V).
+
+    Returns
+    -------
+    scores : (B,)
+    gradient : (B, T, D)
+        d score / d embedded, in the model's dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the model is a changed one, or the sequences are longer than its context.
+    """
+    check_unchanged(instance("model", model, GPT), "differentiated")
+    p, config, (B, T, D) = model.parameters(), model.config, embedded.shape
+    check_room(0, T, config.n_ctx, config)
+    x, kept = _through_blocks((embedded + p["wpe.weight"][:T]).reshape(B * T, D), p, config, B, NO_DROPOUT)
+    last = slice(T - 1, None, T)  # the last row of each sequence
+    normed, norm = layer_norm(x[last], p["ln_f.weight"], p["ln_f.bias"], config.layer_norm_eps)
+    output = _output(p, config)
+    scores, d_logits = score(normed @ output)
+    dx = np.zeros_like(x)
+    dx[last], *_ = layer_norm_backward(d_logits @ output.T, norm, p["ln_f.weight"])
+    for layer in reversed(range(config.n_layer)):
+        dx, _ = block_backward(dx, kept.pop(), _of_layer(p, layer, config), config, B)
+    return scores, dx.reshape(B, T, D)
+
+
+def _through_blocks(
+    x: Array, p: Parameters, config: GPTConfig, batch: int, drop: Dropout
+) -> tuple[Array, list[KeptBlock]]:
+    """Return the residual stream after the last block, (N, D), and what is kept of each block."""
     kept = []
     for layer in range(config.n_layer):
-        x, of_block = block(x, _of_layer(p, layer, config), config.pattern_of(layer), config, B, drop)
+        x, of_block = block(x, _of_layer(p, layer, config), config.pattern_of(layer), config, batch, drop)
         kept.append(of_block)
-    return x, dropped, kept
+    return x, kept
 
 
 def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig) -> tuple[float, Array, Parameters]:
     """Apply the final layer norm, the output matrix and the loss, and go back: (N, D) -> loss, (N, D), gradients."""
     normed, norm = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], config.layer_norm_eps)
-    output = p["wte.weight"].T if config.tied_embeddings else p["lm_head.weight"]
+    output = _output(p, config)
     d_output, d_normed, loss = np.zeros_like(output), np.empty_like(normed), 0.0
     for start in range(0, len(x), LOGIT_ROWS):
         rows = slice(start, start + LOGIT_ROWS)
@@ -126,6 +173,11 @@ def _backward(
     grads["wpe.weight"][:T] = sum_of_rows(dx.reshape(B, -1)).reshape(T, -1)
     grads.setdefault("wte.weight", np.zeros_like(p["wte.weight"]))  # a tied one has the output's gradient already
     embedding_backward(dx, ids.ravel(), grads["wte.weight"])
+
+
+def _output(p: Parameters, config: GPTConfig) -> Array:
+    """Return the matrix that makes logits of the last normalised vectors, (D, V)."""
+    return p["wte.weight"].T if config.tied_embeddings else p["lm_head.weight"]
 
 
 def _of_layer(p: Parameters, layer: int, config: GPTConfig) -> Parameters:

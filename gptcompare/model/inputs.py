@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Ids
+from ..checks import integer
 from ..config import GPTConfig
 
 
@@ -29,6 +30,14 @@ def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids") -> Ids:
             f"{name} are 0 ... {config.n_vocab - 1}"
         )
     return np.atleast_2d(array).astype(np.intp, copy=False)
+
+
+def check_token(name: str, token: object, config: GPTConfig) -> int:
+    """Return the id of a single token, checked against the vocabulary."""
+    checked = integer(name, token, at_least=0)
+    if checked >= config.n_vocab:
+        raise ValueError(f"there is no token {checked}: the vocabulary has {config.n_vocab}")
+    return checked
 
 
 def check_room(n_past: int, n_new: int, room: int, config: GPTConfig) -> None:

@@ -10,7 +10,8 @@ from support.amounts import examples
 from support.references import gpt_neo_scores_in_float64, random_parameters, random_reference
 
 import gptcompare as gc
-from gptcompare.backward import gradients
+from gptcompare.backward import gradients, score_and_input_grads
+from gptcompare.model.changes import changing
 from gptcompare.model.ops import cross_entropy
 from gptcompare.training import loss_and_grads
 
@@ -200,6 +201,29 @@ def test_a_band_as_wide_as_the_sequence_gives_the_dense_gradients(T, more):
     _, expected = loss_and_grads(gc.GPT(dense, parameters, dtype=np.float64), *batch)
     _, grads = loss_and_grads(gc.GPT(banded, parameters, dtype=np.float64), *batch)
     assert_close(grads, expected, np.float64)
+
+
+@every_config
+def test_the_gradient_of_a_score_with_respect_to_the_embeddings_is_its_slope(config):
+    model, rng = gc.GPT(config, random_parameters(config, 0), dtype=np.float64), np.random.default_rng(3)
+    embedded, weights, direction = (rng.standard_normal(shape) for shape in ((2, 17, 8), (2, 20), (2, 17, 8)))
+
+    def score_of(logits):
+        return (np.sin(logits) * weights).sum(axis=-1), np.cos(logits) * weights
+
+    scores, gradient = score_and_input_grads(model, embedded, score_of)
+    above, below = (score_and_input_grads(model, embedded + step * direction, score_of)[0] for step in (1e-5, -1e-5))
+    assert (above - below) / 2e-5 == pytest.approx((gradient * direction).sum(axis=(1, 2)), rel=1e-5, abs=1e-8)
+    logits = model([[0] * 17] * 2, hook=changing({"hook_embed": lambda _: embedded}))[:, -1]
+    assert scores == pytest.approx(score_of(logits)[0], rel=1e-12)
+
+
+def test_longer_sequences_than_the_context_and_changed_models_have_no_gradient_of_a_score():
+    model = gc.GPT(CONFIGS["dense"])
+    with pytest.raises(ValueError, match="41 new ones do not fit into the context of 40 tokens"):
+        score_and_input_grads(model, np.zeros((1, 41, 8), np.float32), lambda logits: (logits[:, 0], logits))
+    with pytest.raises(ValueError, match="a changed model cannot be differentiated"):
+        score_and_input_grads(model.changed({"hook_embed": np.negative}), np.zeros((1, 4, 8)), lambda x: (x[:, 0], x))
 
 
 def test_a_position_or_a_token_that_is_not_there_has_no_gradient():
