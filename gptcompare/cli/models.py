@@ -20,7 +20,7 @@ from ..checkpoints.formats.gguf import WRITTEN_TYPES
 from ..display.messages import show
 from ..display.units import in_bytes, in_letters
 from ..presets import presets
-from ..report.architecture import architecture
+from ..report.pictures.architecture import architecture
 from ..report.table import table
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import files_of_vocabulary

@@ -6,8 +6,8 @@ model, `measured` those of what was measured of several; `axes` is what they sha
 """
 
 from ..display.colours import COLOURS
-from ..report.architecture import architecture
-from ..report.drawing import Architecture
+from ..report.pictures.architecture import architecture
+from ..report.pictures.drawing import Architecture
 from .inside import all_heads, attention_map, attention_pattern, attribution, logit_lens, surprise
 from .measured import differences, loss_curve, shots_curve, size_ladder
 

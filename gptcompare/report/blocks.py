@@ -6,7 +6,7 @@ In all texts, code is between backticks, and [1] refers to the first source.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from html import escape
 from typing import NamedTuple, TypeAlias
 
@@ -28,6 +28,8 @@ STYLE = """\
 .report .wide { overflow-x: auto; }
 .report table { border-collapse: collapse; font-size: 0.87rem; overflow-wrap: break-word; }
 .report th, .report td { text-align: left; vertical-align: top; padding: 0.2rem 1rem 0.2rem 0; }
+.report .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.report td:last-child:not(.number) { min-width: 20rem; }
 .report tbody tr { border-top: 1px solid #e5e5e5; }
 .report tbody th { font-weight: normal; color: #555; }
 .report code { font: 0.92em ui-monospace, monospace; }
@@ -42,9 +44,13 @@ class Heading(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Rows of cells, the header first; the first cell of each is its label."""
+    """Rows of cells, the header first; the first cell of each is its label.
+
+    The columns that are `numbers` stand at the right, so that their digits are below each other.
+    """
 
     rows: Sequence[Sequence[str]]
+    numbers: Container[int] = ()
 
 
 class Items(NamedTuple):
@@ -107,7 +113,7 @@ def to_markdown(block: Block) -> str:
         return f"{'#' * block.level} {block.text}"
     if isinstance(block, Grid):
         lines = [[_markdown_text(cell) for cell in row] for row in block.rows]
-        lines.insert(1, ["---"] * len(lines[0]))
+        lines.insert(1, ["---:" if column in block.numbers else "---" for column in range(len(lines[0]))])
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
     if isinstance(block, Items):
         marks = (f"{n}." if block.numbered else "-" for n in range(1, len(block.texts) + 1))
@@ -130,8 +136,8 @@ def to_html(block: Block) -> str:
         return f"<h{block.level}>{_html_text(block.text)}</h{block.level}>"
     if isinstance(block, Grid):
         header, *rows = block.rows
-        head = "".join(f'<th scope="col">{_html_text(cell)}</th>' for cell in header)
-        body = "\n".join(f"<tr>{_html_row(row)}</tr>" for row in rows)
+        head = _html_row(header, block.numbers, 'th scope="col"', 'th scope="col"')
+        body = "\n".join(f"<tr>{_html_row(row, block.numbers)}</tr>" for row in rows)
         return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
     if isinstance(block, Items):
         if block.numbered:
@@ -143,9 +149,14 @@ def to_html(block: Block) -> str:
     return _html_picture(block)
 
 
-def _html_row(row: Sequence[str]) -> str:
-    label, *cells = map(_html_text, row)
-    return f'<th scope="row">{label}</th>' + "".join(f"<td>{cell}</td>" for cell in cells)
+def _html_row(row: Sequence[str], numbers: Container[int], first: str = 'th scope="row"', other: str = "td") -> str:
+    """Return the cells of a row; `first` and `other` are their tags."""
+    cells = []
+    for column, cell in enumerate(row):
+        tag = other if column else first
+        kind = ' class="number"' if column in numbers else ""
+        cells.append(f"<{tag}{kind}>{_html_text(cell)}</{tag[:2]}>")
+    return "".join(cells)
 
 
 def _html_text(text: str) -> str:

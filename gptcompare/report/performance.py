@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from ..checks import together
 from ..presets import Result
 from ..presets.record import (
     BITS_PER_BYTE,
@@ -16,7 +17,8 @@ from ..presets.record import (
     SHOTS,
     ZERO_SHOT,
 )
-from .blocks import Block, Grid, Heading, Sources, merged
+from .blocks import Block, Drawing, Grid, Heading, Sources, merged
+from .pictures.results import dots
 from .structure import Model
 from .table import NOT_PUBLISHED
 
@@ -73,8 +75,27 @@ def _beside(shots: str, keys: Sequence[Key], results: Results, sources: Sources)
         cells = (_quoted(found[name], sources) if name in found else NOT_PUBLISHED for name in results)
         notes = merged((name, result.note) for name, result in found.items() if result.note)
         rows.append([key[0], _metric(key[1]), *cells, "; ".join(notes)])
+    if not keys:
+        return []
     better = _better(keys, *results.items()) if len(results) == 2 else []
-    return [Heading(3, shots.capitalize()), Grid(rows), *better] if keys else []
+    table = Grid(rows, range(2, 2 + len(results)))
+    return [Heading(3, shots.capitalize()), *_drawn(shots, keys, results), table, *better]
+
+
+def _drawn(shots: str, keys: Sequence[Key], results: Results) -> list[Block]:
+    """Draw the values that are higher if they are better, which all are on a scale from 0 to 100."""
+    rows = {
+        f"{key[0]}, {key[1].removesuffix(', %')}": {
+            name: of_model[key].value for name, of_model in results.items() if key in of_model
+        }
+        for key in keys
+        if key[1] not in LOWER_IS_BETTER
+    }
+    if not rows:
+        return []
+    names = [name for name in results if any(name in values for values in rows.values())]
+    command = f"`gptcompare compare --report --models {','.join(results)} --html report.html` draws them."
+    return [Drawing(dots(f"{shots.capitalize()} results of {together(names)}", names, rows), command)]
 
 
 def _better(
@@ -92,7 +113,7 @@ def _own(name: str, results: Sequence[Result], sources: Sources) -> list[Block]:
     if not results:
         return [f"No result of {name} is in the presets."]
     rows = [[r.task, _metric(r.metric), r.shots, _quoted(r, sources), r.note] for r in results]
-    return [Heading(3, name), Grid([["task", "metric", "shots", name, "conditions"], *rows])]
+    return [Heading(3, name), Grid([["task", "metric", "shots", name, "conditions"], *rows], numbers=(3,))]
 
 
 def _metric(metric: str) -> str:

@@ -11,8 +11,8 @@ from ..config import GPTConfig
 from ..display.units import in_bytes, in_letters, scaled, three_digits
 from ..patterns import PATTERNS, Pattern
 from ..presets import Published
-from .architecture import architecture
 from .blocks import POSITIONS, Block, Drawing, Grid, Heading, Items, Picture, Sources, merged
+from .pictures.architecture import architecture
 from .table import FLOAT32
 
 # The label of a field of the configuration; the label of a field that is not listed is its name.
@@ -73,18 +73,23 @@ def structure(models: Sequence[Model], sources: Sources) -> list[Block]:
         differing, equal = {field: [cell] for field, cell in equal.items()}, {}
     rows = [[f"{FIELDS[field]} (`{field}`)", *cells] for field, cells in differing.items()]
     blocks: list[Block] = [Heading(2, "1. Structure"), Heading(3, "Configurations")]
-    blocks += [Grid([header, *rows])] if rows else [f"{together(header[1:])} have the same configuration."]
+    blocks += (
+        [Grid([header, *rows], range(1, len(header)))]
+        if rows
+        else [f"{together(header[1:])} have the same configuration."]
+    )
     if equal:
         blocks.append(
             "The same in all: " + "; ".join(f"{FIELDS[field]}: {cell}" for field, cell in equal.items()) + "."
         )
+    consequences = _consequences(models, sources)
     drawing = architecture({model.name: model.config for model in models}).svg
     return [
         *blocks,
         Heading(3, "From text to the next token"),
         Drawing(drawing, f"`gptcompare table {' '.join(model.name for model in models)} --svg` draws them."),
         Heading(3, "What follows from them"),
-        Grid(_consequences(models, sources)),
+        Grid(consequences, range(1, len(consequences[0]))),
         "FLOPs are those of the matrix products; a multiplication and an addition count as two.",
         *_saved_by_patterns(models),
         Heading(3, "Attention patterns"),

@@ -50,9 +50,9 @@ def training_data(models: Sequence[Model], sources: Sources) -> list[Block]:
     return [
         Heading(2, "2. Training data"),
         Heading(3, "Mixes"),
-        Grid(_mixes(models, sources)),
+        Grid(_mixes(models, sources), numbers=(2, 3)),
         Heading(3, "Training"),
-        *([Grid([header, *said])] if said else []),
+        *([Grid([header, *said], range(1, len(header)))] if said else []),
         *([f"The sources do not say: {', '.join(unsaid)}."] if unsaid else []),
         *([Items(notes)] if notes else []),
     ]

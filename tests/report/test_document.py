@@ -8,6 +8,7 @@ from support.outline import Outline
 
 import gptcompare as gc
 from gptcompare.cli import _parser
+from gptcompare.display.units import in_bytes
 from gptcompare.patterns import PATTERNS
 from gptcompare.presets import published
 from gptcompare.presets.record import BITS_PER_BYTE, FEW_SHOT, LOSS, ONE_SHOT, PERPLEXITY, ZERO_SHOT
@@ -19,6 +20,7 @@ from gptcompare.report.structure import FIELDS, Model, pictures
 MAIN = ["gpt2-xl", "gpt3-175b"]
 SAMPLE = ["gpt2", "gpt2-xl", "distilgpt2", "gpt3-xl", "gpt3-175b", "nano-gpt2", "nano-gpt3", "gpt-neo-1.3b", "opt-1.3b"]
 PAIRS = list(itertools.combinations(SAMPLE, 2))
+NUMBER = re.compile(r"[\d.]+([%KMBT]|[kMGT]?B| x)?( \[\d+\])?")
 SEVERAL = [MAIN, ["nano-gpt2", "nano-gpt3"], ["gpt2-xl", "gpt3-xl", "gpt-neo-1.3b"], ["distilgpt2"]]
 
 
@@ -40,6 +42,11 @@ def tables(text):
         elif found[-1]:
             found.append([])
     return [[rows[0], *rows[2:]] for rows in found if rows]
+
+
+def alignments(text):
+    """For each table, the alignment of each column, as Markdown's line of dashes has it."""
+    return [line.strip("| ").split(" | ") for line in text.splitlines() if re.fullmatch(r"\|( -+:? \|)+", line)]
 
 
 def sources(text):
@@ -279,6 +286,33 @@ class TestPerformance:
         metrics = {result.metric for name in gc.presets() for result in published(name).results}
         assert {m for m in metrics if re.match("perplexity|loss|bits", m)} == LOWER_IS_BETTER & metrics
 
+    @pytest.mark.parametrize("names", [*SEVERAL, ["gpt3-xl", "gpt3-175b"], ["gpt2", "nano-gpt2"]], ids="-".join)
+    def test_a_picture_has_the_shared_values_that_are_the_better_the_higher(self, names):
+        page = report(names).to_html()
+        pictures = [svg for svg in re.findall(r"<svg .*?</svg>", page, re.S) if "higher is better" in svg]
+        drawn = {
+            (shots, *re.fullmatch(r"([\w.-]+), (.+), (.+?): ([\d.]+)", said).groups())
+            for svg in pictures
+            for shots in re.findall(r"<title>(\S+) results of ", svg)
+            for said in re.findall(r"<circle [^>]*><title>(.*?)</title>", svg)
+        }
+        values = {
+            (shots.capitalize(), name, task, metric.removesuffix(", %"), f"{value:g}")
+            for task, metric, shots, name, value, _ in quoted(names)
+            if metric not in LOWER_IS_BETTER and len(report(names).names) > 1
+        }
+        beside = {key for key in values if sum(key[0::2] == other[0::2] for other in values) >= 1}
+        assert drawn == (beside if "Published results of the same task" in page else set())
+
+    def test_all_that_is_drawn_is_on_the_scale(self):
+        values = {
+            result.value
+            for name in gc.presets()
+            for result in published(name).results
+            if result.metric not in LOWER_IS_BETTER
+        }
+        assert 0 <= min(values) <= max(values) <= 100
+
 
 class TestApplications:
     def commands(self, names):
@@ -317,8 +351,44 @@ class TestApplications:
         assert rows["memory to train them, at least"] == ["24.9GB", "2.79TB"]
         assert rows["tokens that are seen at once"] == ["1024", "2048"]
 
+    @pytest.mark.parametrize("names", [*SEVERAL, ["gpt3-175b"]], ids="-".join)
+    def test_every_command_that_uses_or_trains_a_model_says_what_memory_it_takes(self, names):
+        rows = tables(section(report(names).to_markdown(), "4. Applications"))[-1][1:]
+        for _, memory, command in rows:
+            words = command.strip("`").split()
+            named = re.search(r"--(?:model|models|init|config) (\S+)", command.strip("`"))
+            if words[1] in ("models", "download", "tokenize"):
+                assert memory == ""
+                continue
+            n_params = sum(gc.GPTConfig.preset(name).n_params for name in named[1].split(","))
+            assert memory == in_bytes(4 * n_params * (4 if words[1] == "train" else 1))
+
 
 class TestDocument:
+    @pytest.mark.parametrize("names", [*SEVERAL, ["gpt3-xl", "gpt3-175b"]], ids="-".join)
+    def test_numbers_stand_at_the_right_and_words_at_the_left(self, names):
+        text = report(names).to_markdown()
+        found = tables(text)
+        assert len(alignments(text)) == len(found)
+        for (header, *rows), aligned in zip(found, alignments(text), strict=True):
+            for title, column, alignment in zip(header, zip(*rows, strict=True), aligned, strict=True):
+                numbers = [bool(NUMBER.fullmatch(cell)) for cell in column if cell not in ("", "–")]
+                if numbers and all(numbers):
+                    assert alignment == "---:", title
+                if numbers and not any(numbers) and title.partition(" ")[0] not in names:
+                    assert alignment == "---", title
+
+    @pytest.mark.parametrize("names", SEVERAL, ids="-".join)
+    def test_both_forms_have_the_same_columns_at_the_right(self, names):
+        rows = re.findall(r"<tr>(.*?)</tr>", report(names).to_html(), re.S)
+        text = report(names).to_markdown()
+        expected = [
+            [alignment == "---:" for alignment in aligned]
+            for rows_of, aligned in zip(tables(text), alignments(text), strict=True)
+            for _ in rows_of
+        ]
+        assert [["number" in tag for tag in re.findall(r"<t[hd]([^>]*)>", row)] for row in rows] == expected
+
     @pytest.mark.parametrize("names", [[name] for name in gc.presets()] + list(map(list, PAIRS)), ids="-".join)
     def test_all_tables_have_as_many_cells_in_every_row(self, names):
         text = report(names).to_markdown()

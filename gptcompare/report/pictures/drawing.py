@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from ..arrays import Mask
-from ..display.page import isolated_in_attribute
-from ..display.text_width import CHARACTER, printable, width
-from ..files.atomic_files import written_together
+from ...arrays import Mask
+from ...display.page import isolated_in_attribute
+from ...display.text_width import CHARACTER, printable, width
+from ...files.atomic_files import written_together
 
 # At least as wide as characters of DejaVu Sans, the widest of the fonts, in the font's size.
 NARROW = frozenset(" !'()*,-./:;I[]J\\\"`_{|}fijlrt")
@@ -181,6 +181,12 @@ def arrow(*points: tuple[float, float], kind: str = "line") -> str:
     corners = (x, y), (back_x + 4 * step_y, back_y + 4 * step_x), (back_x - 4 * step_y, back_y - 4 * step_x)
     head = f'<path class="head" d="M{" L".join(f"{a:g} {b:g}" for a, b in corners)}z"/>'
     return line(*points[:-1], (back_x, back_y), kind=kind) + head
+
+
+def dot(x: float, y: float, radius: float, kind: str, said: str = "") -> str:
+    """Draw a dot that says something when one points at it."""
+    title = f"<title>{_xml(said)}</title>" if said else ""
+    return f'<circle class="{kind}" cx="{x:g}" cy="{y:g}" r="{radius:g}">{title}</circle>'
 
 
 def plus(x: float, y: float) -> str:

@@ -10,14 +10,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..arrays import Mask
-from ..checks import did_you_mean, instance, shown
-from ..config import GPTConfig
-from ..display.colours import COLOURS
-from ..display.units import in_letters
-from ..parameters import block_shapes
-from ..patterns import PATTERNS, visible_keys
-from ..presets import canonical_name, presets
+from ...arrays import Mask
+from ...checks import did_you_mean, instance, shown
+from ...config import GPTConfig
+from ...display.colours import COLOURS
+from ...display.units import in_letters
+from ...parameters import block_shapes
+from ...patterns import PATTERNS, visible_keys
+from ...presets import canonical_name, presets
 from .drawing import (
     CHIP,
     Architecture,

@@ -13,8 +13,8 @@ from support.strategies import ANY_CONFIG
 
 import gptcompare as gc
 from gptcompare.patterns import PATTERNS, visible_keys
-from gptcompare.report.architecture import MOST_LAYERS, PLACES, POSITIONS, architecture
-from gptcompare.report.drawing import SIZES, estimated_width
+from gptcompare.report.pictures.architecture import MOST_LAYERS, PLACES, POSITIONS, architecture
+from gptcompare.report.pictures.drawing import SIZES, estimated_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 LARGEST = gc.GPTConfig(
