@@ -82,7 +82,7 @@ FUNCTIONS = {
     "Batches": lambda lm, folder: (training.Batches, {"tokens": IDS, "batch": 1, "context": 8, "seed": 0}),
     "AdamW": lambda lm, folder: (training.AdamW, {"parameters": lm.model.parameters(), "recipe": RECIPE}),
     "loss_and_grads": lambda lm, folder: (training.loss_and_grads, {
-        "model": gc.GPT(gc.GPTConfig(**CONFIG)), "ids": IDS[:4], "targets": IDS[1:5],
+        "model": gc.GPT(gc.GPTConfig(**CONFIG)), "ids": IDS[:4], "targets": IDS[1:5], "ignore": -100,
     }),
     "Settings": lambda lm, folder: (evaluation.Settings, {"limit": 1, "seed": 0, "shots": 0, "stride": 1, "beams": 1}),
     "evaluate": lambda lm, folder: (evaluation.evaluate, {
