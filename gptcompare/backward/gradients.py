@@ -142,6 +142,12 @@ def _of_layer(p: Parameters, layer: int, config: GPTConfig) -> Parameters:
     return {name: p[f"h.{layer}.{name}"] for name in block_shapes(config)}
 
 
+def check_ignore(ignore: int | None) -> None:
+    """Raise TypeError or ValueError if it is no integer of 32 bits."""
+    if ignore is not None:
+        integer("ignore", ignore, at_least=-(2**31), at_most=2**31 - 1)
+
+
 def counted_targets(targets: Integers, ignore: int | None) -> Mask:
     """Return where a target counts, shaped like the targets."""
     return np.ones(targets.shape, np.bool_) if ignore is None else np.not_equal(targets, ignore)
@@ -149,8 +155,7 @@ def counted_targets(targets: Integers, ignore: int | None) -> Mask:
 
 def _check_batch(ids: npt.ArrayLike, targets: npt.ArrayLike, config: GPTConfig, ignore: int | None) -> tuple[Ids, Ids]:
     """Return ids and targets, checked, as (B, T)."""
-    if ignore is not None:
-        integer("ignore", ignore, at_least=-(2**31), at_most=2**31 - 1)
+    check_ignore(ignore)
     checked, checked_targets = check_ids(ids, config), check_ids(targets, config, "targets", ignore)
     if np.shape(targets) != np.shape(ids):
         raise ValueError(f"targets has shape {np.shape(targets)}, ids {np.shape(ids)}: each id needs the one after it")

@@ -1,12 +1,13 @@
 """Training: how a model learns.
 
-Read `loop` first (`train`): `recipe` holds its numbers, `data` cuts batches from texts, the room `backward` computes
-the exact gradient of every parameter, `optimizer` takes a step down the gradient, `run_folder` saves what a run needs to
-resume, with the `metrics` of each step.
+Read `loop` first (`train`): `recipe` holds its numbers, `data` makes tokens of texts, `batches` cuts sequences from
+them, the room `backward` computes the exact gradient of every parameter, `optimizer` takes a step down the gradient,
+`run_folder` saves what a run needs to resume, with the `metrics` of each step.
 """
 
 from ..backward import loss_and_grads
-from .data import Batches, tokenize_files
+from .batches import Batches
+from .data import tokenize_files
 from .loop import DivergedError, train
 from .metrics import Metrics, read_metrics
 from .optimizer import AdamW
