@@ -2,7 +2,7 @@
 
 Read `loop` first (`train`): `recipe` holds its numbers, `data` makes tokens of texts, `batches` cuts sequences from
 them, the room `backward` computes the exact gradient of every parameter, `optimizer` takes a step down the gradient,
-`run_folder` saves what a run needs to resume, with the `metrics` of each step.
+`run_folder` saves what a run needs to resume, with the `metrics` of each step. `tuning` makes a classifier of a model.
 """
 
 from ..backward import loss_and_grads
@@ -12,6 +12,7 @@ from .loop import DivergedError, train
 from .metrics import Metrics, read_metrics
 from .optimizer import AdamW
 from .recipe import Recipe
+from .tuning import TunedClassifier, completion_rows, tune_classifier
 
 __all__ = [
     "AdamW",
@@ -19,8 +20,11 @@ __all__ = [
     "DivergedError",
     "Metrics",
     "Recipe",
+    "TunedClassifier",
+    "completion_rows",
     "loss_and_grads",
     "read_metrics",
     "tokenize_files",
     "train",
+    "tune_classifier",
 ]
