@@ -47,6 +47,8 @@ def relinked(text: str, source: str) -> tuple[str, list[str]]:
             return f"![{words}]({posixpath.basename(target)})"
         if target in pages():
             return f"[{words}]({posixpath.relpath(pages()[target], page_folder)})"
+        if target.startswith("docs/") and target.endswith(".md"):
+            return f"[{words}]({posixpath.relpath(target.removeprefix('docs/'), page_folder)})"
         if target == "README.md":
             return f"[{words}]({posixpath.relpath('index.md', page_folder)})"
         return f"{words} (`{target}`)" if words.strip("`") != target else f"`{target}`"

@@ -11,6 +11,7 @@ PACKAGE = "gptcompare"
 ROOMS = (
     "tokenizer", "config", "patterns", "parameters", "model", "generation", "comparison", "play", "inspection", "plots",
     "uses", "evaluation", "verification", "training", "checkpoints", "presets", "report",
+    "lessons",
 )  # fmt: skip
 
 

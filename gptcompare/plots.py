@@ -20,7 +20,8 @@ from .evaluation import Curve, PairedEvaluation
 from .model.hooks import Trace
 from .patterns import Pattern, visible_keys
 from .presets import published
-from .report.architecture import Architecture, architecture
+from .report.architecture import architecture
+from .report.drawing import Architecture
 from .report.table import table
 from .training import Metrics
 

@@ -2,15 +2,26 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from gptcompare.lessons import NOT_YET, RIGHT
+
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"), key=lambda path: int(path.stem.partition("_")[0]))
 
-ANSWER = "<summary>Answer</summary>"
-LARGEST = 400_000  # bytes
+LARGEST = 600_000  # bytes
+# An exercise is four cells: the question, a cell for the reader's attempt, one that checks it, and the folded answer.
+EXERCISE = ("question", "attempt", "check", "answer")
+ANSWER = re.compile(r"<details><summary>Answer</summary>\n\n(.+)\n\n</details>", flags=re.DOTALL)
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+# Words that are explained in the glossary, and linked to it in the cell of each notebook where they first come.
+EXPLAINED = ("nats?", "hooks?", "prefill", "FLOPs", "decoder", "perplexity", "entropy", "residual stream", "logits")
+GLOSSARY = "../docs/glossary.md"
+# Where a word counts as no use of it: code, formulas and quotations.
+CODE = re.compile(r"```.*?```|`[^`]*`|\$[^$]*\$|^> .*?$", flags=re.DOTALL | re.MULTILINE)
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users|private|var|usr|opt|mnt|work|srv)/|\b[A-Z]:\\")
 # What a notebook may not do here, said in a cell in front of its own.
 WITHOUT_NETWORK = """
@@ -21,6 +32,23 @@ def refuse(*address, **options):
 
 socket.getaddrinfo = socket.create_connection = refuse
 """
+# The pictures are looked at as they are drawn: what is wrong with them is kept, since an error would only be printed.
+LOOKED_AT = """
+import matplotlib.backend_bases, matplotlib.text
+
+faults_of_pictures, drawn = set(), matplotlib.backend_bases.FigureCanvasBase.print_figure
+
+def looked_at(canvas, *arguments, **options):
+    if canvas.figure.dpi != 110:
+        faults_of_pictures.add(f"{canvas.figure.dpi} dots an inch")
+    for text in canvas.figure.findobj(matplotlib.text.Text):
+        if text.get_visible() and text.get_text().strip() and text.get_fontsize() < 8:
+            faults_of_pictures.add(f"{text.get_fontsize()} points: {text.get_text()}")
+    return drawn(canvas, *arguments, **options)
+
+matplotlib.backend_bases.FigureCanvasBase.print_figure = looked_at
+"""
+NO_FAULTS = "assert not faults_of_pictures, sorted(faults_of_pictures)[:10]"
 
 
 @pytest.fixture
@@ -60,28 +88,60 @@ def strings_in(value):
     return [text for part in inner for text in strings_in(part)]
 
 
+def tag_of(cell):
+    return next((tag for tag in cell["metadata"].get("tags", ()) if tag in EXERCISE), None)
+
+
+def exercises_of(cells):
+    """The cells of each exercise, by their part in it."""
+    tagged = [cell for cell in cells if tag_of(cell)]
+    groups = [tagged[n : n + len(EXERCISE)] for n in range(0, len(tagged), len(EXERCISE))]
+    return [dict(zip(EXERCISE, group, strict=True)) for group in groups]
+
+
+def fences_of(exercise, language):
+    """The blocks of a language in the folded answer, together."""
+    answer = ANSWER.fullmatch(text_of(exercise["answer"]))[1]
+    return "".join(block for kind, block in FENCE.findall(answer) if kind == language)
+
+
+def printed(cell):
+    return "".join("".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream")
+
+
 @pytest.mark.notebooks
 @pytest.mark.filterwarnings("default")  # of Jupyter's own packages
-def test_it_runs_from_the_first_cell_to_the_last_without_a_network(nbclient, path, monkeypatch):
+def test_it_runs_from_the_first_cell_to_the_last_and_its_answers_solve_its_exercises(nbclient, path, monkeypatch):
     import nbformat
 
     monkeypatch.setenv("PYTHONWARNINGS", "error::RuntimeWarning")
-    notebook = nbformat.read(path, as_version=4)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    new_cell = nbformat.v4.new_code_cell
+    notebook, cells, solved = nbformat.read(path, as_version=4), [], []
+    for exercise in exercises_of(notebook.cells):
+        answer = new_cell(fences_of(exercise, "python"))
+        solved.append((exercise, answer, new_cell(text_of(exercise["check"]))))
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(WITHOUT_NETWORK))
+        cells += [cell, *(new for exercise, *both in solved if cell is exercise["check"] for new in both)]
+    notebook.cells = [new_cell(WITHOUT_NETWORK), new_cell(LOOKED_AT), *cells, new_cell(NO_FAULTS)]
     there = sorted(FOLDER.iterdir())
     client = nbclient.NotebookClient(
         notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
     )
     client.execute()  # CellExecutionError, with the cell and its traceback, if one fails
     assert sorted(FOLDER.iterdir()) == there
+    for exercise, answer, checked in solved:
+        assert {line[0] for line in printed(exercise["check"]).splitlines()} == {NOT_YET}
+        assert {line[0] for line in printed(checked).splitlines()} == {RIGHT}, printed(checked)
+        if said := fences_of(exercise, "text"):
+            assert printed(answer) == said
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/notebooks.md"])
 def test_they_are_numbered_without_gaps_and_named_by_the_readme_and_the_documentation(page):
-    assert [int(path.stem.partition("_")[0]) for path in PATHS] == list(range(1, len(PATHS) + 1))
+    assert [int(path.stem.partition("_")[0]) for path in PATHS] == list(range(len(PATHS)))
     text = (FOLDER.parent / page).read_text(encoding="utf-8")
     named = re.findall(r"\]\(notebooks/(.+?\.ipynb)\)", text)
     assert list(dict.fromkeys(named)) == [path.name for path in PATHS]
@@ -97,14 +157,42 @@ def test_it_opens_with_a_title_and_what_one_will_be_able_to_do(path, cells):
     assert 3 <= len(re.findall(r"^[-*] ", rest, flags=re.MULTILINE)) <= 5
 
 
-def test_it_ends_with_three_exercises_and_their_answers(cells):
-    texts = [text_of(cell) for cell in of_kind(cells, "markdown")]
-    (start,) = (n for n, text in enumerate(texts) if re.search(r"^## Exercises$", text, flags=re.MULTILINE))
-    exercises = "\n".join(texts[start:])
-    answers = re.findall(r"<details>\s*<summary>Answer</summary>(.+?)</details>", exercises, flags=re.DOTALL)
-    assert len(answers) == exercises.count(ANSWER) == 3
-    assert ANSWER not in "\n".join(texts[:start])
-    assert not re.search(r"^## (?!Exercises)", exercises, flags=re.MULTILINE)
+def test_it_ends_with_three_exercises_whose_solutions_are_folded_away(cells):
+    start = next(n for n, cell in enumerate(cells) if re.search(r"^## Exercises$", text_of(cell), flags=re.MULTILINE))
+    exercises = exercises_of(cells[start:])
+    assert [tag_of(cell) for cell in cells[start:]] == list(EXERCISE) * 3
+    assert not any(map(tag_of, cells[:start]))
+    for number, exercise in enumerate(exercises, 1):
+        assert f"**{number}.** " in text_of(exercise["question"])
+        assert "check(" in text_of(exercise["check"])
+        assert fences_of(exercise, "python")
+        assert text_of(exercise["attempt"]).strip() not in fences_of(exercise, "python")
+        assert {line[0] for line in printed(exercise["check"]).splitlines()} == {NOT_YET}
+
+
+def test_it_says_where_in_the_whole_it_is(path, cells):
+    here = [cell for cell in of_kind(cells, "code") if re.search(r"plots\.architecture\(.*here=", text_of(cell))]
+    assert len(here) == (path.stem[0] != "0")
+
+
+def test_a_word_of_the_field_is_linked_to_the_glossary_where_it_first_comes(cells):
+    missing = []
+    texts = [
+        re.sub(r"`[^`]*`|```.*?```|\$[^$]*\$", "", text_of(cell), flags=re.DOTALL)
+        for cell in of_kind(cells, "markdown")
+    ]
+    for word in EXPLAINED:
+        first = next((text for text in texts if re.search(rf"\b{word}\b", text)), None)
+        if first and not re.search(rf"\[[^\]]*\b{word}\b[^\]]*\]\({re.escape(GLOSSARY)}\)", first):
+            missing.append(word)
+    assert missing == []
+
+
+def test_its_outputs_are_whole_and_have_no_times(cells):
+    for cell in of_kind(cells, "code"):
+        names = [output.get("name") for output in cell["outputs"]]
+        assert not any(one and one == two for one, two in pairwise(names)), text_of(cell)
+        assert "execution" not in cell["metadata"]
 
 
 def test_its_cells_were_executed_in_order(cells):

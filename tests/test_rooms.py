@@ -23,7 +23,7 @@ FLOORS = [
     ["uses", "comparison"],
     ["training", "evaluation", "report", "play"],
     ["verification"],
-    ["plots", "cli"],
+    ["plots", "cli", "lessons"],
     ["__main__"],
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -7,22 +7,31 @@ token sees it. Several models stand beside each other on one scale.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..arrays import Mask
-from ..checks import shown
+from ..checks import did_you_mean, instance, shown
 from ..config import GPTConfig
 from ..display.colours import COLOURS
 from ..display.units import in_letters
-from ..files.atomic_files import written_together
 from ..parameters import block_shapes
 from ..patterns import PATTERNS, visible_keys
 from ..presets import canonical_name, presets
-from .drawing import CHIP, arrow, chips, line, pattern, picture, plus, rectangle, shortened, text
+from .drawing import (
+    CHIP,
+    Architecture,
+    arrow,
+    chips,
+    line,
+    pattern,
+    picture,
+    plus,
+    rectangle,
+    shortened,
+    text,
+    you_are_here,
+)  # fmt: skip
 
 POSITIONS = 32  # of a drawn pattern, to which the context is reduced in proportion
 MOST_LAYERS = 100  # that are drawn; of a deeper model, the first
@@ -47,6 +56,8 @@ ROWS = {
     "logits": (738, CHIP),
 }
 BLOCK = ("ln_1", "attn", "ln_2", "mlp")
+# Where a reader can be: in a row, or in what goes from one row to another.
+PLACES = {name: (name, name) for name in ROWS} | {"block": ("ln_1", "mlp"), "model": ("token embedding", "output")}
 SIDE, BETWEEN = 2 * POSITIONS, 10  # of a drawn pattern
 NUMBERS, BAR, BAR_LENGTH, STACK_HEIGHT, THICKEST = 394, 420, 90, 290, 15  # the layers
 COLOUR_OF = {f".{kind}": f"fill: {COLOURS[n % len(COLOURS)]}" for n, kind in enumerate(PATTERNS)}
@@ -69,35 +80,7 @@ class Part(NamedTuple):
     n_params: int  # in all layers together
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A picture of one or several models; a notebook shows it.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Of the models, in their order.
-    svg : str
-        The picture. It needs nothing from elsewhere, and can stand in a page or be a file of its own.
-    """
-
-    names: tuple[str, ...]
-    svg: str
-
-    def __repr__(self) -> str:
-        return f"<Architecture of {', '.join(map(repr, self.names))}: .svg, .save(file)>"
-
-    def _repr_svg_(self) -> str:
-        return self.svg
-
-    def save(self, file: str | os.PathLike[str]) -> None:
-        """Write the picture as an SVG file; OSError if it cannot be written."""
-        place = Path(file)
-        with written_together(place.parent, [place.name]) as (opened,):
-            opened.write(self.svg.encode())
-
-
-def architecture(config: Any, beside: Any = None) -> Architecture:
+def architecture(config: Any, beside: Any = None, *, here: str | None = None) -> Architecture:
     """Draw a model from text to the next token, or several beside each other.
 
     Every shape, number of parameters and attention pattern is the configuration's. A bar is a layer, as long as the
@@ -111,6 +94,9 @@ def architecture(config: Any, beside: Any = None) -> Architecture:
         a preset's gets its name. Or a dict of name -> any of these.
     beside : the same, or a list, optional
         Further models. Two stand beside each other, further ones below them.
+    here : str, optional
+        A place that is marked "you are here", as on a map: "text", "token embedding", "positions", "ln_1", "attn",
+        "ln_2", "mlp", "ln_f", "output", "logits"; or "block", for all of a layer, or "model", from ids to logits.
 
     Returns
     -------
@@ -122,13 +108,17 @@ def architecture(config: Any, beside: Any = None) -> Architecture:
     TypeError
         If something else is given.
     ValueError
-        If a name is unknown, or nothing is given.
+        If a name or a place is unknown, or nothing is given.
     """
     others = [] if beside is None else beside if isinstance(beside, (list, tuple)) else [beside]
     models = [model for given in (config, *others) for model in _named(given)]
     if not models:
         raise ValueError("there is no model to draw: the dict is empty")
-    return Architecture(tuple(name for name, _ in models), _svg(models))
+    if here is not None and instance("here", here, str) not in PLACES:
+        raise ValueError(
+            f"there is no place {shown(here)}: {did_you_mean(here, PLACES)}it is one of {', '.join(PLACES)}"
+        )
+    return Architecture(tuple(name for name, _ in models), _svg(models, here))
 
 
 def _named(given: Any) -> list[tuple[str, GPTConfig]]:
@@ -143,7 +133,7 @@ def _named(given: Any) -> list[tuple[str, GPTConfig]]:
     return [(next((name for name in presets() if GPTConfig.preset(name) == config), "a model"), config)]
 
 
-def _svg(models: Sequence[tuple[str, GPTConfig]]) -> str:
+def _svg(models: Sequence[tuple[str, GPTConfig]], here: str | None) -> str:
     deepest = max(min(config.n_layer, MOST_LAYERS) for _, config in models)
     longest = max(config.n_ctx for _, config in models)
     scale = Scale(min(THICKEST, STACK_HEIGHT / deepest), BAR_LENGTH / longest)
@@ -153,7 +143,7 @@ def _svg(models: Sequence[tuple[str, GPTConfig]]) -> str:
     for number, (name, config) in enumerate(models):
         row, column = divmod(number, n_columns)
         x, y = MARGIN + column * (WIDTH + GAP), MARGIN + row * (HEIGHT + GAP)
-        drawn += [f'<g class="model" transform="translate({x} {y})">', *_model(name, config, scale), "</g>"]
+        drawn += [f'<g class="model" transform="translate({x} {y})">', *_model(name, config, scale, here), "</g>"]
     return picture(
         2 * MARGIN + n_columns * WIDTH + (n_columns - 1) * GAP,
         2 * MARGIN + n_rows * HEIGHT + (n_rows - 1) * GAP,
@@ -208,7 +198,7 @@ def parts(config: GPTConfig) -> list[Part]:
     ]
 
 
-def _model(name: str, config: GPTConfig, scale: Scale) -> list[str]:
+def _model(name: str, config: GPTConfig, scale: Scale, here: str | None) -> list[str]:
     """Draw one model, from the upper left corner (0, 0)."""
     of_layer = sum(part.n_params for part in parts(config) if part.name in BLOCK) // config.n_layer
     top, (last, height) = ROWS["ln_1"][0] - 34, ROWS["mlp"]
@@ -228,6 +218,7 @@ def _model(name: str, config: GPTConfig, scale: Scale) -> list[str]:
             f' transform="translate(9 {top + 200}) rotate(-90)"',
         ),
         *_layers(top, config, scale),
+        *_here(here),
     ]  # fmt: skip
 
 
@@ -253,6 +244,15 @@ def _box(part: Part, config: GPTConfig) -> list[str]:
             rectangle(BOX + PAD, y + h - 8, round(share * (w - 2 * PAD), 2), 3, "share"),
         ]
     return [*drawn, "</g>"]
+
+
+def _here(place: str | None) -> list[str]:
+    """Mark a place: a row, or several with the block that is drawn around them."""
+    if place is None:
+        return []
+    first, last = PLACES[place]
+    top, wider = ROWS[first][0], 10 if first != last else 0
+    return you_are_here(BOX - wider, top, BOX_END - BOX + 2 * wider, sum(ROWS[last]) - top)
 
 
 def _flow() -> list[str]:

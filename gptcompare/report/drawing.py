@@ -7,13 +7,17 @@ colours and no ids, so that any number of pictures can stand on one page.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 from ..arrays import Mask
 from ..display.page import isolated_in_attribute
 from ..display.text_width import CHARACTER, printable, width
+from ..files.atomic_files import written_together
 
 # At least as wide as characters of DejaVu Sans, the widest of the fonts, in the font's size.
 NARROW = frozenset(" !'()*,-./:;I[]J\\\"`_{|}fijlrt")
@@ -24,8 +28,8 @@ WIDTHS = {
     2: (1.3, 1.3, 1.3),
 }  # by cells of a terminal: narrow, letters, others
 BOLDER = 1.13  # times as wide if bold
-SIZES = {"name": 17, "title": 13, "number": 13, "words": 12, "faint": 11}  # pixels; 11 are more than 8 points
-IS_BOLD = ("name", "title", "number")
+SIZES = {"name": 17, "title": 13, "number": 13, "words": 12, "faint": 11, "said": 11}  # pixels; 11 are over 8 points
+IS_BOLD = ("name", "title", "number", "said")
 
 FORBIDDEN = re.compile("[\ud800-\udfff\ufffe\uffff]")
 CHIP = 28  # height of what goes into a box or comes out of one
@@ -51,6 +55,9 @@ LIGHT = {
     ".sum": "fill: #fff; stroke: #1f2328; stroke-width: 1.5",
     ".sign": "fill: none; stroke: #1f2328; stroke-width: 1.5",
     ".hidden": "fill-opacity: 0.2",
+    ".here": "fill: none; stroke: #b35900; stroke-width: 3",
+    ".flag": "fill: #b35900",
+    ".said": f"font-size: {SIZES['said']}px; font-weight: 600; fill: #fff",
 }
 DARK = {
     "text": "fill: #e6edf3",
@@ -69,6 +76,34 @@ DARK = {
 }
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """A picture of one or several models; a notebook shows it.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the models, in their order.
+    svg : str
+        The picture. It needs nothing from elsewhere, and can stand in a page or be a file of its own.
+    """
+
+    names: tuple[str, ...]
+    svg: str
+
+    def __repr__(self) -> str:
+        return f"<Architecture of {', '.join(map(repr, self.names))}: .svg, .save(file)>"
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write the picture as an SVG file; OSError if it cannot be written."""
+        place = Path(file)
+        with written_together(place.parent, [place.name]) as (opened,):
+            opened.write(self.svg.encode())
+
+
 def _rules(styles: Mapping[str, str], root: str) -> str:
     """Write styles as rules that reach nothing outside of the pictures."""
     return "".join(
@@ -84,7 +119,8 @@ def picture(w: float, h: float, title: str, description: str, parts: Iterable[st
             f'height="{h:g}" role="img">',
             f"<title>{_xml(title)}</title>",
             f"<desc>{_xml(description)}</desc>",
-            f"<style>\n{_rules({**LIGHT, **more}, f'.{CLASS}')}@media (prefers-color-scheme: dark) {{\n"
+            f"<style>\nsvg.{CLASS} {{ max-width: 100%; height: auto }}",
+            f"{_rules({**LIGHT, **more}, f'.{CLASS}')}@media (prefers-color-scheme: dark) {{\n"
             f"{_rules(DARK, f'svg:root.{CLASS}')}}}\n</style>",
             rectangle(0.5, 0.5, w - 1, h - 1, "sheet", 8),
             *parts,
@@ -165,6 +201,16 @@ def chips(left: float, y: float, *words_and_widths: tuple[str, float]) -> list[s
         drawn.append(text(x + w / 2, y + 18, words, "words", w - 16, "middle"))
         x += w + 24
     return drawn
+
+
+def you_are_here(x: float, y: float, w: float, h: float) -> list[str]:
+    """Draw a frame around where the reader is, with a flag that says so at its upper right corner."""
+    said, room = "you are here", 100
+    return [
+        rectangle(x - 4, y - 4, w + 8, h + 8, "here", 9),
+        rectangle(x + w - room - 8, y - 13, room, 17, "flag", 8),
+        text(x + w - room / 2 - 8, y - 0.5, said, "said", room - 8, "middle"),
+    ]
 
 
 def pattern(x: float, y: float, w: float, h: float, seen: Mask, kind: str) -> str:

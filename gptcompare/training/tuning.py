@@ -15,7 +15,7 @@ import numpy as np
 
 from ..arrays import Float64, Ids
 from ..backward.gradients import check_ignore
-from ..checks import brief, each_text, elements, instance, some
+from ..checks import brief, each_text, elements, instance, integer, some
 from ..generation import LanguageModel
 from ..model import GPT
 from ..model.changes import check_unchanged
@@ -45,7 +45,7 @@ def completion_rows(lm: LanguageModel, pairs: Sequence[tuple[str, str]], *, igno
     pairs : sequence of (prompt, completion)
         Such as ("The dog began to", " bark").
     ignore : int
-        The mark of targets that do not count.
+        The mark of targets that do not count, which is no token.
 
     Returns
     -------
@@ -55,11 +55,14 @@ def completion_rows(lm: LanguageModel, pairs: Sequence[tuple[str, str]], *, igno
     Raises
     ------
     TypeError, ValueError
-        If there are no pairs, a text is not a str, or a completion has no token of its own (`uses.encode_pair`) or more
-        tokens than the model's context.
+        If there are no pairs, the mark is a token, a text is not a str, or a completion has no token of its own
+        (`uses.encode_pair`) or more tokens than the model's context.
     """
     instance("lm", lm, LanguageModel)
+    integer("ignore", ignore)
     check_ignore(ignore)
+    if 0 <= ignore < lm.config.n_vocab:
+        raise ValueError(f"ignore {ignore} is a token of the vocabulary, and could be one of an answer: take -100")
     requests = [request(lm, *checked_pair(n, pair)) for n, pair in enumerate(elements("pairs", pairs))]
     if not requests:
         raise ValueError("there are no pairs: give at least one prompt and its completion")

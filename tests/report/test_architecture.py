@@ -13,7 +13,7 @@ from support.strategies import ANY_CONFIG
 
 import gptcompare as gc
 from gptcompare.patterns import PATTERNS, visible_keys
-from gptcompare.report.architecture import MOST_LAYERS, POSITIONS, architecture
+from gptcompare.report.architecture import MOST_LAYERS, PLACES, POSITIONS, architecture
 from gptcompare.report.drawing import SIZES, estimated_width
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -222,7 +222,7 @@ class TestPage:
         rules = re.sub(r"@media[^{]*\{|\{[^{}]*\}|\}", "\n", style)
         selectors = [part.strip() for rule in rules.split("\n") for part in rule.split(",") if part.strip()]
         assert selectors
-        assert all(re.match(r"(svg:root)?\.gptcompare-picture ", selector) for selector in selectors)
+        assert all(re.match(r"(svg(:root)?)?\.gptcompare-picture( |$)", selector) for selector in selectors)
 
     def test_a_screen_reader_is_told_what_is_there(self):
         picture = ElementTree.fromstring(architecture("gpt2", "nano-gpt3").svg)
@@ -259,6 +259,18 @@ class TestGiven:
     def test_what_is_no_model_is_refused(self, wrong):
         with pytest.raises(TypeError, match="a preset's name, a GPTConfig"):
             architecture(wrong)
+
+    @pytest.mark.parametrize("place", PLACES)
+    def test_a_place_is_marked_once_and_nothing_else_changes(self, place):
+        plain, marked = (ElementTree.fromstring(architecture("gpt2", here=here).svg) for here in (None, place))
+        assert [text for text in words(marked) if text not in words(plain)] == ["you are here"]
+        assert len(list(marked.iter())) == len(list(plain.iter())) + 3
+
+    def test_a_place_that_is_none_is_refused(self):
+        with pytest.raises(ValueError, match="did you mean attn"):
+            architecture("gpt2", here="atn")
+        with pytest.raises(TypeError, match="here must be"):
+            architecture("gpt2", here=3)
 
     def test_an_unknown_name_and_no_model_at_all_are_refused(self):
         with pytest.raises(ValueError, match="did you mean gpt2"):
