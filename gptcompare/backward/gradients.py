@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Array, Ids
-from ..checks import instance
+from ..arrays import Array, Ids, Integers, Mask
+from ..checks import instance, integer
 from ..config import GPTConfig
 from ..model import GPT
 from ..model.changes import check_unchanged
@@ -46,6 +46,7 @@ def loss_and_grads(
     ids: npt.ArrayLike,
     targets: npt.ArrayLike,
     *,
+    ignore: int | None = None,
     p_drop: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> tuple[float, Parameters]:
@@ -58,7 +59,10 @@ def loss_and_grads(
     ids : integers, (T,) or (B, T)
         Whole sequences, at most as long as the model's context.
     targets : integers, shaped like `ids`
-        The token that follows each of `ids`.
+        The token that follows each of `ids`, or `ignore`.
+    ignore : int, optional
+        Targets equal to it do not count: the loss is the mean over the others, as PyTorch's cross entropy computes it
+        with `ignore_index`. Often -100, which is no token.
     p_drop : float
         Probability of dropping a number, in GPT's three places: in the sum of the embeddings, in the attention weights,
         and in what a layer adds to the residual stream (Radford et al. 2018, section 4.1).
@@ -75,19 +79,22 @@ def loss_and_grads(
     Raises
     ------
     TypeError, ValueError
-        As the model does; also if `targets` and `ids` differ in shape, a required generator is missing, or the model is
-        a changed one.
+        As the model does; also if `targets` and `ids` differ in shape, no target counts, a required generator is
+        missing, or the model is a changed one.
     """
     check_unchanged(instance("model", model, GPT), "trained")
-    checked, checked_targets = _check_batch(ids, targets, model.config)
+    checked, checked_targets = _check_batch(ids, targets, model.config, ignore)
+    counted = counted_targets(checked_targets.ravel(), ignore)
     drop = _check_dropout(p_drop, rng)
     p, config, (B, T) = model.parameters(), model.config, checked.shape
     # 1. Forwards to the residual stream after the last block.
     embedded = p["wte.weight"][checked] + p["wpe.weight"][:T]
     x, dropped = dropout(embedded.reshape(B * T, -1), *drop)
     x, kept = _through_blocks(x, p, config, B, drop)
-    # 2. Forwards to the loss, and back to that residual stream.
-    loss, dx, grads = _loss_and_backward(x, p, checked_targets, config)
+    # 2. Where a target counts, forwards to the loss, and back to that residual stream; elsewhere its gradient is 0.
+    loss, d_counted, grads = _loss_and_backward(x[counted], p, checked_targets.ravel()[counted], config)
+    dx = np.zeros_like(x)
+    dx[counted] = d_counted
     # 3. Backwards to the embeddings.
     _backward(dx, p, checked, config, dropped, kept, grads)
     return loss, {name: grads[name] for name in p}
@@ -142,13 +149,16 @@ def _through_blocks(
 
 
 def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig) -> tuple[float, Array, Parameters]:
-    """Apply the final layer norm, the output matrix and the loss, and go back: (N, D) -> loss, (N, D), gradients."""
+    """Apply the final layer norm, the output matrix and the loss, and go back: (N, D) -> loss, (N, D), gradients.
+
+    The targets are (N,), one for each row of x.
+    """
     normed, norm = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], config.layer_norm_eps)
     output = _output(p, config)
     d_output, d_normed, loss = np.zeros_like(output), np.empty_like(normed), 0.0
     for start in range(0, len(x), LOGIT_ROWS):
         rows = slice(start, start + LOGIT_ROWS)
-        losses, d_logits = cross_entropy(normed[rows] @ output, targets.ravel()[rows])
+        losses, d_logits = cross_entropy(normed[rows] @ output, targets[rows])
         loss += float(losses.sum(dtype=np.float64))
         d_normed[rows] = d_logits @ output.T
         d_output += normed[rows].T @ d_logits
@@ -184,11 +194,25 @@ def _of_layer(p: Parameters, layer: int, config: GPTConfig) -> Parameters:
     return {name: p[f"h.{layer}.{name}"] for name in block_shapes(config)}
 
 
-def _check_batch(ids: npt.ArrayLike, targets: npt.ArrayLike, config: GPTConfig) -> tuple[Ids, Ids]:
+def check_ignore(ignore: int | None) -> None:
+    """Raise TypeError or ValueError if it is no integer of 32 bits."""
+    if ignore is not None:
+        integer("ignore", ignore, at_least=-(2**31), at_most=2**31 - 1)
+
+
+def counted_targets(targets: Integers, ignore: int | None) -> Mask:
+    """Return where a target counts, shaped like the targets."""
+    return np.ones(targets.shape, np.bool_) if ignore is None else np.not_equal(targets, ignore)
+
+
+def _check_batch(ids: npt.ArrayLike, targets: npt.ArrayLike, config: GPTConfig, ignore: int | None) -> tuple[Ids, Ids]:
     """Return ids and targets, checked, as (B, T)."""
-    checked, checked_targets = check_ids(ids, config), check_ids(targets, config, "targets")
+    check_ignore(ignore)
+    checked, checked_targets = check_ids(ids, config), check_ids(targets, config, "targets", ignore)
     if np.shape(targets) != np.shape(ids):
         raise ValueError(f"targets has shape {np.shape(targets)}, ids {np.shape(ids)}: each id needs the one after it")
+    if not counted_targets(checked_targets, ignore).any():
+        raise ValueError(f"no target counts, all are {ignore}: give at least one that does")
     check_room(0, checked.shape[1], config.n_ctx, config)
     return checked, checked_targets
 
