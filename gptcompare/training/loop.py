@@ -7,7 +7,6 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..generation import LanguageModel
 from ..model import GPT
 from ..model.changes import check_unchanged
 from ..model.ops import cross_entropy
-from ..model.threads import n_threads_if_known, products_on, products_on_one_thread
+from ..model.threads import Map, map_on_threads, n_threads_if_known, products_on, products_on_one_thread
 from ..tokenizer import Tokenizer
 from .data import Batches, check_row
 from .metrics import Metrics
@@ -73,7 +72,8 @@ def train(
     threads : int
         Number of parts of a batch (the recipe's `accumulation`) that are computed at the same time, each on its own
         core. It changes no bit of the result: a batch of several parts has its products computed on one core each
-        whatever `threads` is, and a whole one on all cores.
+        whatever `threads` is, and a whole one on all cores. Where no thread can be started, as in a browser, the parts
+        are computed one after the other.
 
     Returns
     -------
@@ -112,10 +112,10 @@ def train(
             progress_bar(total=recipe.n_steps, initial=optimizer.step, desc="training", unit="step")
         )
         stack.enter_context(_product_threads(n_threads, recipe))
-        pool = stack.enter_context(ThreadPoolExecutor(threads))
+        map_parts = stack.enter_context(map_on_threads(threads))
         validated: float | None = None
         while optimizer.step < recipe.n_steps:
-            line = _step(model, optimizer, batches, recipe, pool, folder)
+            line = _step(model, optimizer, batches, recipe, map_parts, folder)
             last = optimizer.step == recipe.n_steps
             if validation is not None and (last or optimizer.step % validate_every == 0):
                 line = replace(line, validation_loss=validation_loss(model, validation, recipe))
@@ -148,14 +148,14 @@ def _product_threads(n_threads: int | None, recipe: Recipe) -> Iterator[None]:
 
 
 def _step(
-    model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, pool: ThreadPoolExecutor,
+    model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, map_parts: Map,
     folder: RunFolder | None = None,
 ) -> Metrics:  # fmt: skip
     """Update the parameters once."""
     start, step = time.perf_counter(), optimizer.step
     # 1. The loss of a batch and its gradient, clipped.
     ids, targets = batches[step]
-    loss, gradients = accumulated(model, ids, targets, recipe, step, pool)
+    loss, gradients = accumulated(model, ids, targets, recipe, step, map_parts)
     norm = clip_(gradients, recipe.gradient_clip) if recipe.gradient_clip else global_norm(gradients)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise _diverged(step + 1, f"the loss is {loss} and the gradient's norm {norm}", folder)
@@ -187,7 +187,7 @@ def _diverged(step: int, what: str, folder: RunFolder | None) -> DivergedError:
 
 
 def accumulated(
-    model: GPT, ids: Ids, targets: Ids, recipe: Recipe, step: int, pool: ThreadPoolExecutor
+    model: GPT, ids: Ids, targets: Ids, recipe: Recipe, step: int, map_parts: Map
 ) -> tuple[float, Parameters]:
     """Return the mean loss of a batch and its gradients, computed in parts that are added in order."""
 
@@ -198,7 +198,7 @@ def accumulated(
 
     n = recipe.accumulation
     loss, total = 0.0, Parameters()
-    for part_loss, gradients in pool.map(of_part, range(n), np.split(ids, n), np.split(targets, n)):
+    for part_loss, gradients in map_parts(of_part, range(n), np.split(ids, n), np.split(targets, n)):
         loss += part_loss
         for name, gradient in gradients.items():
             total[name] = np.add(total[name], gradient, out=gradient) if name in total else gradient

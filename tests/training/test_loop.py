@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import numpy as np
@@ -284,9 +283,8 @@ def run_without_a_stop(model, recipe, n_steps):
     """The first steps of a run."""
     optimizer = loop.AdamW(model.parameters(), recipe)
     batches = Batches(TOKENS, recipe.batch, recipe.context, recipe.seed)
-    with ThreadPoolExecutor(1) as pool:
-        for _ in range(n_steps):
-            loop._step(model, optimizer, batches, recipe, pool)
+    for _ in range(n_steps):
+        loop._step(model, optimizer, batches, recipe, map)
     return model.parameters()
 
 
