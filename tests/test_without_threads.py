@@ -14,7 +14,7 @@ from gptcompare.display.progress import progress_bar
 from gptcompare.files.lock import locked
 from gptcompare.model.threads import in_parallel, map_on_threads
 
-EVERYTHING = Path(__file__).parent / "browser" / "everything.py"
+EVERYTHING = Path(__file__).parent / "support" / "webassembly" / "everything.py"
 
 # What WebAssembly's Pythons lack, of one kind or another: all of it is taken away here.
 AS_IN_A_BROWSER = """

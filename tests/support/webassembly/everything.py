@@ -6,6 +6,7 @@ It runs in Pyodide (`pyodide.sh`), in a Python for WASI (`wasi.sh`), and nativel
 
 import contextlib
 import io
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ PROMPT = "Once upon a time there was"
 CONFIG = gc.GPTConfig(n_layer=1, n_head=2, d_model=16, n_ctx=16, n_vocab=4096)
 RECIPE = Recipe(n_steps=2, batch=2, context=8, warmup_steps=1)
 
+os.environ["GPTCOMPARE_OFFLINE"] = "1"
 lm = gc.load("nano-gpt2")
 ids = lm.tokenizer.encode(PROMPT)
 tokens = np.arange(400) % 50
@@ -54,6 +56,10 @@ def main(folder):
     print("saved:", gc.load(folder / "saved").generate(PROMPT, max_new_tokens=3).text)
     for _ in range(2):
         print("tokens of a file:", *tokenize_files([folder / "text.txt"], lm.tokenizer, folder / "tokens.npy"))
+    try:
+        gc.load("gpt2")
+    except gc.DownloadError:
+        print("download: refused")
     with contextlib.redirect_stdout(io.StringIO()) as written:
         status = cli.main(["generate", PROMPT, "--max-new-tokens", "3"])
     print("command:", status, written.getvalue().strip())
