@@ -1,6 +1,6 @@
 """A stand-in for `regex` in `pyodide.sh`, by Python's own `re`: the package has no file for Pyodide on the registries.
 
-It knows letters and numbers, as the tokenizer's pattern of pieces needs them, and takes a character for a grapheme. Other
+It knows letters and numbers, as the tokenizer's pattern of pieces needs them, and takes characters for graphemes. Other
 properties of characters match nothing. Pyodide's own list of packages has the real one.
 """
 
