@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -121,7 +122,7 @@ def tokenize_files(
         ):
             np.save(tokens_file, tokens)
             note_file.write(json.dumps(note, indent=2).encode() + b"\n")
-        made = np.load(target, mmap_mode="r")
+        made = _mapped(target)
     return made
 
 
@@ -153,10 +154,19 @@ def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:
     """Read the tokens of a file; return None if it is missing, made from something else, or not as it was written."""
     try:
         note = texts.parse_json(path.with_suffix(".json").read_bytes(), str(path))
-        tokens: Integers = np.load(path, mmap_mode="r")
+        tokens = _mapped(path)
         return tokens if note == {**made_from, "tokens": digest_of_tokens(tokens)} else None
     except (OSError, ValueError, EOFError):
         return None
+
+
+def _mapped(path: Path) -> Integers:
+    """Memory-map the array of a file, or read it where the system maps none, as in WebAssembly."""
+    try:
+        array: Integers = np.load(path, mmap_mode="r")
+    except OSError:
+        array = np.load(io.BytesIO(path.read_bytes()))
+    return array
 
 
 def _tokens_of(several: Iterable[str], tokenizer: Tokenizer, allowed: frozenset[str]) -> Iterator[Integers]:

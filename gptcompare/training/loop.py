@@ -7,7 +7,6 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..generation import LanguageModel
 from ..model import GPT
 from ..model.changes import check_unchanged
 from ..model.ops import cross_entropy
-from ..model.threads import n_threads_if_known, products_on, products_on_one_thread
+from ..model.threads import Map, map_on_threads, n_threads_if_known, products_on, products_on_one_thread
 from ..tokenizer import Tokenizer
 from .batches import Batches, sequences, targets_name
 from .metrics import Metrics
@@ -84,7 +83,8 @@ def train(
     threads : int
         Number of parts of a batch (the recipe's `accumulation`) that are computed at the same time, each on its own
         core. It changes no bit of the result: a batch of several parts has its products computed on one core each
-        whatever `threads` is, and a whole one on all cores.
+        whatever `threads` is, and a whole one on all cores. Where no thread can be started, as in a browser, the parts
+        are computed one after the other.
 
     Returns
     -------
@@ -125,10 +125,10 @@ def train(
             progress_bar(total=recipe.n_steps, initial=optimizer.step, desc="training", unit="step")
         )
         stack.enter_context(_product_threads(n_threads, recipe))
-        pool = stack.enter_context(ThreadPoolExecutor(threads))
+        map_parts = stack.enter_context(map_on_threads(threads))
         validated: float | None = None
         while optimizer.step < recipe.n_steps:
-            line = _step(model, optimizer, batches, recipe, pool, folder)
+            line = _step(model, optimizer, batches, recipe, map_parts, folder)
             last = optimizer.step == recipe.n_steps
             if held_out is not None and (last or optimizer.step % validate_every == 0):
                 line = replace(line, validation_loss=mean_loss(model, *held_out, ignore))
@@ -161,14 +161,14 @@ def _product_threads(n_threads: int | None, recipe: Recipe) -> Iterator[None]:
 
 
 def _step(
-    model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, pool: ThreadPoolExecutor,
+    model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, map_parts: Map,
     folder: RunFolder | None = None,
 ) -> Metrics:  # fmt: skip
     """Update the parameters once."""
     start, step = time.perf_counter(), optimizer.step
     # 1. The loss of a batch and its gradient, clipped.
     ids, targets = batches[step]
-    loss, gradients = accumulated(model, ids, targets, recipe, step, pool, batches.ignore)
+    loss, gradients = accumulated(model, ids, targets, recipe, step, map_parts, batches.ignore)
     norm = clip_(gradients, recipe.gradient_clip) if recipe.gradient_clip else global_norm(gradients)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise _diverged(step + 1, f"the loss is {loss} and the gradient's norm {norm}", folder)
@@ -201,7 +201,7 @@ def _diverged(step: int, what: str, folder: RunFolder | None) -> DivergedError:
 
 
 def accumulated(
-    model: GPT, ids: Ids, targets: Ids, recipe: Recipe, step: int, pool: ThreadPoolExecutor, ignore: int | None = None
+    model: GPT, ids: Ids, targets: Ids, recipe: Recipe, step: int, map_parts: Map, ignore: int | None = None
 ) -> tuple[float, Parameters]:
     """Return the mean loss of a batch and its gradients, computed in parts that are added in order.
 
@@ -220,7 +220,7 @@ def accumulated(
 
     loss, total = 0.0, Parameters()
     counting = [(part, share) for part, share in zip(parts, shares, strict=True) if share]
-    computed = pool.map(lambda part: of_part(*part), [part for part, _ in counting])
+    computed = map_parts(lambda part: of_part(*part), [part for part, _ in counting])
     for (_, share), (part_loss, gradients) in zip(counting, computed, strict=True):
         loss += share * part_loss
         for name, gradient in gradients.items():

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import numpy as np
@@ -137,9 +136,9 @@ class TestTargetsThatDoNotCount:
         model = gc.GPT(CONFIG, seed=1, dtype=np.float64)
         ids, targets = self.ROWS[:4].astype(int), self.TARGETS[:4].copy()
         targets[1], targets[2, 1:] = -100, -100  # none, and at most one
-        with ThreadPoolExecutor(2) as pool:
+        with map_on_threads(2) as map_parts:
             (loss, grads), (of_parts, of_parts_grads) = (
-                loop.accumulated(model, ids, targets, dataclasses.replace(RECIPE, accumulation=n), 0, pool, -100)
+                loop.accumulated(model, ids, targets, dataclasses.replace(RECIPE, accumulation=n), 0, map_parts, -100)
                 for n in (1, 4)
             )
         assert of_parts == pytest.approx(loss, rel=1e-12)
@@ -381,9 +380,8 @@ def run_without_a_stop(model, recipe, n_steps):
     """The first steps of a run."""
     optimizer = loop.AdamW(model.parameters(), recipe)
     batches = Batches(TOKENS, recipe.batch, recipe.context, recipe.seed)
-    with ThreadPoolExecutor(1) as pool:
-        for _ in range(n_steps):
-            loop._step(model, optimizer, batches, recipe, pool)
+    for _ in range(n_steps):
+        loop._step(model, optimizer, batches, recipe, map)
     return model.parameters()
 
 
