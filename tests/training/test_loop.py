@@ -16,6 +16,7 @@ import pytest
 from support.amounts import few_or_many
 
 import gptcompare as gc
+from gptcompare.model.threads import map_on_threads
 from gptcompare.training import DivergedError, Recipe, loop, read_metrics, train
 from gptcompare.training.batches import Batches
 
