@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What one progress bar of tqdm starts, before anything is drawn.
-# Guess: nothing; it is a class that prints.
+# One would guess: nothing; it is a class that prints.
 # Seen with tqdm 4.67.1 on Linux: a thread that looks after the bar, and, where Python's processes are not forked (the default
 # on macOS, and on Linux from Python 3.14), a process: tqdm makes a lock for several processes, whose semaphore Python
 # gives to a resource tracker, which is a process of its own.
