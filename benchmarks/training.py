@@ -52,7 +52,7 @@ def gptcompare_step(batch: int, context: int, attention: tuple[str, ...]) -> Cal
     ids = np.random.default_rng(0).integers(SIZES["n_vocab"], size=(batch, context + 1))
 
     def step() -> None:
-        _, grads = accumulated(model, ids[:, :-1], ids[:, 1:], recipe, 0, pool)
+        _, grads = accumulated(model, ids[:, :-1], ids[:, 1:], recipe, 0, pool.map)
         clip_(grads, 1.0)
         optimizer.update(grads, 1e-4)
 

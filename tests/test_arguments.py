@@ -28,6 +28,10 @@ FUNCTIONS = {
     "compare_text": lambda lm, folder: (gc.compare_text, {"text": "Once", "models": [lm]}),
     "changed": lambda lm, folder: (lm.changed, {"changes": {"hook_embed": np.negative}}),
     "changing": lambda lm, folder: (gc.inspection.changing, {"changes": {"hook_embed": np.abs}}),
+    "attribution": lambda lm, folder: (gc.inspection.attribution, {
+        "model": lm.model, "ids": [1, 2, 3], "target": 4, "against": 6, "position": 1, "quantity": "logit",
+        "method": "integrated_gradients", "n_steps": 2, "baseline": "zero",
+    }),
     "without_heads": lambda lm, folder: (gc.inspection.without_heads, {"heads": [0]}),
     "side": lambda lm, folder: (lambda **own: gc.compare("Once", [(lm, own)], max_new_tokens=1), {
         "temperature": 0, "top_k": 3, "seed": 1,
@@ -76,13 +80,19 @@ FUNCTIONS = {
     }),
     "train": lambda lm, folder: (training.train, {
         "model": gc.GPT(gc.GPTConfig(**CONFIG)), "tokens": IDS, "recipe": RECIPE, "validation": IDS, "threads": 1,
-        "validate_every": 1, "save_every": 1,
+        "validate_every": 1, "save_every": 1, "targets": IDS, "ignore": -100, "validation_targets": IDS,
+    }),
+    "completion_rows": lambda lm, folder: (training.completion_rows, {"lm": lm, "pairs": [("a", " b")], "ignore": -1}),
+    "tune_classifier": lambda lm, folder: (training.tune_classifier, {
+        "lm": lm, "texts": ["a", "b"], "labels": ["he", "she"], "recipe": RECIPE, "template": uses.CLASSIFICATION,
     }),
     "Recipe": lambda lm, folder: (training.Recipe, {"n_steps": 1, "batch": 1, "learning_rate": 0.1, "seed": 0}),
-    "Batches": lambda lm, folder: (training.Batches, {"tokens": IDS, "batch": 1, "context": 8, "seed": 0}),
+    "Batches": lambda lm, folder: (training.Batches, {
+        "tokens": IDS, "batch": 1, "context": 8, "seed": 0, "targets": IDS, "ignore": -100,
+    }),
     "AdamW": lambda lm, folder: (training.AdamW, {"parameters": lm.model.parameters(), "recipe": RECIPE}),
     "loss_and_grads": lambda lm, folder: (training.loss_and_grads, {
-        "model": gc.GPT(gc.GPTConfig(**CONFIG)), "ids": IDS[:4], "targets": IDS[1:5],
+        "model": gc.GPT(gc.GPTConfig(**CONFIG)), "ids": IDS[:4], "targets": IDS[1:5], "ignore": -100,
     }),
     "Settings": lambda lm, folder: (evaluation.Settings, {"limit": 1, "seed": 0, "shots": 0, "stride": 1, "beams": 1}),
     "evaluate": lambda lm, folder: (evaluation.evaluate, {

@@ -13,7 +13,7 @@ from support.pages import module_of_the_docs
 import gptcompare as gc
 from gptcompare.evaluation import TASKS, Choosing, Content, Document, Item, LastWord, Metric, Questions, Writing
 from gptcompare.presets import published
-from gptcompare.training import AdamW, Batches, Metrics, Recipe
+from gptcompare.training import AdamW, Batches, Metrics, Recipe, tune_classifier
 from gptcompare.verification import known_records
 
 LONGEST = 200
@@ -65,6 +65,7 @@ def instances(tmp_path_factory):
     differing = [differences, differences.most(1)[0], differences.mean_divergence]
     with gc.play.serve(port=0) as served:
         pass
+    attributed = gc.inspection.attribution(lm.model, ids[:20], 7, against=5, n_steps=2)
     protocols = [task.protocol for task in TASKS.values() if isinstance(task, Questions)]
     every = [
         lm, lm.model, lm.tokenizer, lm.tokenizer.tokens(TEXT), lm.tokenizer.vocabulary,
@@ -80,10 +81,11 @@ def instances(tmp_path_factory):
         gc.evaluation.evaluate(lm, "text", file), *TASKS.values(), *filter(None, (one.data for one in TASKS.values())),
         *items, *protocols, LastWord(), Choosing(True), Writing(4), Metric("accuracy", 0.5, 0.4, 0.6),
         *differing, *shown_by_evaluation(lm, file), gc.plots.architecture("gpt3-175b"),
-        gc.inspection.head_scores(lm.model),
+        gc.inspection.head_scores(lm.model), attributed, attributed.tokens(lm.tokenizer),
         gc.comparison.Writer(lm, {"temperature": 0.5}), served,
         gc.evaluation.Settings(), verified, verified.rows[0], verified.rows[0].agreement, record,
         Content("file", TEXT.encode()),
+        tune_classifier(lm, ["We danced.", "He wept."], ["positive", "negative"], Recipe(n_steps=1, batch=1)),
         AdamW(tiny.parameters(), Recipe(n_steps=9)), Batches(np.zeros(100, np.intp), 2, 8, 0), Recipe(n_steps=9),
         Metrics(1, 2, 3.0, 4.0, 5.0, 6.0), *map(published, gc.presets()),
         *(published(name).training for name in gc.presets()), *published("gpt2").results,

@@ -1,12 +1,19 @@
-"""The gradient of the loss with respect to every parameter: the forward pass of the model, then the same backwards."""
+"""The forward pass of the model, then the same backwards.
+
+`loss_and_grads` is for training: the gradient of the loss with respect to every parameter. `score_and_input_grads` is
+for looking inside: the gradient of a number that is computed from the last logits, with respect to the embeddings.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Array, Ids
-from ..checks import instance
+from ..arrays import Array, Ids, Integers, Mask
+from ..checks import instance, integer
 from ..config import GPTConfig
 from ..model import GPT
 from ..model.changes import check_unchanged
@@ -26,6 +33,8 @@ from .ops import (
 )
 
 Parameters = dict[str, Array]
+# Logits (B, V) -> a number for each row (B,), and its derivatives with respect to the logits of the row (B, V).
+Score: TypeAlias = Callable[[Array], tuple[Array, Array]]
 
 # Tokens whose logits are in memory at once: enough for matrix products at full speed, few enough that the logits of a
 # small vocabulary stay in the processor's cache, and that a large vocabulary's do not dominate the memory.
@@ -37,6 +46,7 @@ def loss_and_grads(
     ids: npt.ArrayLike,
     targets: npt.ArrayLike,
     *,
+    ignore: int | None = None,
     p_drop: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> tuple[float, Parameters]:
@@ -49,7 +59,10 @@ def loss_and_grads(
     ids : integers, (T,) or (B, T)
         Whole sequences, at most as long as the model's context.
     targets : integers, shaped like `ids`
-        The token that follows each of `ids`.
+        The token that follows each of `ids`, or `ignore`.
+    ignore : int, optional
+        Targets equal to it do not count: the loss is the mean over the others, as PyTorch's cross entropy computes it
+        with `ignore_index`. Often -100, which is no token.
     p_drop : float
         Probability of dropping a number, in GPT's three places: in the sum of the embeddings, in the attention weights,
         and in what a layer adds to the residual stream (Radford et al. 2018, section 4.1).
@@ -66,42 +79,86 @@ def loss_and_grads(
     Raises
     ------
     TypeError, ValueError
-        As the model does; also if `targets` and `ids` differ in shape, a required generator is missing, or the model is
-        a changed one.
+        As the model does; also if `targets` and `ids` differ in shape, no target counts, a required generator is
+        missing, or the model is a changed one.
     """
     check_unchanged(instance("model", model, GPT), "trained")
-    checked, checked_targets = _check_batch(ids, targets, model.config)
+    checked, checked_targets = _check_batch(ids, targets, model.config, ignore)
+    counted = counted_targets(checked_targets.ravel(), ignore)
     drop = _check_dropout(p_drop, rng)
-    p = model.parameters()
+    p, config, (B, T) = model.parameters(), model.config, checked.shape
     # 1. Forwards to the residual stream after the last block.
-    x, dropped, kept = _forward(p, checked, model.config, drop)
-    # 2. Forwards to the loss, and back to that residual stream.
-    loss, dx, grads = _loss_and_backward(x, p, checked_targets, model.config)
+    embedded = p["wte.weight"][checked] + p["wpe.weight"][:T]
+    x, dropped = dropout(embedded.reshape(B * T, -1), *drop)
+    x, kept = _through_blocks(x, p, config, B, drop)
+    # 2. Where a target counts, forwards to the loss, and back to that residual stream; elsewhere its gradient is 0.
+    loss, d_counted, grads = _loss_and_backward(x[counted], p, checked_targets.ravel()[counted], config)
+    dx = np.zeros_like(x)
+    dx[counted] = d_counted
     # 3. Backwards to the embeddings.
-    _backward(dx, p, checked, model.config, dropped, kept, grads)
+    _backward(dx, p, checked, config, dropped, kept, grads)
     return loss, {name: grads[name] for name in p}
 
 
-def _forward(p: Parameters, ids: Ids, config: GPTConfig, drop: Dropout) -> tuple[Array, Array | None, list[KeptBlock]]:
-    """Return the residual stream after the last block, (N, D), and what is kept of the embeddings and each block."""
-    B, T = ids.shape
-    embedded = p["wte.weight"][ids] + p["wpe.weight"][:T]
-    x, dropped = dropout(embedded.reshape(B * T, -1), *drop)
+def score_and_input_grads(model: GPT, embedded: Array, score: Score) -> tuple[Array, Array]:
+    """Compute a number from the last logits of each sequence, and its gradient with respect to the tokens' embeddings.
+
+    Parameters
+    ----------
+    model : GPT
+    embedded : (B, T, D)
+        What stands where the embeddings of the tokens would; the positions are added to it.
+    score : function
+        Logits (B, V) -> the numbers (B,) and their derivatives with respect to the logits (B, V).
+
+    Returns
+    -------
+    scores : (B,)
+    gradient : (B, T, D)
+        d score / d embedded, in the model's dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the model is a changed one, or the sequences are longer than its context.
+    """
+    check_unchanged(instance("model", model, GPT), "differentiated")
+    p, config, (B, T, D) = model.parameters(), model.config, embedded.shape
+    check_room(0, T, config.n_ctx, config)
+    x, kept = _through_blocks((embedded + p["wpe.weight"][:T]).reshape(B * T, D), p, config, B, NO_DROPOUT)
+    last = slice(T - 1, None, T)  # the last row of each sequence
+    normed, norm = layer_norm(x[last], p["ln_f.weight"], p["ln_f.bias"], config.layer_norm_eps)
+    output = _output(p, config)
+    scores, d_logits = score(normed @ output)
+    dx = np.zeros_like(x)
+    dx[last], *_ = layer_norm_backward(d_logits @ output.T, norm, p["ln_f.weight"])
+    for layer in reversed(range(config.n_layer)):
+        dx, _ = block_backward(dx, kept.pop(), _of_layer(p, layer, config), config, B)
+    return scores, dx.reshape(B, T, D)
+
+
+def _through_blocks(
+    x: Array, p: Parameters, config: GPTConfig, batch: int, drop: Dropout
+) -> tuple[Array, list[KeptBlock]]:
+    """Return the residual stream after the last block, (N, D), and what is kept of each block."""
     kept = []
     for layer in range(config.n_layer):
-        x, of_block = block(x, _of_layer(p, layer, config), config.pattern_of(layer), config, B, drop)
+        x, of_block = block(x, _of_layer(p, layer, config), config.pattern_of(layer), config, batch, drop)
         kept.append(of_block)
-    return x, dropped, kept
+    return x, kept
 
 
 def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig) -> tuple[float, Array, Parameters]:
-    """Apply the final layer norm, the output matrix and the loss, and go back: (N, D) -> loss, (N, D), gradients."""
+    """Apply the final layer norm, the output matrix and the loss, and go back: (N, D) -> loss, (N, D), gradients.
+
+    The targets are (N,), one for each row of x.
+    """
     normed, norm = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], config.layer_norm_eps)
-    output = p["wte.weight"].T if config.tied_embeddings else p["lm_head.weight"]
+    output = _output(p, config)
     d_output, d_normed, loss = np.zeros_like(output), np.empty_like(normed), 0.0
     for start in range(0, len(x), LOGIT_ROWS):
         rows = slice(start, start + LOGIT_ROWS)
-        losses, d_logits = cross_entropy(normed[rows] @ output, targets.ravel()[rows])
+        losses, d_logits = cross_entropy(normed[rows] @ output, targets[rows])
         loss += float(losses.sum(dtype=np.float64))
         d_normed[rows] = d_logits @ output.T
         d_output += normed[rows].T @ d_logits
@@ -128,15 +185,34 @@ def _backward(
     embedding_backward(dx, ids.ravel(), grads["wte.weight"])
 
 
+def _output(p: Parameters, config: GPTConfig) -> Array:
+    """Return the matrix that makes logits of the last normalised vectors, (D, V)."""
+    return p["wte.weight"].T if config.tied_embeddings else p["lm_head.weight"]
+
+
 def _of_layer(p: Parameters, layer: int, config: GPTConfig) -> Parameters:
     return {name: p[f"h.{layer}.{name}"] for name in block_shapes(config)}
 
 
-def _check_batch(ids: npt.ArrayLike, targets: npt.ArrayLike, config: GPTConfig) -> tuple[Ids, Ids]:
+def check_ignore(ignore: int | None) -> None:
+    """Raise TypeError or ValueError if it is no integer of 32 bits."""
+    if ignore is not None:
+        integer("ignore", ignore, at_least=-(2**31), at_most=2**31 - 1)
+
+
+def counted_targets(targets: Integers, ignore: int | None) -> Mask:
+    """Return where a target counts, shaped like the targets."""
+    return np.ones(targets.shape, np.bool_) if ignore is None else np.not_equal(targets, ignore)
+
+
+def _check_batch(ids: npt.ArrayLike, targets: npt.ArrayLike, config: GPTConfig, ignore: int | None) -> tuple[Ids, Ids]:
     """Return ids and targets, checked, as (B, T)."""
-    checked, checked_targets = check_ids(ids, config), check_ids(targets, config, "targets")
+    check_ignore(ignore)
+    checked, checked_targets = check_ids(ids, config), check_ids(targets, config, "targets", ignore)
     if np.shape(targets) != np.shape(ids):
         raise ValueError(f"targets has shape {np.shape(targets)}, ids {np.shape(ids)}: each id needs the one after it")
+    if not counted_targets(checked_targets, ignore).any():
+        raise ValueError(f"no target counts, all are {ignore}: give at least one that does")
     check_room(0, checked.shape[1], config.n_ctx, config)
     return checked, checked_targets
 

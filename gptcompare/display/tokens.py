@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, overload
 
+from .colours import COLOURS
 from .page import isolated_in_attribute, visible
 from .shades import chips
 from .text_width import pad, printable, width
@@ -124,16 +125,74 @@ class Tokens(Sequence[Token]):
         return chips(_as_text(token) for _, token in self._tokens)
 
     def _repr_html_(self) -> str:
-        spans = [
-            f'<span class="chip" style="background: {PAPERS[number % len(PAPERS)]}" '
-            f'title="{isolated_in_attribute(shown_token(token))}: id {id_}, {len(token)} bytes">'
-            f"<b>{visible(_as_text(token).replace(chr(10), '⏎'))}</b><small>{id_}</small></span>"
-            + "<br>"
-            * token.endswith(b"\n")
+        return _chips_html(
+            _chip(token, PAPERS[number % len(PAPERS)], f"id {id_}, {len(token)} bytes", str(id_))
             for number, (id_, token) in enumerate(self._tokens)
-        ]
-        chips_ = "".join(spans)
-        return f'<div class="gptcompare">\n<style>\n{CHIPS_STYLE}</style>\n<div class="chips">{chips_}</div>\n</div>'
+        )
+
+
+class ScoredTokens(Sequence[tuple[bytes, float]]):
+    """The tokens of a text with a score each; a notebook shows them in two colours, for what is above 0 and below.
+
+    Parameters
+    ----------
+    tokens : sequence of bytes
+    scores : sequence of float
+        One for each token; the strongest colour is that of the largest one.
+    """
+
+    def __init__(self, tokens: Sequence[bytes], scores: Sequence[float]) -> None:
+        self._tokens = list(zip(tokens, scores, strict=True))
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[bytes, float]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[bytes, float]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[bytes, float] | list[tuple[bytes, float]]:
+        return self._tokens[index]
+
+    def __repr__(self) -> str:
+        first = ", ".join(f"{shown_token(token)} {score:+.2f}" for token, score in self._tokens[:4])
+        return f"<ScoredTokens: {len(self)}{': ' * bool(self)}{first}{' ...' * (len(self) > 4)}>"
+
+    def __str__(self) -> str:
+        return "\n".join(f"{score:>+9.3f}  {shown_token(token)}" for token, score in self._tokens)
+
+    def _repr_html_(self) -> str:
+        largest = max((abs(score) for _, score in self._tokens), default=0.0) or 1.0
+        return _chips_html(
+            _chip(token, paper_of(score / largest), f"{score:+.4g}", f"{score:+.2f}") for token, score in self._tokens
+        )
+
+
+def paper_of(share: float) -> str:
+    """Return the background for a share of the largest score, from -1 to 1; dark letters read on all of them.
+
+    >>> paper_of(0), paper_of(1), paper_of(-1)
+    ('#ffffff', '#80b8d8', '#eaae80')
+    """
+    colour = COLOURS[0] if share > 0 else COLOURS[1]
+    parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return "#" + "".join(f"{round(255 + (part - 255) * abs(share) / 2):02x}" for part in parts)
+
+
+def _chip(token: bytes, paper: str, title: str, below: str) -> str:
+    """Return a token as HTML, on a background, with words below it; a line ends where one ends in the text."""
+    return (
+        f'<span class="chip" style="background: {paper}" title="{isolated_in_attribute(shown_token(token))}: {title}">'
+        f"<b>{visible(_as_text(token).replace(chr(10), '⏎'))}</b><small>{below}</small></span>"
+        + "<br>"
+        * token.endswith(b"\n")
+    )
+
+
+def _chips_html(chips_: Iterable[str]) -> str:
+    return (
+        f'<div class="gptcompare">\n<style>\n{CHIPS_STYLE}</style>\n<div class="chips">{"".join(chips_)}</div>\n</div>'
+    )
 
 
 def _as_text(token: bytes) -> str:

@@ -22,9 +22,14 @@ if sys.platform == "win32":
             return False
         return True
 else:
-    import fcntl
+    try:
+        import fcntl
+    except ImportError:  # in WebAssembly
+        fcntl = None  # type: ignore[assignment]
 
     def _try_to_lock(file: BinaryIO) -> bool:
+        if fcntl is None:
+            return True  # a browser's page is one process, and nobody else has its files
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -6,11 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Ids
+from ..checks import integer
 from ..config import GPTConfig
 
 
-def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids") -> Ids:
-    """Return the ids as (B, T), checked against the vocabulary: NumPy would let a negative id count from the end."""
+def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids", ignore: int | None = None) -> Ids:
+    """Return the ids as (B, T), checked against the vocabulary: NumPy would let a negative id count from the end.
+
+    Ids equal to `ignore`, if it is given, are allowed, too.
+    """
     try:
         array = np.asarray(ids)
     except ValueError:
@@ -21,14 +25,23 @@ def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids") -> Ids:
         raise ValueError(f"{name} has shape {array.shape}: give at least one token")
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"{name} must be integers, got {array.dtype}")
-    wrong = np.argwhere((array < 0) | (array >= config.n_vocab))
+    outside = (array < 0) | (array >= config.n_vocab)
+    wrong = np.argwhere(outside if ignore is None else outside & (array != ignore))
     if len(wrong):
         where = tuple(int(i) for i in wrong[0])
         raise ValueError(
             f"id {array[where]} at index {where if array.ndim == 2 else where[0]} is not in the vocabulary: "
-            f"{name} are 0 ... {config.n_vocab - 1}"
+            f"{name} are 0 ... {config.n_vocab - 1}{'' if ignore is None else f', or {ignore}, which does not count'}"
         )
     return np.atleast_2d(array).astype(np.intp, copy=False)
+
+
+def check_token(name: str, token: object, config: GPTConfig) -> int:
+    """Return the id of a single token, checked against the vocabulary."""
+    checked = integer(name, token, at_least=0)
+    if checked >= config.n_vocab:
+        raise ValueError(f"there is no token {checked}: the vocabulary has {config.n_vocab}")
+    return checked
 
 
 def check_room(n_past: int, n_new: int, room: int, config: GPTConfig) -> None:

@@ -11,15 +11,16 @@ import ctypes
 import importlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from ..arrays import Array
 
 Item = TypeVar("Item")
+Map: TypeAlias = Callable[..., Iterable[Any]]  # called as Python's own `map`
 
 
 def in_parallel(
@@ -27,8 +28,9 @@ def in_parallel(
 ) -> None:
     """Call `work(item)` for every item, started in order, on as many threads as one of NumPy's products would use.
 
-    A single item is worked on by the calling thread, with its products on all threads. After an exception no further
-    item is started, `on_failure` is called, and the exception is raised once the items in progress have ended.
+    A single item is worked on by the calling thread, with its products on all threads. Where the system starts fewer
+    threads, or none, as in a browser, those that run do the work. After an exception no further item is started,
+    `on_failure` is called, and the exception is raised once the items in progress have ended.
     """
     if len(items) < 2:
         for item in items:
@@ -44,7 +46,8 @@ def in_parallel(
         ]
         try:
             for thread in others:
-                thread.start()
+                if not _started(thread):
+                    break
             queue.take_items()
         finally:
             for thread in others:
@@ -52,6 +55,32 @@ def in_parallel(
                     thread.join()
     if queue.errors:
         raise queue.errors[0]
+
+
+def _started(thread: threading.Thread) -> bool:
+    """Start a thread, and say whether the system has done so: WebAssembly has no threads, and a full system no more."""
+    try:
+        thread.start()
+    except RuntimeError:  # "can't start new thread"
+        return False
+    return True
+
+
+@contextmanager
+def map_on_threads(n: int) -> Iterator[Map]:
+    """Yield, for a `with` block, a `map` that makes its calls on `n` threads, and gives their results in order.
+
+    For one thread, and where none can be started, it is Python's own `map`, on the calling thread.
+    """
+    trial = threading.Thread(target=int)
+    if n == 1 or not _started(trial):
+        yield map
+        return
+    trial.join()
+    from concurrent.futures import ThreadPoolExecutor  # imported here: a program that trains nothing does not need it
+
+    with ThreadPoolExecutor(n) as pool:
+        yield pool.map
 
 
 class _WorkQueue(Generic[Item]):
@@ -152,7 +181,7 @@ def _linear_algebra_of_numpy() -> Any:
     try:
         module = importlib.import_module("numpy.linalg._umath_linalg")
         return ctypes.CDLL(module.__file__)
-    except (ImportError, OSError, TypeError):  # missing, built into the program, or without a file
+    except (ImportError, OSError, TypeError, AttributeError):  # missing, or built into the program: without a file
         return None
 
 

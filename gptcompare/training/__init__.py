@@ -1,16 +1,18 @@
 """Training: how a model learns.
 
-Read `loop` first (`train`): `recipe` holds its numbers, `data` cuts batches from texts, the room `backward` computes
-the exact gradient of every parameter, `optimizer` takes a step down the gradient, `run_folder` saves what a run needs
-to resume, with the `metrics` of each step.
+Read `loop` first (`train`): `recipe` holds its numbers, `data` makes tokens of texts, `batches` cuts sequences from
+them, the room `backward` computes the exact gradient of every parameter, `optimizer` takes a step down the gradient,
+`run_folder` saves what a run needs to resume, with the `metrics` of each step. `tuning` makes a classifier of a model.
 """
 
 from ..backward import loss_and_grads
-from .data import Batches, tokenize_files
+from .batches import Batches
+from .data import tokenize_files
 from .loop import DivergedError, train
 from .metrics import Metrics, read_metrics
 from .optimizer import AdamW
 from .recipe import Recipe
+from .tuning import TunedClassifier, completion_rows, tune_classifier
 
 __all__ = [
     "AdamW",
@@ -18,8 +20,11 @@ __all__ = [
     "DivergedError",
     "Metrics",
     "Recipe",
+    "TunedClassifier",
+    "completion_rows",
     "loss_and_grads",
     "read_metrics",
     "tokenize_files",
     "train",
+    "tune_classifier",
 ]

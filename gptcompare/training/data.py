@@ -1,8 +1,9 @@
-"""Texts as one long row of tokens on disk, and the batches that are cut from it."""
+"""Texts as one long row of tokens on disk, from which `batches` are cut."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -12,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Ids, Integers
-from ..checks import brief, instance, integer, path
+from ..arrays import Integers
+from ..checks import instance, path
 from ..files import texts
 from ..files.atomic_files import written_together
 from ..tokenizer import END_OF_TEXT, AllowedSpecial, Tokenizer
@@ -121,7 +122,7 @@ def tokenize_files(
         ):
             np.save(tokens_file, tokens)
             note_file.write(json.dumps(note, indent=2).encode() + b"\n")
-        made = np.load(target, mmap_mode="r")
+        made = _mapped(target)
     return made
 
 
@@ -153,10 +154,19 @@ def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:
     """Read the tokens of a file; return None if it is missing, made from something else, or not as it was written."""
     try:
         note = texts.parse_json(path.with_suffix(".json").read_bytes(), str(path))
-        tokens: Integers = np.load(path, mmap_mode="r")
+        tokens = _mapped(path)
         return tokens if note == {**made_from, "tokens": digest_of_tokens(tokens)} else None
     except (OSError, ValueError, EOFError):
         return None
+
+
+def _mapped(path: Path) -> Integers:
+    """Memory-map the array of a file, or read it where the system maps none, as in WebAssembly."""
+    try:
+        array: Integers = np.load(path, mmap_mode="r")
+    except OSError:
+        array = np.load(io.BytesIO(path.read_bytes()))
+    return array
 
 
 def _tokens_of(several: Iterable[str], tokenizer: Tokenizer, allowed: frozenset[str]) -> Iterator[Integers]:
@@ -185,10 +195,13 @@ def _tokens_of(several: Iterable[str], tokenizer: Tokenizer, allowed: frozenset[
 
 
 def digest_of_tokens(tokens: Integers) -> str:
-    """Return the SHA-256 of the tokens, which is the same for every dtype."""
+    """Return the SHA-256 of a row of tokens, or of sequences of them, which is the same for every dtype."""
     hasher = hashlib.sha256()
-    for start in range(0, len(tokens), PORTION):
-        hasher.update(np.ascontiguousarray(tokens[start : start + PORTION], "<i8").data)
+    if tokens.ndim == 2:
+        hasher.update(f"{tokens.shape}".encode())
+    row = tokens.reshape(-1)
+    for start in range(0, len(row), PORTION):
+        hasher.update(np.ascontiguousarray(row[start : start + PORTION], "<i8").data)
     return hasher.hexdigest()
 
 
@@ -200,66 +213,3 @@ def _digest_of_vocabulary(tokenizer: Tokenizer) -> str:
     vocabulary = tokenizer.vocabulary
     parts = [vocabulary.merges, sorted(vocabulary.ids.items()), sorted(vocabulary.special_tokens.items())]
     return _digest(json.dumps(parts + vocabulary.others()))
-
-
-def check_row(name: str, tokens: Integers) -> None:
-    """Raise ValueError if the tokens are not one row of integers."""
-    kind = getattr(tokens, "dtype", type(tokens).__name__)
-    if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer):
-        raise ValueError(f"{name} must be an array, one row of integers, got {kind} of shape {np.shape(tokens)}")
-
-
-class Batches:
-    """The batches of a run, each determined by its number, so that an interrupted run can resume.
-
-    In each epoch the row of tokens is cut into sequences again, starting at a random token, and these are shuffled:
-    every token is seen once per epoch, except for less than two sequences at the ends.
-
-    Parameters
-    ----------
-    tokens : integers, (N,)
-    batch, context : int
-        Sequences per batch, and tokens per sequence.
-    seed : int
-
-    Attributes
-    ----------
-    sequences_per_epoch : int
-        Number of whole sequences that the row is cut into.
-
-    Raises
-    ------
-    ValueError
-        If the tokens are not one row of integers, or are fewer than twice the context.
-    """
-
-    def __init__(self, tokens: Integers, batch: int, context: int, seed: int) -> None:
-        check_row("tokens", tokens)
-        for name, value in (("batch", batch), ("context", context)):
-            integer(name, value, at_least=1)
-        if len(tokens) < 2 * context:
-            raise ValueError(f"{len(tokens)} tokens are too few: sequences of {context} need at least {2 * context}")
-        self.batch = batch
-        self.context = context
-        self.sequences_per_epoch = (len(tokens) - context) // context
-        self._tokens = tokens
-        self._seed = seed
-        self._epoch = -1
-        self._starts: Ids = np.empty(0, np.intp)
-
-    def __repr__(self) -> str:
-        return brief(self, f"{self.batch} sequences of {self.context} tokens, of {len(self._tokens)}")
-
-    def __getitem__(self, step: int) -> tuple[Ids, Ids]:
-        """Return the ids of a step and, for each, the id that follows: (B, T) and (B, T)."""
-        numbers = range(step * self.batch, (step + 1) * self.batch)
-        sequences = np.stack([self._sequence(*divmod(number, self.sequences_per_epoch)) for number in numbers])
-        return sequences[:, :-1], sequences[:, 1:]
-
-    def _sequence(self, epoch: int, number: int) -> Ids:
-        if epoch != self._epoch:
-            rng = np.random.default_rng([self._seed, epoch])
-            self._starts = rng.integers(self.context) + self.context * rng.permutation(self.sequences_per_epoch)
-            self._epoch = epoch
-        start = self._starts[number]
-        return self._tokens[start : start + self.context + 1].astype(np.intp)

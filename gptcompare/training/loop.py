@@ -7,13 +7,12 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Ids, Integers
-from ..backward.gradients import Parameters, loss_and_grads
+from ..backward.gradients import Parameters, check_ignore, counted_targets, loss_and_grads
 from ..checks import instance, integer, path
 from ..display.progress import Bar, progress_bar
 from ..files.stopping import stop_after_step
@@ -21,9 +20,9 @@ from ..generation import LanguageModel
 from ..model import GPT
 from ..model.changes import check_unchanged
 from ..model.ops import cross_entropy
-from ..model.threads import n_threads_if_known, products_on, products_on_one_thread
+from ..model.threads import Map, map_on_threads, n_threads_if_known, products_on, products_on_one_thread
 from ..tokenizer import Tokenizer
-from .data import Batches, check_row
+from .batches import Batches, sequences, targets_name
 from .metrics import Metrics
 from .optimizer import AdamW, clip_, global_norm
 from .recipe import Recipe
@@ -41,7 +40,10 @@ def train(
     tokens: Integers,
     recipe: Recipe,
     *,
+    targets: Integers | None = None,
+    ignore: int | None = None,
     validation: Integers | None = None,
+    validation_targets: Integers | None = None,
     out: str | os.PathLike[str] | RunFolder | None = None,
     tokenizer: Tokenizer | None = None,
     validate_every: int = 250,
@@ -58,11 +60,19 @@ def train(
     ----------
     model : GPT
         A new model, or a trained one to fine-tune.
-    tokens : integers, (N,)
-        The texts to learn from, in one row.
+    tokens : integers, (N,) or (n, T)
+        The texts to learn from in one row, which is cut into sequences anew in each epoch; or whole sequences, which
+        are not cut.
     recipe : Recipe
-    validation : integers, (M,), optional
+        Its context is the length of the sequences.
+    targets : integers, shaped like `tokens`, optional
+        What is to be predicted at each token. If not given, the token after it; the last one of a row is then only
+        predicted, so that rows of T tokens are sequences of T - 1.
+    ignore : int, optional
+        Targets equal to it do not count: the loss of a batch, whatever its parts, is the mean over the others.
+    validation : integers, (M,) or (m, T), optional
         Tokens for the validation loss, which is measured on up to 64 evenly spaced sequences.
+    validation_targets : integers, shaped like `validation`, optional
     out : path, optional
         The folder for saves and metrics, which one process at a time may use; if not given, nothing is written. A
         `RunFolder` that is open already is taken, too.
@@ -73,7 +83,8 @@ def train(
     threads : int
         Number of parts of a batch (the recipe's `accumulation`) that are computed at the same time, each on its own
         core. It changes no bit of the result: a batch of several parts has its products computed on one core each
-        whatever `threads` is, and a whole one on all cores.
+        whatever `threads` is, and a whole one on all cores. Where no thread can be started, as in a browser, the parts
+        are computed one after the other.
 
     Returns
     -------
@@ -83,19 +94,21 @@ def train(
     Raises
     ------
     ValueError
-        If there are too few tokens, one is not in the model's vocabulary, the context is too long for the model, a
-        number makes no sense, or the folder holds another run or model or is in use by another training process, or
-        the run was begun with a BLAS whose threads can be set and this one's cannot, or the other way round.
+        If there are too few tokens, one is not in the model's vocabulary, the context is too long for the model or not
+        the length of the sequences, no target counts in the batch of some step or in the validation, a number makes no
+        sense, or the folder holds another run or model or is in use by another training process, or the run was begun
+        with a BLAS whose threads can be set and this one's cannot, or the other way round.
     CheckpointError
         If the saved state is damaged.
     DivergedError
         If the loss or the gradient is not finite, or the loss would not be finite after a step about to be saved.
     """
-    _check(model, tokens, validation, recipe)
+    _check(model, recipe, ignore)
     _check_intervals(recipe, validate_every=validate_every, save_every=save_every, threads=threads)
     if tokenizer is not None:
         LanguageModel(model, tokenizer)  # raises an error if they do not fit
-    batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed)
+    batches = _batches(model, tokens, targets, recipe, ignore)
+    held_out = _held_out(model, validation, validation_targets, recipe, ignore)
     optimizer = AdamW(model.parameters(), recipe)
     n_threads = n_threads_if_known()
     metrics: list[Metrics] = []
@@ -103,7 +116,7 @@ def train(
         folder = None
         if out is not None:
             folder = out if isinstance(out, RunFolder) else stack.enter_context(RunFolder(path("out", out)))
-            n_threads = folder.begin(model, recipe, tokens, validation)
+            n_threads = folder.begin(model, recipe, tokens, validation, targets, validation_targets, ignore)
             if folder.restore(model, optimizer, recipe.n_steps):
                 folder.save_model(model, tokenizer)  # the run may have been killed between saving the state and this
             metrics = folder.start_metrics()
@@ -112,20 +125,20 @@ def train(
             progress_bar(total=recipe.n_steps, initial=optimizer.step, desc="training", unit="step")
         )
         stack.enter_context(_product_threads(n_threads, recipe))
-        pool = stack.enter_context(ThreadPoolExecutor(threads))
+        map_parts = stack.enter_context(map_on_threads(threads))
         validated: float | None = None
         while optimizer.step < recipe.n_steps:
-            line = _step(model, optimizer, batches, recipe, pool, folder)
+            line = _step(model, optimizer, batches, recipe, map_parts, folder)
             last = optimizer.step == recipe.n_steps
-            if validation is not None and (last or optimizer.step % validate_every == 0):
-                line = replace(line, validation_loss=validation_loss(model, validation, recipe))
+            if held_out is not None and (last or optimizer.step % validate_every == 0):
+                line = replace(line, validation_loss=mean_loss(model, *held_out, ignore))
             metrics.append(line)
             validated = validated if line.validation_loss is None else line.validation_loss
             _show(bar, metrics, validated)
             if folder is not None:
                 folder.append(line)
                 if last or stop.is_asked or optimizer.step % save_every == 0:
-                    _check_next_loss(model, batches, optimizer.step, folder)
+                    _check_loss_after(model, batches, optimizer.step, folder)
                     folder.save(model, optimizer, tokenizer)
             if stop.is_asked:
                 stop.take_course()
@@ -148,14 +161,14 @@ def _product_threads(n_threads: int | None, recipe: Recipe) -> Iterator[None]:
 
 
 def _step(
-    model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, pool: ThreadPoolExecutor,
+    model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, map_parts: Map,
     folder: RunFolder | None = None,
 ) -> Metrics:  # fmt: skip
     """Update the parameters once."""
     start, step = time.perf_counter(), optimizer.step
     # 1. The loss of a batch and its gradient, clipped.
     ids, targets = batches[step]
-    loss, gradients = accumulated(model, ids, targets, recipe, step, pool)
+    loss, gradients = accumulated(model, ids, targets, recipe, step, map_parts, batches.ignore)
     norm = clip_(gradients, recipe.gradient_clip) if recipe.gradient_clip else global_norm(gradients)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise _diverged(step + 1, f"the loss is {loss} and the gradient's norm {norm}", folder)
@@ -167,11 +180,12 @@ def _step(
     return Metrics(step + 1, (step + 1) * recipe.tokens_per_step, loss, learning_rate, norm, speed)
 
 
-def _check_next_loss(model: GPT, batches: Batches, step: int, folder: RunFolder) -> None:
-    """Raise DivergedError if the parameters about to be saved give a loss that is not finite."""
-    ids, targets = batches[step]
+def _check_loss_after(model: GPT, batches: Batches, step: int, folder: RunFolder) -> None:
+    """Raise DivergedError if the parameters about to be saved give a loss that is not finite on their last batch."""
+    ids, targets = batches[step - 1]
+    row = int(counted_targets(targets, batches.ignore).any(axis=1).argmax())
     with np.errstate(all="ignore"):
-        loss = float(cross_entropy(model(ids[0]), targets[0]).mean())
+        loss = mean_loss(model, ids[row : row + 1], targets[row : row + 1], batches.ignore)
     if not math.isfinite(loss):
         raise _diverged(step, f"the loss after it is {loss}", folder)
 
@@ -187,20 +201,31 @@ def _diverged(step: int, what: str, folder: RunFolder | None) -> DivergedError:
 
 
 def accumulated(
-    model: GPT, ids: Ids, targets: Ids, recipe: Recipe, step: int, pool: ThreadPoolExecutor
+    model: GPT, ids: Ids, targets: Ids, recipe: Recipe, step: int, map_parts: Map, ignore: int | None = None
 ) -> tuple[float, Parameters]:
-    """Return the mean loss of a batch and its gradients, computed in parts that are added in order."""
+    """Return the mean loss of a batch and its gradients, computed in parts that are added in order.
+
+    The mean over the targets that count is the mean over the parts, if each has its share: its number of targets that
+    count, divided by the mean number of a part.
+    """
+    n = recipe.accumulation
+    parts = [*zip(range(n), np.split(ids, n), np.split(targets, n), strict=True)]
+    counts = [int(counted_targets(of_part, ignore).sum()) for _, _, of_part in parts]
+    shares = [count * n / sum(counts) for count in counts]
 
     def of_part(n: int, part_ids: Ids, part_targets: Ids) -> tuple[float, Parameters]:
         rng = np.random.default_rng([recipe.seed, 1, step, n])  # for dropout, whose draws depend only on the part
         with np.errstate(all="ignore"):  # what is not finite ends the run, with one message instead of warnings
-            return loss_and_grads(model, part_ids, part_targets, p_drop=recipe.dropout, rng=rng)
+            return loss_and_grads(model, part_ids, part_targets, ignore=ignore, p_drop=recipe.dropout, rng=rng)
 
-    n = recipe.accumulation
     loss, total = 0.0, Parameters()
-    for part_loss, gradients in pool.map(of_part, range(n), np.split(ids, n), np.split(targets, n)):
-        loss += part_loss
+    counting = [(part, share) for part, share in zip(parts, shares, strict=True) if share]
+    computed = map_parts(lambda part: of_part(*part), [part for part, _ in counting])
+    for (_, share), (part_loss, gradients) in zip(counting, computed, strict=True):
+        loss += share * part_loss
         for name, gradient in gradients.items():
+            if share != 1:
+                gradient *= share
             total[name] = np.add(total[name], gradient, out=gradient) if name in total else gradient
     if n > 1:
         for gradient in total.values():
@@ -208,31 +233,57 @@ def accumulated(
     return loss / n, total
 
 
-def validation_loss(model: GPT, tokens: Integers, recipe: Recipe) -> float:
-    """Return the mean loss, in nats per token, of sequences spaced evenly over the tokens."""
-    context = recipe.context
-    n = min(VALIDATION_SEQUENCES, (len(tokens) - 1) // context)
-    starts = np.linspace(0, len(tokens) - 1 - context, n).astype(np.intp)
-    losses = []
-    for start in starts:
-        sequence = tokens[start : start + context + 1].astype(np.intp)
-        losses.append(float(cross_entropy(model(sequence[:-1]), sequence[1:]).mean(dtype=np.float64)))
-    return sum(losses) / len(losses)
+def mean_loss(model: GPT, ids: Ids, targets: Ids, ignore: int | None) -> float:
+    """Return the mean loss, in nats per token, of sequences (n, T), over the targets that count."""
+    total, n = 0.0, 0
+    for sequence, of_sequence in zip(ids, targets, strict=True):
+        counted = counted_targets(of_sequence, ignore)
+        logits = model.unembed(model.residual_stream(sequence)[counted])
+        total += float(cross_entropy(logits, of_sequence[counted]).sum(dtype=np.float64))
+        n += int(counted.sum())
+    return total / n
 
 
-def _check(model: GPT, tokens: Integers, validation: Integers | None, recipe: Recipe) -> None:
+def _check(model: GPT, recipe: Recipe, ignore: int | None) -> None:
     check_unchanged(instance("model", model, GPT), "trained")
     if instance("recipe", recipe, Recipe).context > model.config.n_ctx:
         raise ValueError(f"sequences of {recipe.context} tokens are longer than the model's {model.config.n_ctx}")
-    for name, row in (("tokens", tokens), ("validation", validation)):
-        if row is None:
-            continue
-        check_row(name, row)
-        if len(row) <= recipe.context:
-            raise ValueError(f"{name} has {len(row)} tokens, too few for one sequence of {recipe.context}")
-        for id_ in (int(row.min()), int(row.max())):
+    check_ignore(ignore)
+
+
+def _batches(model: GPT, tokens: Integers, targets: Integers | None, recipe: Recipe, ignore: int | None) -> Batches:
+    """Return the batches of the run, checked."""
+    sequences(tokens, targets, recipe.context)
+    _check_vocabulary(model, "tokens", tokens, targets, ignore)
+    batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed, targets, ignore)
+    batches.check_counts(recipe.n_steps)
+    return batches
+
+
+def _held_out(
+    model: GPT, tokens: Integers | None, targets: Integers | None, recipe: Recipe, ignore: int | None
+) -> tuple[Ids, Ids] | None:
+    """Return the sequences of the validation loss and their targets, checked; None if there are none."""
+    if tokens is None:
+        if targets is not None:
+            raise ValueError("validation_targets need validation, the tokens at which they are to be predicted")
+        return None
+    all_of_them = sequences(tokens, targets, recipe.context, "validation")
+    _check_vocabulary(model, "validation", tokens, targets, ignore)
+    held_out = all_of_them.evenly_spaced(VALIDATION_SEQUENCES)
+    if not counted_targets(held_out[1], ignore).any():
+        raise ValueError(f"no target counts in the sequences for the validation loss, all are {ignore}")
+    return held_out
+
+
+def _check_vocabulary(model: GPT, name: str, tokens: Integers, targets: Integers | None, ignore: int | None) -> None:
+    """Raise ValueError if an id that is read, or is to be predicted, is not in the model's vocabulary."""
+    counted = None if targets is None else targets[counted_targets(targets, ignore)]
+    for what, ids in ((name, tokens), (targets_name(name), counted)):
+        for id_ in () if ids is None or not ids.size else (int(ids.min()), int(ids.max())):
             if not 0 <= id_ < model.config.n_vocab:
-                raise ValueError(f"{name} has id {id_}, the model's vocabulary has {model.config.n_vocab} ids")
+                hint = f": if it does not count, give ignore={id_}" if ids is counted and ignore is None else ""
+                raise ValueError(f"{what} has id {id_}, the model's vocabulary has {model.config.n_vocab} ids{hint}")
 
 
 def _check_intervals(recipe: Recipe, **numbers: int) -> None:

@@ -45,7 +45,9 @@ WRITTEN = (
     DESCRIPTION, STATE, METRICS, "config.json", "model.safetensors", "vocab.json", "merges.txt",
     "tokenizer_config.json", "generation_config.json", "tokens.npy", "tokens.json", "validation.npy", "validation.json",
 )  # fmt: skip
-BLAS_THREADS, DIGEST = "blas_threads", "sha256"  # parts of run.json that runs of earlier versions do not have
+# Parts of run.json that runs of earlier versions do not have: those of targets are then those of a run without any.
+BLAS_THREADS, DIGEST = "blas_threads", "sha256"
+OF_TARGETS = ("targets", "validation_targets", "ignore")
 
 
 class RunFolder:
@@ -97,12 +99,15 @@ class RunFolder:
     def _refuse_second(self) -> NoReturn:
         raise ValueError(f"another process is training in {self.folder}: wait for its end, or give another folder")
 
-    def begin(self, model: GPT, recipe: Recipe, tokens: Integers, validation: Integers | None = None) -> int | None:
+    def begin(
+        self, model: GPT, recipe: Recipe, tokens: Integers, validation: Integers | None = None,
+        targets: Integers | None = None, validation_targets: Integers | None = None, ignore: int | None = None,
+    ) -> int | None:  # fmt: skip
         """Write down which run this is or, if there is one, check that it is the same.
 
         Parameters
         ----------
-        model, recipe, tokens, validation
+        model, recipe, tokens, validation, targets, validation_targets, ignore
             The arguments of the run, with the model as it is before the first step.
 
         Returns
@@ -116,13 +121,16 @@ class RunFolder:
             If the folder has a run with other arguments: runs are never mixed. Or if the run was begun with another
             kind of BLAS, and could not go on bit for bit.
         """
+        digests = {
+            "tokens": tokens, "validation": validation, "targets": targets, "validation_targets": validation_targets,
+        }  # fmt: skip
         parts = {
             "config": model.config.to_dict(),
             "dtype": model.dtype.name,
             "parameters": digest_of(model.parameters()),
             "recipe": asdict(recipe),
-            "tokens": digest_of_tokens(tokens),
-            "validation": None if validation is None else digest_of_tokens(validation),
+            **{name: None if one is None else digest_of_tokens(one) for name, one in digests.items()},
+            "ignore": ignore,
         }
         identity = json.loads(json.dumps(parts))
         n_threads = n_threads_if_known()
@@ -250,9 +258,9 @@ def _description(path: Path, names: Any) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
         there = parse_json(path.read_bytes(), str(path))
     if isinstance(there, dict):
-        if there.keys() == names:  # of an earlier version
-            return there
         digest = there.pop(DIGEST, None)
-        if there.keys() == {*names, BLAS_THREADS} and digest == _digest(there):
+        whole = digest == _digest(there) if BLAS_THREADS in there else digest is None
+        there = {**dict.fromkeys(OF_TARGETS), **there}
+        if whole and there.keys() - {BLAS_THREADS} == names:
             return there
     raise ValueError(f"{path}: damaged; give another folder")

@@ -60,7 +60,7 @@ class LogLikelihood:
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
     """A context and a continuation as ids that fit into the model together."""
 
     context: tuple[int, ...]
@@ -148,10 +148,10 @@ def log_likelihoods(
         model's context.
     """
     lm = instance("lm", lm, LanguageModel).allowing(allowed_special)
-    return _found(lm, [_request(lm, *_checked_pair(n, pair)) for n, pair in enumerate(elements("pairs", pairs))])
+    return _found(lm, [request(lm, *checked_pair(n, pair)) for n, pair in enumerate(elements("pairs", pairs))])
 
 
-def _checked_pair(number: int, pair: Any) -> tuple[str, str]:
+def checked_pair(number: int, pair: Any) -> tuple[str, str]:
     if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
         raise TypeError(f"pairs[{number}] must be a pair of a context and its continuation, got {pair!r}")
     context, continuation = (one_text(f"pairs[{number}]", text) for text in pair)
@@ -162,10 +162,10 @@ def log_likelihoods_of_ids(
     lm: LanguageModel, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
 ) -> list[LogLikelihood]:
     """Compute the same for contexts and continuations given as ids, at least one each."""
-    return _found(lm, [_request_of_ids(lm, *pair) for pair in pairs])
+    return _found(lm, [request_of_ids(lm, *pair) for pair in pairs])
 
 
-def _found(lm: LanguageModel, requests: Sequence[_Request]) -> list[LogLikelihood]:
+def _found(lm: LanguageModel, requests: Sequence[Request]) -> list[LogLikelihood]:
     """Compute each distinct request once: at two places of a batch the last bits would differ, and decide a choice."""
     if not requests:
         return []
@@ -175,20 +175,20 @@ def _found(lm: LanguageModel, requests: Sequence[_Request]) -> list[LogLikelihoo
     return [found[request] for request in requests]
 
 
-def _request(lm: LanguageModel, context: str, continuation: str) -> _Request:
+def request(lm: LanguageModel, context: str, continuation: str) -> Request:
     """Encode both texts, and cut the context from the left until they fit; the last token is predicted, not read."""
-    return _request_of_ids(lm, *encode_pair(lm, context, continuation), len(continuation.encode()))
+    return request_of_ids(lm, *encode_pair(lm, context, continuation), len(continuation.encode()))
 
 
-def _request_of_ids(
+def request_of_ids(
     lm: LanguageModel, context: Sequence[int], ids: Sequence[int], n_bytes: int | None = None
-) -> _Request:
+) -> Request:
     n_ctx = lm.config.n_ctx
     if len(ids) > n_ctx:
         raise ValueError(f"the continuation has {len(ids)} tokens, the model's context is {n_ctx}: shorten it")
     n_cut = max(len(context) + len(ids) - 1 - n_ctx, 0)
     n_bytes = len(lm.tokenizer.decode_bytes(ids)) if n_bytes is None else n_bytes
-    return _Request(tuple(context[n_cut:]), tuple(ids), n_bytes, n_cut)
+    return Request(tuple(context[n_cut:]), tuple(ids), n_bytes, n_cut)
 
 
 def _n_shared(contexts: Sequence[tuple[int, ...]]) -> int:
@@ -200,7 +200,7 @@ def _n_shared(contexts: Sequence[tuple[int, ...]]) -> int:
     return next((n for n in range(n_most) if first[n] != last[n]), n_most)
 
 
-def _streams(model: GPT, requests: Sequence[_Request]) -> list[Array]:
+def _streams(model: GPT, requests: Sequence[Request]) -> list[Array]:
     """Return, for each request, the residual stream (n, D) where the n tokens of its continuation are predicted."""
     with_context: dict[tuple[int, ...], list[int]] = {}  # context -> numbers of the requests that have it
     for number, request in enumerate(requests):
@@ -249,7 +249,7 @@ def _read_after_one(
     return streams
 
 
-def _predict(model: GPT, streams: Sequence[Array], requests: Sequence[_Request]) -> Iterator[tuple[Array, Mask]]:
+def _predict(model: GPT, streams: Sequence[Array], requests: Sequence[Request]) -> Iterator[tuple[Array, Mask]]:
     """Yield the log-probability of each token of each continuation, and whether it is the likeliest one: (n,) each."""
     stream = np.concatenate(streams)  # of all continuations, one after the other
     targets = np.concatenate([request.continuation for request in requests])

@@ -10,7 +10,8 @@ from support.amounts import examples
 from support.references import gpt_neo_scores_in_float64, random_parameters, random_reference
 
 import gptcompare as gc
-from gptcompare.backward import gradients
+from gptcompare.backward import gradients, score_and_input_grads
+from gptcompare.model.changes import changing
 from gptcompare.model.ops import cross_entropy
 from gptcompare.training import loss_and_grads
 
@@ -86,21 +87,39 @@ def case(request, torch, transformers, tmp_path_factory):
         reference.save_pretrained(folder)
     reference = with_biases(reference, torch).to(torch.float64)
     ids, targets = np.random.default_rng(0).integers(shape["vocab_size"], size=(2, *batch))
+    return folder, ids, targets, reference
+
+
+def pytorch_loss(torch, reference, ids, targets, **options):
+    """PyTorch's loss of a transformers model, whose parameters get their gradients."""
+    reference.zero_grad()
     with gpt_neo_scores_in_float64(torch):
         logits = reference(torch.tensor(np.atleast_2d(ids))).logits
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.tensor(targets.ravel()))
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.tensor(targets.ravel()), **options)
         loss.backward()
-    return folder, ids, targets, loss.item(), reference
+    return loss.item()
 
 
 @pytest.mark.reference
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_loss_and_every_gradient_by_name_equal_pytorch_s(case, dtype):
-    folder, ids, targets, expected_loss, reference = case
+def test_loss_and_every_gradient_by_name_equal_pytorch_s(torch, case, dtype):
+    folder, ids, targets, reference = case
     model = gc.GPT.from_pretrained(folder, dtype=dtype)
     loss, grads = loss_and_grads(model, ids, targets)
-    assert loss == pytest.approx(expected_loss, rel=TOLERANCE[dtype])
+    assert loss == pytest.approx(pytorch_loss(torch, reference, ids, targets), rel=TOLERANCE[dtype])
     assert_close(grads, gradients_of(reference, model.parameters(), model.config), dtype)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("ignore", [-100, 50], ids=["no token", "a token"])
+def test_targets_that_do_not_count_are_pytorch_s_ignore_index(torch, case, ignore):
+    folder, ids, targets, reference = case
+    targets = np.where(np.random.default_rng(3).random(targets.shape) < 0.6, ignore, targets)
+    targets.flat[-1] = 7  # one counts, also where there is but one
+    model = gc.GPT.from_pretrained(folder, dtype=np.float64)
+    loss, grads = loss_and_grads(model, ids, targets, ignore=ignore)
+    assert loss == pytest.approx(pytorch_loss(torch, reference, ids, targets, ignore_index=ignore), rel=1e-8)
+    assert_close(grads, gradients_of(reference, model.parameters(), model.config), np.float64)
 
 
 SHAPE = {"n_layer": 3, "n_head": 2, "d_model": 8, "d_head": 5, "n_ctx": 40, "n_vocab": 20}
@@ -200,6 +219,95 @@ def test_a_band_as_wide_as_the_sequence_gives_the_dense_gradients(T, more):
     _, expected = loss_and_grads(gc.GPT(dense, parameters, dtype=np.float64), *batch)
     _, grads = loss_and_grads(gc.GPT(banded, parameters, dtype=np.float64), *batch)
     assert_close(grads, expected, np.float64)
+
+
+@every_config
+def test_the_gradient_of_a_score_with_respect_to_the_embeddings_is_its_slope(config):
+    model, rng = gc.GPT(config, random_parameters(config, 0), dtype=np.float64), np.random.default_rng(3)
+    embedded, weights, direction = (rng.standard_normal(shape) for shape in ((2, 17, 8), (2, 20), (2, 17, 8)))
+
+    def score_of(logits):
+        return (np.sin(logits) * weights).sum(axis=-1), np.cos(logits) * weights
+
+    scores, gradient = score_and_input_grads(model, embedded, score_of)
+    above, below = (score_and_input_grads(model, embedded + step * direction, score_of)[0] for step in (1e-5, -1e-5))
+    assert (above - below) / 2e-5 == pytest.approx((gradient * direction).sum(axis=(1, 2)), rel=1e-5, abs=1e-8)
+    logits = model([[0] * 17] * 2, hook=changing({"hook_embed": lambda _: embedded}))[:, -1]
+    assert scores == pytest.approx(score_of(logits)[0], rel=1e-12)
+
+
+def test_longer_sequences_than_the_context_and_changed_models_have_no_gradient_of_a_score():
+    model = gc.GPT(CONFIGS["dense"])
+    with pytest.raises(ValueError, match="41 new ones do not fit into the context of 40 tokens"):
+        score_and_input_grads(model, np.zeros((1, 41, 8), np.float32), lambda logits: (logits[:, 0], logits))
+    with pytest.raises(ValueError, match="a changed model cannot be differentiated"):
+        score_and_input_grads(model.changed({"hook_embed": np.negative}), np.zeros((1, 4, 8)), lambda x: (x[:, 0], x))
+
+
+class TestTargetsThatDoNotCount:
+    IDS, TARGETS = random_batch((2, 17))
+    COUNTED = np.random.default_rng(4).random((2, 17)) < 0.3
+
+    @every_config
+    @pytest.mark.parametrize("ignore", [-100, -1, 20, 2**31 - 1])
+    def test_the_rest_has_the_mean_loss_of_its_positions_one_by_one_and_of_their_gradients(self, config, ignore):
+        model = gc.GPT(config, random_parameters(config, 0), dtype=np.float64)
+        loss, grads = loss_and_grads(model, self.IDS, np.where(self.COUNTED, self.TARGETS, ignore), ignore=ignore)
+        alone = []
+        for place in np.argwhere(self.COUNTED):
+            targets = np.full_like(self.TARGETS, ignore)
+            targets[tuple(place)] = self.TARGETS[tuple(place)]
+            alone.append(loss_and_grads(model, self.IDS, targets, ignore=ignore))
+        assert loss == pytest.approx(np.mean([one for one, _ in alone]), rel=1e-12)
+        assert_close(grads, {name: sum(one[name] for _, one in alone) / len(alone) for name in grads}, np.float64)
+
+    @every_config
+    def test_the_loss_is_the_model_s_and_the_gradients_its_slopes(self, config):
+        targets = np.where(self.COUNTED, self.TARGETS, -100)
+
+        def loss_of(parameters):
+            logits = gc.GPT(config, parameters, dtype=np.float64)(self.IDS)
+            return cross_entropy(logits[self.COUNTED], self.TARGETS[self.COUNTED]).mean()
+
+        parameters = random_parameters(config, 0)
+        loss, grads = loss_and_grads(gc.GPT(config, parameters, dtype=np.float64), self.IDS, targets, ignore=-100)
+        assert loss == pytest.approx(loss_of(parameters), rel=1e-12)
+        assert_slopes(loss_of, parameters, grads)
+
+    def test_what_follows_the_last_that_counts_changes_nothing(self):
+        model = gc.GPT(CONFIGS["alternating"], random_parameters(CONFIGS["alternating"], 0), dtype=np.float64)
+        targets = np.concatenate([self.TARGETS, np.full((2, 5), -100)], axis=1)
+        for padding in (0, 19):
+            ids = np.concatenate([self.IDS, np.full((2, 5), padding)], axis=1)
+            loss, grads = loss_and_grads(model, ids, targets, ignore=-100)
+            expected, expected_grads = loss_and_grads(model, self.IDS, self.TARGETS)
+            assert loss == pytest.approx(expected, rel=1e-12)
+            assert_close(grads, expected_grads, np.float64)
+
+    def test_where_all_count_no_bit_changes(self):
+        model = gc.GPT(CONFIGS["dense"], random_parameters(CONFIGS["dense"], 0))
+        loss, grads = loss_and_grads(model, self.IDS, self.TARGETS, ignore=-100)
+        expected, expected_grads = loss_and_grads(model, self.IDS, self.TARGETS)
+        assert loss == expected
+        assert all(np.array_equal(grads[name], expected_grads[name]) for name in grads)
+
+    @pytest.mark.parametrize(
+        ("targets", "ignore", "error", "words"),
+        [
+            ([-100, -100], -100, ValueError, "no target counts, all are -100: give at least one that does"),
+            ([5, 5], 5, ValueError, "no target counts, all are 5"),
+            ([5, -1], -100, ValueError, "id -1 at index 1 .* targets are 0 ... 19, or -100, which does not count"),
+            ([5, 6], 5.0, TypeError, "ignore must be an integer, got 5.0"),
+            ([5, 6], 2**31, ValueError, "ignore must be at most"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(self, targets, ignore, error, words):
+        with pytest.raises(error, match=words):
+            loss_and_grads(gc.GPT(CONFIGS["dense"]), [1, 2], targets, ignore=ignore)
+
+    def test_ids_to_read_must_all_be_tokens(self):
+        with pytest.raises(ValueError, match="id -100 at index 1 is not in the vocabulary: ids are 0"):
+            loss_and_grads(gc.GPT(CONFIGS["dense"]), [1, -100], [2, -100], ignore=-100)
 
 
 def test_a_position_or_a_token_that_is_not_there_has_no_gradient():

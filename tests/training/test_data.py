@@ -7,7 +7,7 @@ from support.places import STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.training import data
-from gptcompare.training.data import Batches, count_texts, tokenize_files
+from gptcompare.training.data import count_texts, digest_of_tokens, tokenize_files
 
 TEXT = STORY_FOLDER.parent / "alice.txt"
 
@@ -155,45 +155,9 @@ class TestTextsInFiles:
             assert count_texts(np.array(whole), story.tokenizer) == whole.count(story.tokenizer.eot_id) > 20
 
 
-class TestBatches:
-    @pytest.mark.parametrize(
-        ("n", "batch", "context"), [(1000, 4, 16), (100, 3, 7), (64, 1, 32), (65, 2, 32), (9, 5, 1)]
-    )
-    def test_a_target_is_the_token_after_its_own(self, n, batch, context):
-        batches = Batches(np.arange(n, dtype=np.uint16), batch, context, seed=0)
-        for step in range(40):
-            ids, targets = batches[step]
-            assert ids.shape == targets.shape == (batch, context)
-            assert np.array_equal(targets, ids + 1)
-            assert np.array_equal(ids[:, 1:], ids[:, :-1] + 1)
-
-    def test_an_epoch_sees_every_token_once_but_for_the_ends(self):
-        batches = Batches(np.arange(1003), 1, 16, seed=0)
-        for epoch in range(3):
-            steps = range(epoch * batches.sequences_per_epoch, (epoch + 1) * batches.sequences_per_epoch)
-            seen = np.concatenate([batches[step][0][0] for step in steps])
-            assert len(seen) == len(set(seen.tolist())) > 1003 - 2 * 16
-
-    def test_a_batch_follows_from_its_number_whatever_came_before(self):
-        tokens = np.arange(500)
-        forward = [Batches(tokens, 3, 16, seed=1)[step] for step in range(50)]
-        batches = Batches(tokens, 3, 16, seed=1)
-        for step in np.random.default_rng(0).permutation(50):
-            assert np.array_equal(batches[step], forward[step])
-
-    def test_epochs_and_seeds_differ(self):
-        tokens = np.arange(500)
-        batches = Batches(tokens, 30, 16, seed=1)
-        assert batches.sequences_per_epoch == 30
-        assert not np.array_equal(batches[0], batches[1])
-        assert not np.array_equal(batches[0], Batches(tokens, 30, 16, seed=2)[0])
-
-    def test_too_few_tokens_are_refused(self):
-        Batches(np.arange(32), 1, 16, seed=0)
-        with pytest.raises(ValueError, match="31 tokens are too few: sequences of 16 need at least 32"):
-            Batches(np.arange(31), 1, 16, seed=0)
-
-    @pytest.mark.parametrize("tokens", [np.zeros((4, 100), int), np.zeros(100)], ids=["rows", "floats"])
-    def test_what_is_no_row_of_tokens_is_refused(self, tokens):
-        with pytest.raises(ValueError, match="one row of integers"):
-            Batches(tokens, 1, 16, seed=0)
+def test_the_digest_of_tokens_heeds_their_shape_and_not_their_dtype_or_order_in_memory():
+    tokens = np.arange(12)
+    shapes = [tokens, tokens.reshape(3, 4), tokens.reshape(4, 3)]
+    assert len({digest_of_tokens(one) for one in shapes}) == 3
+    for one in shapes:
+        assert digest_of_tokens(one) == digest_of_tokens(one.astype(np.uint16)) == digest_of_tokens(one.copy("F"))

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import numpy as np
@@ -17,8 +16,9 @@ import pytest
 from support.amounts import few_or_many
 
 import gptcompare as gc
+from gptcompare.model.threads import map_on_threads
 from gptcompare.training import DivergedError, Recipe, loop, read_metrics, train
-from gptcompare.training.data import Batches
+from gptcompare.training.batches import Batches
 
 CONFIG = gc.GPTConfig(
     n_layer=2, n_head=2, d_model=16, n_ctx=24, n_vocab=300, attention=("dense", "banded"), band_width=5
@@ -106,8 +106,103 @@ class TestLearning:
         assert metrics[-1].validation_loss == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+class TestTargetsThatDoNotCount:
+    ROWS = TOKENS[:3600].reshape(150, 24)
+    COUNTED = np.random.default_rng(5).random((150, 24)) < 0.3
+    TARGETS = np.where(COUNTED, np.roll(ROWS, 3, axis=1).astype(int), -100)
+
+    def parameters_after(self, targets=TARGETS, **options):
+        return parameters_after(targets=targets, ignore=-100, **options)
+
+    def test_the_tokens_after_their_own_as_targets_are_the_same_run(self):
+        model = gc.GPT(CONFIG, seed=1)
+        train(model, TOKENS[:-1], RECIPE, targets=TOKENS[1:], ignore=-100)
+        assert_identical(model.parameters(), parameters_after())
+
+    @pytest.mark.parametrize("n", [2, 4])
+    def test_a_batch_in_parts_is_the_same_batch_whatever_counts_in_each(self, n):
+        """Some parts have more targets that count than others, and some have none."""
+        targets = np.where(np.arange(150)[:, None] % 4, self.TARGETS, -100)
+        runs = [gc.GPT(CONFIG, seed=1) for _ in range(2)]
+        losses = []
+        for model, accumulation in zip(runs, (1, n), strict=True):
+            recipe = dataclasses.replace(RECIPE, accumulation=accumulation, eps=1e-3)
+            metrics = train(model, self.ROWS, recipe, targets=targets, ignore=-100)
+            losses.append([line.loss for line in metrics])
+        np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+        for name, value in runs[0].parameters().items():
+            np.testing.assert_allclose(runs[1].parameters()[name], value, atol=1e-5)
+
+    def test_a_part_s_gradients_weigh_as_many_as_count_in_it(self):
+        model = gc.GPT(CONFIG, seed=1, dtype=np.float64)
+        ids, targets = self.ROWS[:4].astype(int), self.TARGETS[:4].copy()
+        targets[1], targets[2, 1:] = -100, -100  # none, and at most one
+        with map_on_threads(2) as map_parts:
+            (loss, grads), (of_parts, of_parts_grads) = (
+                loop.accumulated(model, ids, targets, dataclasses.replace(RECIPE, accumulation=n), 0, map_parts, -100)
+                for n in (1, 4)
+            )
+        assert of_parts == pytest.approx(loss, rel=1e-12)
+        for name, grad in grads.items():
+            np.testing.assert_allclose(of_parts_grads[name], grad, atol=1e-12)
+
+    def test_the_validation_loss_is_the_mean_over_those_that_count(self):
+        model = gc.GPT(CONFIG, seed=1)
+        rows, targets = self.ROWS[:50], self.TARGETS[:50]
+        options = {"validation": rows, "validation_targets": targets, "ignore": -100}
+        (*_, line) = train(model, TOKENS, RECIPE, **options)
+        logits = model(rows).astype(np.float64)
+        logprobs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        picked = np.take_along_axis(logprobs, np.where(targets == -100, 0, targets)[..., None], -1)[..., 0]
+        assert line.validation_loss == pytest.approx(-picked[targets != -100].mean(), rel=1e-5)
+
+    def test_only_what_counts_is_learned(self):
+        """The last token of each row repeats the first; all others are random, and stay unlearned."""
+        rng = np.random.default_rng(0)
+        rows = rng.integers(0, 10, (400, 5))
+        targets = np.full_like(rows, -100)
+        targets[:, -1] = rows[:, 0]
+        config = gc.GPTConfig(n_layer=1, n_head=2, d_model=32, n_ctx=5, n_vocab=10)
+        model = gc.GPT(config, seed=0)
+        recipe = Recipe(n_steps=150, batch=32, context=5, warmup_steps=10, learning_rate=1e-2)
+        metrics = train(model, rows[:300], recipe, targets=targets[:300], ignore=-100)
+        assert metrics[-1].loss < 0.1
+        assert (model(rows[300:])[:, -1].argmax(-1) == targets[300:, -1]).mean() > 0.95
+
+    def test_a_run_that_died_goes_on_and_ends_as_if_it_had_not(self, tmp_path, monkeypatch):
+        def after(**options):
+            model = gc.GPT(CONFIG, seed=1)
+            recipe = dataclasses.replace(RECIPE, accumulation=2, dropout=0.1)
+            train(model, self.ROWS, recipe, targets=self.TARGETS, ignore=-100, save_every=7, **options)
+            return model.parameters()
+
+        with monkeypatch.context() as patch:
+            stop_before(17, patch)
+            with pytest.raises(Stopped):
+                after(out=tmp_path)
+        assert_identical(after(out=tmp_path), after())
+
+    def test_another_run_is_not_mixed_into_it(self, tmp_path):
+        rows, targets, more = self.ROWS, np.abs(self.TARGETS), {"validation": self.ROWS, "save_every": 30}
+
+        def trained(targets, **options):
+            train(gc.GPT(CONFIG, seed=1), rows, RECIPE, targets=targets, out=tmp_path, **more, **options)
+
+        trained(targets, ignore=100, validation_targets=targets)
+        for others, options, differs in (
+            (rows, {"ignore": 100, "validation_targets": targets}, "targets"),
+            (targets, {"ignore": 100, "validation_targets": rows}, "validation_targets"),
+            (targets, {"ignore": 7, "validation_targets": targets}, "ignore"),
+            (targets, {"validation_targets": targets}, "ignore"),
+            (rows, {"validation_targets": rows}, "targets, validation_targets, ignore"),
+        ):
+            with pytest.raises(ValueError, match=f"a run that differs in {differs}:"):
+                trained(others, **options)
+
+
 @pytest.mark.reference
-def test_two_hundred_steps_track_pytorch_s_loss(torch, transformers):
+@pytest.mark.parametrize("ignore", [None, -100])
+def test_two_hundred_steps_track_pytorch_s_loss(torch, transformers, ignore):
     """The same recipe by transformers' model, autograd, torch.optim and its clipping, from the same parameters."""
     recipe = Recipe(n_steps=200, batch=4, context=24, warmup_steps=20, learning_rate=2e-3)
     model = gc.GPT(dataclasses.replace(CONFIG, attention=("dense",), band_width=None), seed=3)
@@ -118,12 +213,14 @@ def test_two_hundred_steps_track_pytorch_s_loss(torch, transformers):
     ]
     optimizer = torch.optim.AdamW(groups, betas=recipe.betas, eps=recipe.eps)
     tokens = (np.cumsum(TOKENS) % 97).astype(np.uint16)
-    batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed)
+    of_their_own = None if ignore is None else np.where(tokens % 3, np.roll(tokens, -1).astype(int), ignore)
+    batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed, of_their_own, ignore)
     expected = []
     for step in range(recipe.n_steps):
         ids, targets = (torch.tensor(array) for array in batches[step])
         logits = theirs(ids).logits
-        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
+        mark = {} if ignore is None else {"ignore_index": ignore}
+        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), **mark)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(theirs.parameters(), recipe.gradient_clip)
@@ -131,7 +228,7 @@ def test_two_hundred_steps_track_pytorch_s_loss(torch, transformers):
             group["lr"] = recipe.learning_rate_at(step)
         optimizer.step()
         expected.append(loss.item())
-    metrics = train(model, tokens, recipe)
+    metrics = train(model, tokens, recipe, targets=of_their_own, ignore=ignore)
     assert expected[-1] < expected[0] - 1
     np.testing.assert_allclose([line.loss for line in metrics], expected, rtol=1e-4)
 
@@ -284,9 +381,8 @@ def run_without_a_stop(model, recipe, n_steps):
     """The first steps of a run."""
     optimizer = loop.AdamW(model.parameters(), recipe)
     batches = Batches(TOKENS, recipe.batch, recipe.context, recipe.seed)
-    with ThreadPoolExecutor(1) as pool:
-        for _ in range(n_steps):
-            loop._step(model, optimizer, batches, recipe, pool)
+    for _ in range(n_steps):
+        loop._step(model, optimizer, batches, recipe, map)
     return model.parameters()
 
 
@@ -408,8 +504,20 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(tmp_pat
         ({"threads": 1.5}, "threads must be an integer, got 1.5"),
         ({"threads": 2}, "2 threads need as many parts of a batch, but accumulation is 1"),
         ({"validation": TOKENS[:10]}, "validation has 10 tokens, too few"),
-        ({"validation": TOKENS[None]}, "validation must be an array, one row of integers"),
-        ({"validation": TOKENS.tolist()}, "validation must be an array, one row of integers, got list"),
+        ({"validation": TOKENS[None]}, r"validation has shape \(1, 4000\).* the context must be 3999"),
+        ({"validation": TOKENS.tolist()}, "validation must be an array of integers, one row or whole .*, got list"),
+        ({"targets": TOKENS[1:]}, r"targets has shape \(3999,\), tokens \(4000,\): each token needs one"),
+        ({"targets": TOKENS / 2}, "targets must be an array of integers"),
+        ({"targets": TOKENS - 300}, "targets has id"),
+        ({"targets": np.where(TOKENS < 200, TOKENS.astype(int), -100)}, "targets has id -100, .* give ignore=-100"),
+        ({"targets": np.full(4000, -100), "ignore": -100}, "no target counts in the batch of step 1, all are -100"),
+        ({"ignore": 1.5}, "ignore must be an integer, got 1.5"),
+        ({"validation_targets": TOKENS}, "validation_targets need validation"),
+        ({"validation": TOKENS, "validation_targets": TOKENS[1:]}, r"validation_targets has shape \(3999,\)"),
+        (
+            {"validation": TOKENS, "validation_targets": np.full(4000, -1), "ignore": -1},
+            "no target counts in the sequences for the validation loss, all are -1",
+        ),
         ({"tokenizer": gc.Tokenizer.from_pretrained("gpt2")}, "the tokenizer has 50257 ids, the model only 300"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),

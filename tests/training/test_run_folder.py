@@ -19,7 +19,7 @@ import gptcompare as gc
 from gptcompare.checkpoints.formats.safetensors import read_safetensors, write_safetensors
 from gptcompare.model import threads
 from gptcompare.training import Recipe, loop, read_metrics, train
-from gptcompare.training.run_folder import WRITTEN, RunFolder
+from gptcompare.training.run_folder import OF_TARGETS, WRITTEN, RunFolder, _described
 
 CONFIG = gc.GPTConfig(n_layer=1, n_head=2, d_model=8, n_ctx=16, n_vocab=100)
 TOKENS = np.random.default_rng(0).integers(0, 100, 500).astype(np.uint16)
@@ -150,12 +150,22 @@ class TestState:
         """It has no digests, and does not say on how many threads its products were computed."""
         self.altered(stopped, lambda tensors: None)
         description = json.loads((stopped / "run.json").read_text())
-        del description["sha256"], description["blas_threads"]
+        for name in ("sha256", "blas_threads", *OF_TARGETS):
+            del description[name]
         (stopped / "run.json").write_text(json.dumps(description, indent=2))
         parameters, metrics = trained(stopped)
         assert (parameters, without_speed(metrics)) == reference
         assert trained(stopped)[0] == reference[0]
         assert "blas_threads" in json.loads((stopped / "run.json").read_text())
+
+    def test_a_run_of_a_version_without_targets_goes_on(self, stopped, reference):
+        description = json.loads((stopped / "run.json").read_text())
+        parts = {name: part for name, part in description.items() if name not in ("sha256", *OF_TARGETS)}
+        (stopped / "run.json").write_bytes(_described(parts))
+        parameters, metrics = trained(stopped)
+        assert (parameters, without_speed(metrics)) == reference
+        with pytest.raises(ValueError, match=r"differs in ignore:"):
+            trained(stopped, ignore=3)
 
     @few_or_many("n", 30, 400)
     def test_a_damaged_folder_ends_as_the_whole_one_or_in_one_clear_error(self, stopped, tmp_path, reference, n):

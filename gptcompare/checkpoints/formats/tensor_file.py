@@ -34,11 +34,19 @@ MAX_ELEMENTS = 2**60  # more than any file has; keeps products of sizes from a h
 
 
 def map_file(path: Path) -> Buffer:
-    """Memory-map the bytes of a file. Writing to the array changes memory, never the file."""
+    """Memory-map the bytes of a file, or read them where the system maps none, as in WebAssembly.
+
+    Writing to the array changes memory, never the file.
+    """
     size = path.stat().st_size
     if size == 0:
         raise CheckpointError(path, "the file is empty")
-    buffer = np.asarray(np.memmap(path, np.uint8, mode="c"))
+    try:
+        buffer: Buffer = np.asarray(np.memmap(path, np.uint8, mode="c"))
+    except OSError:
+        buffer = np.empty(size, np.uint8)
+        with open(path, "rb") as file:
+            file.readinto(buffer.data)
     if buffer[: len(LFS_POINTER)].tobytes() == LFS_POINTER:
         raise CheckpointError(path, "a Git LFS pointer, not the weights themselves: `git lfs pull` fetches them")
     return buffer
