@@ -36,19 +36,19 @@ socket.getaddrinfo = socket.create_connection = refuse
 LOOKED_AT = """
 import matplotlib.backend_bases, matplotlib.text
 
-faults_of_pictures, drawn = set(), matplotlib.backend_bases.FigureCanvasBase.print_figure
+_faults_of_pictures, _drawn = set(), matplotlib.backend_bases.FigureCanvasBase.print_figure
 
-def looked_at(canvas, *arguments, **options):
+def _looked_at(canvas, *arguments, **options):
     if canvas.figure.dpi != 110:
-        faults_of_pictures.add(f"{canvas.figure.dpi} dots an inch")
+        _faults_of_pictures.add(f"{canvas.figure.dpi} dots an inch")
     for text in canvas.figure.findobj(matplotlib.text.Text):
         if text.get_visible() and text.get_text().strip() and text.get_fontsize() < 8:
-            faults_of_pictures.add(f"{text.get_fontsize()} points: {text.get_text()}")
-    return drawn(canvas, *arguments, **options)
+            _faults_of_pictures.add(f"{text.get_fontsize()} points: {text.get_text()}")
+    return _drawn(canvas, *arguments, **options)
 
-matplotlib.backend_bases.FigureCanvasBase.print_figure = looked_at
+matplotlib.backend_bases.FigureCanvasBase.print_figure = _looked_at
 """
-NO_FAULTS = "assert not faults_of_pictures, sorted(faults_of_pictures)[:10]"
+NO_FAULTS = "assert not _faults_of_pictures, sorted(_faults_of_pictures)[:10]"
 
 
 @pytest.fixture
