@@ -56,8 +56,12 @@ ROWS = {
     "logits": (738, CHIP),
 }
 BLOCK = ("ln_1", "attn", "ln_2", "mlp")
-# Where a reader can be: in a row, or in what goes from one row to another.
-PLACES = {name: (name, name) for name in ROWS} | {"block": ("ln_1", "mlp"), "model": ("token embedding", "output")}
+BLOCK_TOP, BLOCK_END, BLOCK_SIDE = ROWS["ln_1"][0] - 34, sum(ROWS["mlp"]) + 12, 12  # of the box around a block
+# From where to where a place goes that a reader can be at, and how much wider than a row it is.
+PLACES = {name: (y, y + h, 0) for name, (y, h) in ROWS.items()} | {
+    "block": (BLOCK_TOP, BLOCK_END, BLOCK_SIDE),
+    "model": (ROWS["token embedding"][0], sum(ROWS["output"]), BLOCK_SIDE),
+}
 SIDE, BETWEEN = 2 * POSITIONS, 10  # of a drawn pattern
 NUMBERS, BAR, BAR_LENGTH, STACK_HEIGHT, THICKEST = 394, 420, 90, 290, 15  # the layers
 COLOUR_OF = {f".{kind}": f"fill: {COLOURS[n % len(COLOURS)]}" for n, kind in enumerate(PATTERNS)}
@@ -115,9 +119,7 @@ def architecture(config: Any, beside: Any = None, *, here: str | None = None) ->
     if not models:
         raise ValueError("there is no model to draw: the dict is empty")
     if here is not None and instance("here", here, str) not in PLACES:
-        raise ValueError(
-            f"there is no place {shown(here)}: {did_you_mean(here, PLACES)}it is one of {', '.join(PLACES)}"
-        )
+        raise ValueError(f"no place is {shown(here)}: {did_you_mean(here, PLACES)}they are {', '.join(PLACES)}")
     return Architecture(tuple(name for name, _ in models), _svg(models, here))
 
 
@@ -201,12 +203,12 @@ def parts(config: GPTConfig) -> list[Part]:
 def _model(name: str, config: GPTConfig, scale: Scale, here: str | None) -> list[str]:
     """Draw one model, from the upper left corner (0, 0)."""
     of_layer = sum(part.n_params for part in parts(config) if part.name in BLOCK) // config.n_layer
-    top, (last, height) = ROWS["ln_1"][0] - 34, ROWS["mlp"]
+    top = BLOCK_TOP
     return [
         text(0, 17, shortened(name, "name", WIDTH), "name", WIDTH),
         text(0, 37, f"{config.n_params:,} parameters", "words", WIDTH),
         *chips(BOX, ROWS["text"][0], ("text", 64), (f"ids (T), T ≤ {config.n_ctx:,}", 224)),
-        rectangle(BOX - 12, top, BOX_END - BOX + 24, last + height + 12 - top, "block", 8),
+        rectangle(BOX - BLOCK_SIDE, top, BOX_END - BOX + 2 * BLOCK_SIDE, BLOCK_END - top, "block", 8),
         text(BOX, top + 22, "one block", "title", 100),
         text(BOX_END, top + 22, f"{in_letters(of_layer)} parameters each", "faint", 180, "end"),
         *(drawn for part in parts(config) for drawn in _box(part, config)),
@@ -218,7 +220,7 @@ def _model(name: str, config: GPTConfig, scale: Scale, here: str | None) -> list
             f' transform="translate(9 {top + 200}) rotate(-90)"',
         ),
         *_layers(top, config, scale),
-        *_here(here),
+        *([] if here is None else _here(here)),
     ]  # fmt: skip
 
 
@@ -246,13 +248,10 @@ def _box(part: Part, config: GPTConfig) -> list[str]:
     return [*drawn, "</g>"]
 
 
-def _here(place: str | None) -> list[str]:
-    """Mark a place: a row, or several with the block that is drawn around them."""
-    if place is None:
-        return []
-    first, last = PLACES[place]
-    top, wider = ROWS[first][0], 10 if first != last else 0
-    return you_are_here(BOX - wider, top, BOX_END - BOX + 2 * wider, sum(ROWS[last]) - top)
+def _here(place: str) -> list[str]:
+    """Mark a place."""
+    top, end, wider = PLACES[place]
+    return you_are_here(BOX - wider, top, BOX_END - BOX + 2 * wider, end - top)
 
 
 def _flow() -> list[str]:
