@@ -1,6 +1,6 @@
 """Can a small model learn to copy? Trains many of them on repeated runs of random tokens; notebook 11 uses it.
 
-    python notebooks/copying/copying.py       # six minutes of one core; writes copying.json beside itself
+    python notebooks/copying/copying.py       # five minutes of one core; writes copying.json beside itself
 
 Each sequence is a run of random tokens, repeated until the context is full. The length of the run is drawn anew for
 each sequence. Nothing can be known of the first run; everything after it can be copied, but from a distance that the
