@@ -115,6 +115,7 @@ def runs() -> list[dict[str, Any]]:
     plan += [(BANDED_FIRST, width, seed, 800, {}) for width in (16, 32) for seed in range(2)]
     others = ({"learning_rate": 1e-3}, {"learning_rate": 6e-3}, {"scale": 1.0}, {"scale": 6.0})
     plan += [(DENSE, BAND_WIDTH, 0, 800, other) for other in others]  # are these numbers to blame?
+    plan += [(BANDED_FIRST, BAND_WIDTH, 0, 800, {"scale": 1.0})]
     return [
         {"attention": attention, "band_width": width, "seed": seed, "n_steps": n_steps, **other}
         for attention, width, seed, n_steps, other in plan
