@@ -28,9 +28,7 @@ def progress_bar(**options: Any) -> Bar:
     from tqdm import tqdm  # imported here: it would cost every user of the library 20 ms
 
     class Closing(tqdm):  # type: ignore[type-arg]  # it has none when it runs
-        monitor_interval = (
-            0  # no thread that looks after a bar: instead, miniters=1 below looks at the clock every time
-        )
+        monitor_interval = 0  # no thread that looks after a bar: instead, each update looks at the clock (miniters)
 
         def __del__(self) -> None:
             with contextlib.suppress(AttributeError):  # of what a stop in the middle of its __init__ left unset

@@ -46,7 +46,8 @@ def map_file(path: Path) -> Buffer:
     except OSError:
         buffer = np.empty(size, np.uint8)
         with open(path, "rb") as file:
-            file.readinto(buffer.data)
+            if file.readinto(buffer.data) < size:
+                raise CheckpointError(path, "the file became shorter while it was read") from None
     if buffer[: len(LFS_POINTER)].tobytes() == LFS_POINTER:
         raise CheckpointError(path, "a Git LFS pointer, not the weights themselves: `git lfs pull` fetches them")
     return buffer
