@@ -78,14 +78,19 @@ def measured(model: gc.GPT, step: int, held_out: tuple[Ids, Ids]) -> dict[str, f
     }
 
 
+def enlarge(model: gc.GPT, scale: float) -> None:
+    """Multiply the first weights of the blocks, in place."""
+    for name, parameter in model.parameters().items():
+        if parameter.ndim == 2 and name.startswith("h."):  # the blocks' matrices
+            parameter *= scale
+
+
 def train(
     model: gc.GPT, n_steps: int, *, lengths: tuple[int, int] = LENGTHS, seed: int = 0,
     learning_rate: float = LEARNING_RATE, scale: float = INITIAL_SCALE,
 ) -> list[dict[str, float]]:  # fmt: skip
     """Train a new model to predict the next token of repeated runs; return its measures in between."""
-    for name, parameter in model.parameters().items():
-        if parameter.ndim == 2 and name.startswith("h."):  # the blocks' matrices
-            parameter *= scale
+    enlarge(model, scale)
     recipe = Recipe(n_steps=n_steps, batch=BATCH, context=N_CTX)
     optimizer = AdamW(model.parameters(), recipe)
     rng = np.random.default_rng([seed, 1])
