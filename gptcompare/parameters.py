@@ -60,6 +60,11 @@ def parameter_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def output_matrix(parameters: Mapping[str, Array], config: GPTConfig) -> Array:
+    """Return the matrix that makes logits of the last normalised vectors, (D, V), as a view."""
+    return parameters["wte.weight"].T if config.tied_embeddings else parameters["lm_head.weight"]
+
+
 def initial_parameters(config: GPTConfig, seed: int, dtype: npt.DTypeLike = np.float32) -> dict[str, Array]:
     """Return random parameters, initialised as in the papers, in float32 or float64.
 

@@ -18,7 +18,7 @@ from ..config import GPTConfig
 from ..model import GPT
 from ..model.changes import check_unchanged
 from ..model.inputs import check_ids, check_room
-from ..parameters import block_shapes
+from ..parameters import block_shapes, output_matrix
 from .block import KeptBlock, block, block_backward
 from .ops import (
     NO_DROPOUT,
@@ -83,8 +83,7 @@ def loss_and_grads(
         missing, or the model is a changed one.
     """
     check_unchanged(instance("model", model, GPT), "trained")
-    checked, checked_targets = _check_batch(ids, targets, model.config, ignore)
-    counted = counted_targets(checked_targets.ravel(), ignore)
+    checked, checked_targets, counted = _check_batch(ids, targets, model.config, ignore)
     drop = _check_dropout(p_drop, rng)
     p, config, (B, T) = model.parameters(), model.config, checked.shape
     # 1. Forwards to the residual stream after the last block.
@@ -92,7 +91,7 @@ def loss_and_grads(
     x, dropped = dropout(embedded.reshape(B * T, -1), *drop)
     x, kept = _through_blocks(x, p, config, B, drop)
     # 2. Where a target counts, forwards to the loss, and back to that residual stream; elsewhere its gradient is 0.
-    loss, d_counted, grads = _loss_and_backward(x[counted], p, checked_targets.ravel()[counted], config)
+    loss, d_counted, grads = _loss_and_backward(x[counted], p, checked_targets[counted], config)
     dx = np.zeros_like(x)
     dx[counted] = d_counted
     # 3. Backwards to the embeddings.
@@ -128,7 +127,7 @@ def score_and_input_grads(model: GPT, embedded: Array, score: Score) -> tuple[Ar
     x, kept = _through_blocks((embedded + p["wpe.weight"][:T]).reshape(B * T, D), p, config, B, NO_DROPOUT)
     last = slice(T - 1, None, T)  # the last row of each sequence
     normed, norm = layer_norm(x[last], p["ln_f.weight"], p["ln_f.bias"], config.layer_norm_eps)
-    output = _output(p, config)
+    output = output_matrix(p, config)
     scores, d_logits = score(normed @ output)
     dx = np.zeros_like(x)
     dx[last], *_ = layer_norm_backward(d_logits @ output.T, norm, p["ln_f.weight"])
@@ -154,7 +153,7 @@ def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig)
     The targets are (N,), one for each row of x.
     """
     normed, norm = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], config.layer_norm_eps)
-    output = _output(p, config)
+    output = output_matrix(p, config)
     d_output, d_normed, loss = np.zeros_like(output), np.empty_like(normed), 0.0
     for start in range(0, len(x), LOGIT_ROWS):
         rows = slice(start, start + LOGIT_ROWS)
@@ -185,11 +184,6 @@ def _backward(
     embedding_backward(dx, ids.ravel(), grads["wte.weight"])
 
 
-def _output(p: Parameters, config: GPTConfig) -> Array:
-    """Return the matrix that makes logits of the last normalised vectors, (D, V)."""
-    return p["wte.weight"].T if config.tied_embeddings else p["lm_head.weight"]
-
-
 def _of_layer(p: Parameters, layer: int, config: GPTConfig) -> Parameters:
     return {name: p[f"h.{layer}.{name}"] for name in block_shapes(config)}
 
@@ -205,16 +199,20 @@ def counted_targets(targets: Integers, ignore: int | None) -> Mask:
     return np.ones(targets.shape, np.bool_) if ignore is None else np.not_equal(targets, ignore)
 
 
-def _check_batch(ids: npt.ArrayLike, targets: npt.ArrayLike, config: GPTConfig, ignore: int | None) -> tuple[Ids, Ids]:
-    """Return ids and targets, checked, as (B, T)."""
+def _check_batch(
+    ids: npt.ArrayLike, targets: npt.ArrayLike, config: GPTConfig, ignore: int | None
+) -> tuple[Ids, Ids, Mask]:
+    """Return ids (B, T), targets (N,), and which of these count, checked."""
     check_ignore(ignore)
     checked, checked_targets = check_ids(ids, config), check_ids(targets, config, "targets", ignore)
     if np.shape(targets) != np.shape(ids):
         raise ValueError(f"targets has shape {np.shape(targets)}, ids {np.shape(ids)}: each id needs the one after it")
-    if not counted_targets(checked_targets, ignore).any():
+    checked_targets = checked_targets.ravel()
+    counted = counted_targets(checked_targets, ignore)
+    if not counted.any():
         raise ValueError(f"no target counts, all are {ignore}: give at least one that does")
     check_room(0, checked.shape[1], config.n_ctx, config)
-    return checked, checked_targets
+    return checked, checked_targets, counted
 
 
 def _check_dropout(p_drop: float, rng: np.random.Generator | None) -> Dropout:

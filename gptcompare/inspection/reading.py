@@ -12,6 +12,7 @@ from ..model.changes import check_index
 from ..model.hooks import Trace
 from ..model.inputs import check_token
 from ..model.ops import log_softmax
+from ..parameters import output_matrix
 
 
 def logit_lens(of: Trace) -> Array:
@@ -65,7 +66,7 @@ def contributions(of: Trace, position: int, token: int) -> dict[str, float]:
         raise ValueError("contributions need a trace of one sequence, not of a batch")
     check_index("position", [integer("position", position)], len(of.ids))
     token = check_token("token", token, config)
-    output = p["wte.weight"][token] if config.tied_embeddings else p["lm_head.weight"][:, token]
+    output = output_matrix(p, config)[:, token]
     last = of[f"blocks.{config.n_layer - 1}.hook_resid_post"][position].astype(np.float64)
     direction = (p["ln_f.weight"].astype(np.float64) * output) / math.sqrt(last.var() + config.layer_norm_eps)
     direction -= direction.mean()  # the norm subtracts each part's mean, so only the rest reaches its output

@@ -18,7 +18,7 @@ from ..arrays import Array, Ids
 from ..checkpoints import locate, read_checkpoint, write_checkpoint
 from ..checks import brief
 from ..config import GPTConfig
-from ..parameters import block_shapes, check_parameters, initial_parameters
+from ..parameters import block_shapes, check_parameters, initial_parameters, output_matrix
 from .attention import attend, attend_with_hooks
 from .changes import Change, Changing, check_unchanged, checked_hook, one_after_another
 from .hooks import Hook, Trace, hook_at_last_place, hook_in_block, no_hook, trace
@@ -321,8 +321,7 @@ class GPT:
         p, eps = self._parameters, self.config.layer_norm_eps
         at_last_place = hook_at_last_place(one_after_another(self.hooks, hook))
         x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], eps, at_last_place)
-        output = p["wte.weight"].T if self.config.tied_embeddings else p["lm_head.weight"]
-        n_vectors = x.size // x.shape[-1]
+        output, n_vectors = output_matrix(p, self.config), x.size // x.shape[-1]
         return product(x, output) if n_vectors < 2 * LEAST_CHUNK else product_in_shares(x, output)
 
 

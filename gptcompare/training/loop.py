@@ -253,9 +253,8 @@ def _check(model: GPT, recipe: Recipe, ignore: int | None) -> None:
 
 def _batches(model: GPT, tokens: Integers, targets: Integers | None, recipe: Recipe, ignore: int | None) -> Batches:
     """Return the batches of the run, checked."""
-    sequences(tokens, targets, recipe.context)
-    _check_vocabulary(model, "tokens", tokens, targets, ignore)
     batches = Batches(tokens, recipe.batch, recipe.context, recipe.seed, targets, ignore)
+    _check_vocabulary(model, "tokens", tokens, targets, ignore)
     batches.check_counts(recipe.n_steps)
     return batches
 

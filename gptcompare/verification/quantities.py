@@ -18,6 +18,7 @@ from ..inspection import changing, without_heads
 from ..model import GPT
 from ..model.hooks import LAST_PLACE, Hook
 from ..model.ops import log_softmax
+from ..parameters import output_matrix
 from ..training import AdamW, Recipe, loss_and_grads
 from ..training.optimizer import clip_
 
@@ -195,7 +196,7 @@ def training_losses(
 def final_bias(lm: LanguageModel, tokens: Ids) -> Numbers:
     """Return what the bias of the final layer norm adds to the logits of some tokens, minus the vocabulary's mean."""
     p = lm.model.parameters()
-    output = p["wte.weight"] if lm.config.tied_embeddings else p["lm_head.weight"].T
+    output = output_matrix(p, lm.config).T  # (V, D)
     added = output.astype(np.float64) @ p["ln_f.bias"].astype(np.float64)
     return _list((added - added.mean())[tokens])
 

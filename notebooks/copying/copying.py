@@ -20,7 +20,7 @@ import numpy as np
 
 import gptcompare as gc
 from gptcompare.arrays import Ids
-from gptcompare.model.ops import log_softmax
+from gptcompare.model.ops import cross_entropy
 from gptcompare.model.threads import products_on_one_thread
 from gptcompare.training import AdamW, Recipe, loss_and_grads
 
@@ -56,9 +56,7 @@ def repeated_runs(rng: np.random.Generator, n: int, lengths: tuple[int, int] = L
 def loss_at(model: gc.GPT, ids: Ids) -> np.ndarray[Any, Any]:
     """Return the loss at each token after the first, (n, T), in nats."""
     with products_on_one_thread():  # they are small: a second thread would cost more than it saves
-        logprobs = log_softmax(model(ids[:, :-1]))
-    losses: np.ndarray[Any, Any] = -np.take_along_axis(logprobs, ids[:, 1:, None], axis=-1)[..., 0]
-    return losses
+        return cross_entropy(model(ids[:, :-1]), ids[:, 1:])
 
 
 def loss_of_copies(model: gc.GPT, ids: Ids, of_run: Ids) -> float:
