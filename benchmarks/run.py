@@ -16,6 +16,7 @@ median of the repetitions is reported. "Ratio" always says how many times better
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import statistics
@@ -33,6 +34,7 @@ import numpy as np
 from peers import PEERS, Gptcompare, Transformers, installed
 
 import gptcompare as gc
+from gptcompare.checkpoints.formats.safetensors import write_safetensors
 from gptcompare.model.threads import in_parallel, n_threads, shares
 
 REPETITIONS = 5
@@ -93,6 +95,38 @@ def shape(names: str, folder: Path) -> Path:
     if not made.exists():
         gc.GPT(gc.GPTConfig.preset(names)).save_pretrained(made)
         gc.Tokenizer.from_pretrained("gpt2").save_pretrained(made)
+    return made
+
+
+def in_float16(name: str, folder: Path) -> Path:
+    """Return a checkpoint of OPT's shape as it is published, in float16, with random weights of a trained model's size.
+
+    A standard deviation of 0.02 is that of the initial weights; a few in a thousand are then subnormal float16.
+    """
+    made = folder / f"{name}-float16"
+    if made.exists():
+        return made
+    config, rng = gc.GPTConfig.preset(name), np.random.default_rng(0)
+    D, M = config.d_model, config.d_mlp
+    linear = {f"self_attn.{name}_proj": (D, D) for name in ("q", "k", "v", "out")} | {"fc1": (M, D), "fc2": (D, M)}
+    shapes = {"embed_tokens.weight": (config.n_vocab, D), "embed_positions.weight": (config.n_ctx + 2, D)}
+    for layer in range(config.n_layer):
+        shapes |= {f"layers.{layer}.{module}.weight": shape for module, shape in linear.items()}
+        shapes |= {f"layers.{layer}.{module}.bias": shape[:1] for module, shape in linear.items()}
+        norms = ("self_attn_layer_norm", "final_layer_norm")
+        shapes |= {f"layers.{layer}.{norm}.{kind}": (D,) for norm in norms for kind in ("weight", "bias")}
+    shapes |= {"final_layer_norm.weight": (D,), "final_layer_norm.bias": (D,)}
+    tensors = {
+        f"model.decoder.{name}": (0.02 * rng.standard_normal(shape, np.float32)).astype(np.float16)
+        for name, shape in shapes.items()
+    }
+    sizes = {"hidden_size": D, "word_embed_proj_dim": D, "ffn_dim": M, "num_hidden_layers": config.n_layer}
+    sizes |= {"num_attention_heads": config.n_head, "max_position_embeddings": config.n_ctx}
+    values = {"model_type": "opt", "architectures": ["OPTForCausalLM"], "vocab_size": config.n_vocab, **sizes}
+    gc.Tokenizer.from_pretrained("gpt2").save_pretrained(made)
+    (made / "config.json").write_text(json.dumps(values))
+    with open(made / "model.safetensors", "wb") as file:
+        write_safetensors(file, tensors)
     return made
 
 
@@ -190,6 +224,13 @@ def start(folder: Path) -> Iterator[Row]:
     yield Row(
         "start to first token, gpt2, s",
         take_turns({name: partial(process_seconds, program, made) for name, program in programs.items()}),
+        less_is_better=True, digits=2,
+    )  # fmt: skip
+    large = in_float16("opt-1.3b", folder)
+    several = {side.name: side.FIRST_TOKEN for side in (Gptcompare, Transformers) if installed(side.package)}
+    yield Row(
+        "start to first token, opt-1.3b in float16, s",
+        take_turns({name: partial(process_seconds, program, large) for name, program in several.items()}, 3),
         less_is_better=True, digits=2,
     )  # fmt: skip
 

@@ -11,11 +11,13 @@ from .by_name import locate, remove
 from .catalogue import listing
 from .errors import CheckpointError, DownloadError
 from .folder import read_checkpoint, write_checkpoint
+from .formats.sixteen_bits import copy_into
 from .formats.tensor_file import release
 
 __all__ = [
     "CheckpointError",
     "DownloadError",
+    "copy_into",
     "listing",
     "locate",
     "read_checkpoint",

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array
-from ..checkpoints import release
+from ..checkpoints import copy_into, release
 from .threads import in_parallel, n_threads, shares
 
-COPIED_ROWS = 64
 LARGE = 2**20  # bytes, above which two threads copy faster than one
 
 
@@ -26,7 +25,7 @@ def in_fast_order(weight: Array) -> Array:
     """
     order = _order(weight)
     in_order = weight.flags.c_contiguous if order == "C" else weight.flags.f_contiguous
-    return weight if in_order else _copied(weight, order)
+    return weight if in_order else _copied(weight, order, weight.dtype)
 
 
 def taken_in_fast_order(stored: dict[str, Array], dtype: npt.DTypeLike) -> dict[str, Array]:
@@ -37,9 +36,7 @@ def taken_in_fast_order(stored: dict[str, Array], dtype: npt.DTypeLike) -> dict[
     taken = {}
     for name in list(stored):
         value = stored.pop(name)
-        taken[name] = in_fast_order(value.astype(dtype, copy=False))
-        if np.may_share_memory(taken[name], value):
-            taken[name] = _copied(value, _order(value))
+        taken[name] = _copied(value, _order(value), dtype)
         release(value)
     return taken
 
@@ -48,14 +45,12 @@ def _order(weight: Array) -> Literal["C", "F"]:
     return "C" if weight.ndim != 2 or weight.shape[1] > weight.shape[0] else "F"
 
 
-def _copied(matrix: Array, order: Literal["C", "F"]) -> Array:
-    """Return a copy in that memory order, made a few rows at a time so that they stay in the processor's cache."""
-    copy: Array = np.empty(matrix.shape, matrix.dtype, order)
+def _copied(array: Array, order: Literal["C", "F"], dtype: npt.DTypeLike) -> Array:
+    """Return a copy in that memory order and dtype, of which each thread makes some rows."""
+    copy: Array = np.empty(array.shape, dtype, order)
 
     def copy_rows(share: slice) -> None:
-        for start in range(share.start, share.stop, COPIED_ROWS):
-            rows = slice(start, min(start + COPIED_ROWS, share.stop))
-            copy[rows] = matrix[rows]
+        copy_into(copy[share], array[share])
 
-    in_parallel(copy_rows, shares(len(matrix), n_threads() if matrix.nbytes > LARGE else 1))
+    in_parallel(copy_rows, shares(len(array), n_threads() if array.nbytes > LARGE else 1))
     return copy

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import AnyArray, Float32
+from ...arrays import AnyArray
 from ..errors import CheckpointError
+from .sixteen_bits import bfloat16_to_float32
 
 Buffer = npt.NDArray[np.uint8]
 
@@ -96,17 +97,6 @@ def tensor_at(path: Path, buffer: Buffer, name: str, offset: int, dtype: str, sh
         )
     array = buffer[offset : offset + size].view(DTYPES[dtype]).reshape(shape)
     return bfloat16_to_float32(array) if dtype == "BF16" else aligned(array)
-
-
-def bfloat16_to_float32(bits: npt.NDArray[np.uint16]) -> Float32:
-    """Widen bfloat16 to float32: a bfloat16 is the upper half of a float32.
-
-    >>> bfloat16_to_float32(np.array([0x3F80, 0xC000], np.uint16))
-    array([ 1., -2.], dtype=float32)
-    """
-    wide = bits.astype(np.uint32)
-    wide <<= 16  # in place: a scalar stays an array
-    return wide.view(np.float32)
 
 
 def aligned(array: AnyArray) -> AnyArray:

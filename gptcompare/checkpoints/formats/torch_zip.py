@@ -19,15 +19,8 @@ import numpy as np
 
 from ...arrays import AnyArray
 from ..errors import CheckpointError
-from .tensor_file import (
-    DTYPES,
-    Buffer,
-    aligned,
-    bfloat16_to_float32,
-    check_disjoint,
-    map_file,
-    n_bytes,
-)
+from .sixteen_bits import bfloat16_to_float32
+from .tensor_file import DTYPES, Buffer, aligned, check_disjoint, map_file, n_bytes
 from .torch_pickle import Storage, Tensor, unpickle
 
 MAX_PICKLE = 2_000_000  # bytes; the largest GPT-2's pickle has 60 thousand

@@ -1,4 +1,3 @@
-import math
 import mmap
 import sys
 
@@ -11,42 +10,12 @@ from gptcompare.checkpoints import CheckpointError
 from gptcompare.checkpoints.formats.tensor_file import (
     DTYPES,
     aligned,
-    bfloat16_to_float32,
     check_disjoint,
     map_file,
     n_bytes,
     release,
     tensor_at,
 )
-
-ALL_BFLOAT16 = np.arange(2**16, dtype=np.uint16)
-
-
-def bfloat16_value(bits):
-    """By the definition: 1 bit of sign, 8 of exponent, 7 of fraction."""
-    sign, exponent, fraction = -1.0 if bits >> 15 else 1.0, bits >> 7 & 0xFF, bits & 0x7F
-    if exponent == 0xFF:
-        return math.nan if fraction else sign * math.inf
-    return sign * math.ldexp(fraction + (128 if exponent else 0), max(exponent, 1) - 127 - 7)
-
-
-class TestBfloat16:
-    def test_every_number_has_its_value(self):
-        expected = [bfloat16_value(int(bits)) for bits in ALL_BFLOAT16]
-        ours = bfloat16_to_float32(ALL_BFLOAT16)
-        assert ours.dtype == np.float32
-        np.testing.assert_array_equal(ours, expected)
-
-    @pytest.mark.reference
-    def test_every_bit_pattern_is_as_torch_converts_it(self, torch):
-        theirs = torch.from_numpy(ALL_BFLOAT16.view(np.int16)).view(torch.bfloat16).float().numpy()
-        np.testing.assert_array_equal(bfloat16_to_float32(ALL_BFLOAT16).view(np.uint32), theirs.view(np.uint32))
-
-    @pytest.mark.parametrize("bits", [ALL_BFLOAT16[16000], np.zeros((0, 3), np.uint16)], ids=["scalar", "empty"])
-    def test_shapes_are_kept(self, bits):
-        ours = bfloat16_to_float32(np.asarray(bits))
-        assert isinstance(ours, np.ndarray)
-        assert ours.shape == bits.shape
 
 
 class TestMapFile:

@@ -1,0 +1,95 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gptcompare.checkpoints.formats import sixteen_bits
+from gptcompare.checkpoints.formats.sixteen_bits import bfloat16_to_float32, copy_into
+
+ALL_BITS = np.arange(2**16, dtype=np.uint16)
+ALL_FLOAT16 = ALL_BITS.view(np.float16)
+
+
+def value(bits, n_exponent, n_fraction):
+    """By the definition: 1 bit of sign, then those of the exponent and of the fraction."""
+    most = 2**n_exponent - 1
+    sign, exponent = -1.0 if bits >> 15 else 1.0, bits >> n_fraction & most
+    fraction = bits & (2**n_fraction - 1)
+    if exponent == most:
+        return math.nan if fraction else sign * math.inf
+    hidden = 2**n_fraction if exponent else 0
+    return sign * math.ldexp(fraction + hidden, max(exponent, 1) - most // 2 - n_fraction)
+
+
+def widened(source):
+    target = np.full(source.shape, 7, np.float32)
+    copy_into(target, source)
+    return target
+
+
+class TestBfloat16:
+    def test_every_number_has_its_value(self):
+        ours = bfloat16_to_float32(ALL_BITS)
+        assert ours.dtype == np.float32
+        np.testing.assert_array_equal(ours, [value(int(bits), 8, 7) for bits in ALL_BITS])
+
+    @pytest.mark.reference
+    def test_every_bit_pattern_is_as_torch_converts_it(self, torch):
+        theirs = torch.from_numpy(ALL_BITS.view(np.int16)).view(torch.bfloat16).float().numpy()
+        np.testing.assert_array_equal(bfloat16_to_float32(ALL_BITS).view(np.uint32), theirs.view(np.uint32))
+
+    @pytest.mark.parametrize("bits", [ALL_BITS[16000], np.zeros((0, 3), np.uint16)], ids=["scalar", "empty"])
+    def test_shapes_are_kept(self, bits):
+        ours = bfloat16_to_float32(np.asarray(bits))
+        assert isinstance(ours, np.ndarray)
+        assert ours.shape == bits.shape
+
+
+class TestFloat16:
+    @pytest.mark.parametrize("finite", [True, False], ids=["finite ones", "with infinities and NaNs"])
+    def test_every_number_has_its_value(self, finite):
+        bits = ALL_BITS[np.isfinite(ALL_FLOAT16)] if finite else ALL_BITS
+        ours = widened(bits.view(np.float16))
+        expected = np.array([value(int(of_one), 5, 10) for of_one in bits])
+        np.testing.assert_array_equal(ours, expected)
+        np.testing.assert_array_equal(np.signbit(ours), bits >> 15)  # also of zeros and NaNs
+
+    @pytest.mark.reference
+    def test_every_number_is_as_torch_converts_it(self, torch):
+        np.testing.assert_array_equal(widened(ALL_FLOAT16), torch.from_numpy(ALL_FLOAT16.copy()).float().numpy())
+
+    def test_an_infinity_spoils_no_number_beside_it(self):
+        np.testing.assert_array_equal(widened(np.array([-np.inf, 6e-8, -1, 65504], np.float16)),
+                                      np.array([-np.inf, 2**-24, -1, 65504], np.float32))  # fmt: skip
+
+
+class TestCopyInto:
+    @settings(max_examples=200, deadline=None)
+    @given(
+        shape=st.tuples(st.integers(0, 40), st.integers(0, 40)), seed=st.integers(0, 99), piece=st.integers(1, 300),
+        dtypes=st.tuples(st.sampled_from("efd"), st.sampled_from("fd")),
+        orders=st.tuples(st.sampled_from("CFT-"), st.sampled_from("CFT-")),
+    )  # fmt: skip
+    def test_is_assignment_for_all_shapes_dtypes_and_memory_orders(self, shape, seed, piece, dtypes, orders):
+        source, target = (of_order(np.zeros(shape, dtype), order) for dtype, order in zip(dtypes, orders, strict=True))
+        source[...] = np.random.default_rng(seed).normal(scale=10.0 ** -(seed % 8), size=shape)
+        expected = source.astype(target.dtype)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sixteen_bits, "PIECE", piece)
+            patch.setattr(sixteen_bits, "LEAST_ROWS", 2)
+            copy_into(target, source)
+        np.testing.assert_array_equal(target, expected)
+
+    def test_vectors_and_single_numbers_are_copied(self):
+        for source in (ALL_FLOAT16[:9], ALL_FLOAT16[3:4].reshape(())):
+            np.testing.assert_array_equal(widened(source), source.astype(np.float32))
+
+
+def of_order(array, order):
+    """Return a writable array of the same shape: C, F, transposed with gaps, or with rows backwards."""
+    rows, columns = array.shape
+    if order == "T":
+        return np.zeros((columns, 2 * rows), array.dtype)[:, ::2].T
+    return array[::-1] if order == "-" else np.asarray(array, order=order)
