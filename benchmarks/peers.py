@@ -54,7 +54,7 @@ class Transformers:
     FIRST_TOKEN = f"""
 import sys
 from transformers import AutoModelForCausalLM, AutoTokenizer
-model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype="float32")
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
 ids = tokenizer({PROMPT!r}, return_tensors="pt")
 print(tokenizer.decode(model.generate(**ids, max_new_tokens=1, do_sample=False, pad_token_id=0)[0, -1]))

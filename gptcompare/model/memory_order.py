@@ -29,15 +29,18 @@ def in_fast_order(weight: Array) -> Array:
 
 
 def taken_in_fast_order(stored: dict[str, Array], dtype: npt.DTypeLike) -> dict[str, Array]:
-    """Return copies of stored tensors in the same order, which nothing that happens to a file can change.
+    """Return stored tensors in the same order, in memory of their own, which nothing that happens to a file can change.
 
     The tensors are taken out of `stored` one by one, so that none stays in memory twice.
     """
     taken = {}
     for name in list(stored):
         value = stored.pop(name)
-        taken[name] = _copied(value, _order(value), dtype)
-        release(value)
+        if value.flags.owndata and value.dtype == dtype:  # made by a reader, and not a part of a mapped file
+            taken[name] = in_fast_order(value)
+        else:
+            taken[name] = _copied(value, _order(value), dtype)
+            release(value)
     return taken
 
 

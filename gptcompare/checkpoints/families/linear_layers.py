@@ -16,6 +16,7 @@ from ...config import GPTConfig
 from ...parameters import check_array
 from ..errors import CheckpointError
 from ..formats.sixteen_bits import copy_into
+from ..formats.tensor_file import release
 from .common import INSIDE, Tensors
 
 EMBEDDINGS = ("wte", "wpe")
@@ -70,9 +71,11 @@ def with_joined_qkv(
     """
     D, A = config.d_model, config.d_attention
     for layer in range(min(config.n_layer, len(found))):  # a forged file may claim any number
+        parts = [_take(path, found, f"h.{layer}.attn.{name}_proj.weight", (D, A)) for name in "qkv"]
         weight = np.empty((D, 3 * A), dtype)
-        for n, name in enumerate("qkv"):
-            copy_into(weight[:, n * A : (n + 1) * A], _take(path, found, f"h.{layer}.attn.{name}_proj.weight", (D, A)))
+        for n, part in enumerate(parts):
+            copy_into(weight[:, n * A : (n + 1) * A], part)
+            release(part)
         weight[:, :A] *= query_scale
         bias = np.zeros(3 * A, dtype)
         if biased:
