@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import gptcompare as gc
-from gptcompare.model.memory_order import in_fast_order
 from gptcompare.parameters import check_parameters, initial_parameters, parameter_shapes
 
 CONFIG = gc.GPTConfig(n_layer=8, n_head=4, d_model=64, n_ctx=300, n_vocab=500, tied_embeddings=False)
@@ -48,17 +47,3 @@ def test_missing_extra_and_misshaped_parameters_are_named():
         check_parameters({**good, "ln_f.bias": np.zeros(64, np.int64)}, CONFIG)
     with pytest.raises(ValueError, match=r"wpe.weight has shape \(64, 300\), the configuration asks for \(300, 64\)"):
         check_parameters({**good, "wpe.weight": good["wpe.weight"].T}, CONFIG)
-
-
-@pytest.mark.parametrize(("shape", "contiguous_axis"), [((3, 5), 1), ((5, 3), 0), ((4, 4), 0), ((1999, 400), 0)])
-def test_the_longer_axis_lies_contiguous_and_the_values_stay(shape, contiguous_axis):
-    matrix = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
-    for given in (matrix, np.asfortranarray(matrix)):
-        ordered = in_fast_order(given)
-        assert np.array_equal(ordered, matrix)
-        assert ordered.strides[contiguous_axis] == matrix.itemsize
-
-
-def test_a_matrix_in_the_fast_order_is_not_copied():
-    matrix = np.zeros((3, 5), np.float32)
-    assert in_fast_order(matrix) is matrix

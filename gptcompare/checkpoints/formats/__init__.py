@@ -1,4 +1,5 @@
 """Byte formats in which tensors are stored: each reader returns name -> array and knows nothing of models.
 
-`tensor_file` has what they share: mapping a file, and taking an array from a checked place in it.
+`tensor_file` has what they share: mapping a file, and taking an array from a checked place in it. `sixteen_bits` widens
+float16 and bfloat16 to float32.
 """
