@@ -99,16 +99,16 @@ def shape(names: str, folder: Path) -> Path:
 
 
 def in_float16(name: str, folder: Path) -> Path:
-    """Return a checkpoint of OPT's shape as it is published, in float16, with random weights of a trained model's size.
+    """Return a checkpoint of OPT's shape as it is published, in float16, with random weights.
 
-    A standard deviation of 0.02 is that of the initial weights; a few in a thousand are then subnormal float16.
+    Their standard deviation is that of initial weights, 0.02; two or three in a thousand are then subnormal.
     """
     made = folder / f"{name}-float16"
     if made.exists():
         return made
     config, rng = gc.GPTConfig.preset(name), np.random.default_rng(0)
     D, M = config.d_model, config.d_mlp
-    linear = {f"self_attn.{name}_proj": (D, D) for name in ("q", "k", "v", "out")} | {"fc1": (M, D), "fc2": (D, M)}
+    linear = {f"self_attn.{part}_proj": (D, D) for part in ("q", "k", "v", "out")} | {"fc1": (M, D), "fc2": (D, M)}
     shapes = {"embed_tokens.weight": (config.n_vocab, D), "embed_positions.weight": (config.n_ctx + 2, D)}
     for layer in range(config.n_layer):
         shapes |= {f"layers.{layer}.{module}.weight": shape for module, shape in linear.items()}

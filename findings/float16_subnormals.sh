@@ -4,8 +4,8 @@
 # Seen with NumPy 2.4.6 (wheel for Linux, x86-64): the numbers are converted one by one, in software. Subnormal numbers
 # (below 6.1e-5) take about 5 times as long to float32, and 20 to 40 times as long to float16, where each of them also
 # sets the processor's underflow flag.
-# It matters here: trained weights have many numbers of this size, so a float16 checkpoint takes longer to load, and to
-# save, than its size tells. Widening by integer operations on all bits at once has no such numbers.
+# It matters here: how long a float16 checkpoint takes to load and to save depends on the size of its weights, and random
+# ones of another size measure something else. Widening by integer operations on the bits takes the same time for all.
 # It fails if subnormal numbers no longer take twice as long in both directions.
 set -euo pipefail
 [ "$(uname -m)" = x86_64 ] || { echo "skipped: seen on x86-64 only"; exit 0; }

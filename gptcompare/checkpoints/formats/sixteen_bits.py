@@ -7,7 +7,7 @@
 A bfloat16 needs a shift and nothing else. A float16 counts its exponent from another number: its bits, moved to their
 places in a float32, are the same number times 2**-112, so one exact multiplication repairs them, also where the number
 is subnormal (its exponent is 0). NumPy's own conversion gives the same numbers one by one, and takes several times as
-long for subnormal ones, of which the weights of a trained model have many.
+long for subnormal ones.
 """
 
 from __future__ import annotations
@@ -72,4 +72,4 @@ def _widen(source: AnyArray, wide: Float32) -> None:
     np.bitwise_and(bits, ~REPEATED_SIGN, out=bits)
     np.multiply(wide, SCALE, out=wide)
     if wide.size and max(wide.max(), -wide.min()) >= END_OF_FLOAT16:
-        np.copyto(wide, source)
+        np.copyto(wide, source)  # it has infinities or NaNs: NumPy's way, which keeps them
