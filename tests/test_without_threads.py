@@ -12,7 +12,7 @@ import pytest
 
 from gptcompare.display.progress import progress_bar
 from gptcompare.files.lock import locked
-from gptcompare.model.threads import in_parallel, map_on_threads
+from gptcompare.model.threads import _WaitingThreads, in_parallel, map_on_threads
 
 EVERYTHING = Path(__file__).parent / "support" / "webassembly" / "everything.py"
 
@@ -66,6 +66,7 @@ def no_more_threads(monkeypatch):
     def fails(_):
         raise RuntimeError("can't start new thread")
 
+    monkeypatch.setattr("gptcompare.model.threads._waiting_threads", _WaitingThreads())
     monkeypatch.setattr(threading.Thread, "start", fails)
 
 
@@ -108,11 +109,12 @@ def test_those_threads_that_start_do_the_work(monkeypatch):
         start(thread)
 
     monkeypatch.setattr("gptcompare.model.threads.n_threads", lambda: 4)
+    monkeypatch.setattr("gptcompare.model.threads._waiting_threads", _WaitingThreads())
     monkeypatch.setattr(threading.Thread, "start", fails_from_the_second_on)
-    done = np.zeros(100, int)
-    in_parallel(lambda item: done.__setitem__(item, done[item] + 1), range(100))
+    done, meeting = np.zeros(100, int), threading.Barrier(2, timeout=60)
+    in_parallel(lambda item: (item < 2 and meeting.wait(), done.__setitem__(item, done[item] + 1)), range(100))
     assert (done == 1).all()
-    assert not started[0].is_alive()
+    assert len(started) == 1
 
 
 def test_a_progress_bar_starts_no_thread():

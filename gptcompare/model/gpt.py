@@ -24,9 +24,9 @@ from .changes import Change, Changing, check_unchanged, checked_hook, one_after_
 from .hooks import Hook, Trace, hook_at_last_place, hook_in_block, no_hook, trace
 from .inputs import check_dtype, check_ids
 from .kv_cache import KVCache, LayerCache
-from .memory_order import in_fast_order, taken_in_fast_order
-from .ops import ACTIVATION, layer_norm, linear, product
-from .threads import LayerOrder, in_layer_order, n_threads, product_in_shares, shares
+from .ops import ACTIVATION, layer_norm, linear
+from .products import in_fast_order, product, product_in_shares, taken_in_fast_order
+from .threads import LayerOrder, in_layer_order, n_threads, shares
 
 # Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
 # the temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.

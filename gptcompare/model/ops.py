@@ -12,11 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..arrays import Array, Integers
-
-# What suits OpenBLAS (measured: benchmarks/RESULTS.md). One or two vectors are faster one by one than as a matrix, for
-# which it would make a packed copy of the weight. 3 to 127 vectors are padded to a multiple of 8, the width of its
-# inner loop: eight vectors take less time than four or seven.
-FEW_VECTORS, SOME_VECTORS, EIGHT = 2, 128, 8
+from .products import product
 
 
 def linear(x: Array, weight: Array, bias: Array) -> Array:
@@ -24,22 +20,6 @@ def linear(x: Array, weight: Array, bias: Array) -> Array:
     y = product(x, weight)
     y += bias
     return y
-
-
-def product(x: Array, weight: Array) -> Array:
-    """Return x @ weight: (..., d_in) -> (..., d_out), weight (d_in, d_out)."""
-    # A single product of two matrices: a stack of vectors would read the whole weight once per vector.
-    vectors = x.reshape(-1, x.shape[-1])
-    n = len(vectors)
-    if n <= FEW_VECTORS:
-        y: Array = (vectors[:, None] @ weight)[:, 0]
-    elif n < SOME_VECTORS and n % EIGHT:
-        padded = np.zeros((-(-n // EIGHT) * EIGHT, x.shape[-1]), x.dtype)
-        padded[:n] = vectors
-        y = (padded @ weight)[:n]
-    else:
-        y = vectors @ weight
-    return y.reshape(*x.shape[:-1], weight.shape[-1])
 
 
 def layer_norm(

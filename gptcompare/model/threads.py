@@ -13,11 +13,9 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
-
-import numpy as np
-
-from ..arrays import Array
 
 Item = TypeVar("Item")
 Map: TypeAlias = Callable[..., Iterable[Any]]  # called as Python's own `map`
@@ -38,23 +36,41 @@ def in_parallel(
         return
     queue = _WorkQueue(work, items, on_failure)
     with products_on_one_thread():
-        others = [
-            threading.Thread(
-                target=contextvars.copy_context().run, args=(queue.take_items,)
-            )  # the caller's np.errstate
-            for _ in range(min(n_threads(), len(items)) - 1)
-        ]
         try:
-            for thread in others:
-                if not _started(thread):
-                    break
+            _waiting_threads.offer(queue.help, min(n_threads(), len(items)) - 1)
             queue.take_items()
         finally:
-            for thread in others:
-                if thread.ident is not None:  # it has been started
-                    thread.join()
+            queue.wait_for_helpers()
     if queue.errors:
         raise queue.errors[0]
+
+
+class _WaitingThreads:
+    """Threads that are started once and then wait for work: to wake one takes less time than to start one."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Start anew: a forked process has none of its parent's threads."""
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._n_started = 0
+
+    def offer(self, job: Callable[[], None], n: int) -> None:
+        """Have up to `n` threads call `job()` in the caller's context (np.errstate), each as soon as it is free."""
+        with self._starting:
+            while self._n_started < n and _started(threading.Thread(target=self._take_jobs, daemon=True)):
+                self._n_started += 1
+        for _ in range(min(n, self._n_started)):
+            self._jobs.put(partial(contextvars.copy_context().run, job))
+
+    def _take_jobs(self) -> None:
+        while True:
+            self._jobs.get()()
+
+
+_waiting_threads = _WaitingThreads()
 
 
 def _started(thread: threading.Thread) -> bool:
@@ -84,16 +100,32 @@ def map_on_threads(n: int) -> Iterator[Map]:
 
 
 class _WorkQueue(Generic[Item]):
-    """A queue from which threads take items one by one until none is left or one has failed."""
+    """A queue from which threads take items one by one until none is left or one has failed.
+
+    Nobody waits for a helper that has not come yet: on a busy machine the calling thread does most of the work.
+    """
 
     NONE_LEFT = object()
 
     def __init__(self, work: Callable[[Item], None], items: Sequence[Item], on_failure: Callable[[], None]) -> None:
         self._work = work
         self._items = iter(items)
-        self._taking = threading.Lock()
+        self._taking = threading.Condition(threading.Lock())
+        self._n_helpers = 0  # threads besides the caller's that are taking items
+        self._is_over = False
         self._on_failure = on_failure
         self.errors: list[BaseException] = []
+
+    def help(self) -> None:
+        """Take items on another thread than the caller's, unless it is too late."""
+        with self._taking:
+            if self._is_over:
+                return
+            self._n_helpers += 1
+        self.take_items()
+        with self._taking:
+            self._n_helpers -= 1
+            self._taking.notify()
 
     def take_items(self) -> None:
         """Take items and work on them: the loop that each thread runs."""
@@ -103,6 +135,13 @@ class _WorkQueue(Generic[Item]):
         except BaseException as error:
             self.errors.append(error)
             self._on_failure()
+
+    def wait_for_helpers(self) -> None:
+        """Wait until the items in progress have ended, and let no helper begin."""
+        with self._taking:
+            self._is_over = True
+            while self._n_helpers:
+                self._taking.wait()
 
     def _next(self) -> Any:
         with self._taking:
@@ -158,21 +197,6 @@ def shares(n: int, n_shares: int) -> list[slice]:
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
-def product_in_shares(x: Array, weight: Array) -> Array:
-    """Return x @ weight for many vectors and a wide matrix, whose columns are shared among the threads.
-
-    (..., d_in) -> (..., d_out), weight (d_in, d_out).
-    """
-    vectors = x.reshape(-1, x.shape[-1])
-    y: Array = np.empty((len(vectors), weight.shape[1]), x.dtype)
-
-    def multiply(columns: slice) -> None:
-        np.matmul(vectors, weight[:, columns], out=y[:, columns])
-
-    in_parallel(multiply, shares(weight.shape[1], n_threads()))
-    return y.reshape(*x.shape[:-1], -1)
-
-
 def _linear_algebra_of_numpy() -> Any:
     """Return a library linked to NumPy's BLAS, through which the BLAS's functions can be found, or None.
 
@@ -190,7 +214,7 @@ def _unknown() -> int:
 
 
 class _Blas:
-    """The number of threads that NumPy's BLAS uses for a product, where it can be read and set.
+    """What NumPy's BLAS tells of itself, and the number of threads that it uses for a product, which can be set.
 
     That is the case for OpenBLAS with its own threads: in NumPy's wheels for Linux and macOS, and in most
     distributions. It is not for other BLAS libraries, or where linked libraries cannot be searched (Windows).
@@ -198,11 +222,11 @@ class _Blas:
 
     # In NumPy's wheels, OpenBLAS's function openblas_get_num_threads has another name.
     NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")
-    CALLS = ("get_num_threads", "set_num_threads", "get_parallel")
+    CALLS = ("get_num_threads", "set_num_threads", "get_parallel", "get_corename")
     OPENMP = 2  # get_parallel's answer for OpenMP, where every thread has its own number of threads
 
     def __init__(self) -> None:
-        self.get, self.set = self._functions()
+        self.get, self.set, self.kernels = self._functions()
         self.lock = threading.Lock()
         self.holders: set[object] = set()  # one for each caller that wants products on one thread
         self.n_threads = int(self.get())  # when there are no holders
@@ -212,13 +236,14 @@ class _Blas:
         """Whether the number of threads can be read and set."""
         return self.get is not _unknown
 
-    def _functions(self) -> tuple[Callable[[], int], Callable[[int], object]]:
+    def _functions(self) -> tuple[Callable[[], int], Callable[[int], object], str]:
         library = _linear_algebra_of_numpy()
         for name in self.NAMES:
             calls: list[Any] = [getattr(library, name.format(call), None) for call in self.CALLS]
             if all(calls) and calls[2]() != self.OPENMP:
-                return calls[0], calls[1]
-        return _unknown, lambda n: None
+                calls[3].restype = ctypes.c_char_p
+                return calls[0], calls[1], calls[3]().decode()
+        return _unknown, lambda n: None, ""
 
     def restart(self) -> None:
         """Start anew in a forked process, which has no holders, and whose lock may have been held."""
@@ -230,7 +255,7 @@ class _Blas:
 _blas = _Blas()
 _is_single_threaded = contextvars.ContextVar("_is_single_threaded", default=False)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _blas.restart())
+    os.register_at_fork(after_in_child=lambda: (_blas.restart(), _waiting_threads.restart()))
 
 
 def n_threads() -> int:
@@ -241,6 +266,11 @@ def n_threads() -> int:
     if _is_single_threaded.get():
         return 1
     return _blas.n_threads if _blas.holders else int(_blas.get())
+
+
+def kernels() -> str:
+    """Return the kind of processor for which the BLAS computes, in OpenBLAS's words; "" if that is unknown."""
+    return _blas.kernels
 
 
 def n_threads_if_known() -> int | None:

@@ -270,7 +270,7 @@ def test_all_of_a_checkpoint_is_copied_and_leaves_the_memory(tmp_path, monkeypat
     model = gc.GPT(CONFIGS["dense"], seed=0)
     model.save_pretrained(tmp_path)
     released = []
-    monkeypatch.setattr("gptcompare.model.memory_order.release", released.append)
+    monkeypatch.setattr("gptcompare.model.products.release", released.append)
     loaded = gc.GPT.from_pretrained(tmp_path).parameters()
     assert sorted(array.shape for array in released) == sorted(value.shape for value in loaded.values())
     assert not any(np.may_share_memory(value, array) for value in loaded.values() for array in released)

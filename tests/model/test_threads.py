@@ -174,9 +174,59 @@ def test_a_blas_that_does_not_tell_is_left_alone(monkeypatch):
     monkeypatch.setattr(threads._Blas, "NAMES", ("no_such_library_{}",))
     monkeypatch.setattr(threads, "_blas", threads._Blas())
     assert n_threads() == 1
+    assert threads.kernels() == ""
     done = []
     in_parallel(done.append, range(3))
     assert done == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_threads_are_started_once_and_wait_for_more_work(monkeypatch):
+    monkeypatch.setattr(threads, "_waiting_threads", threads._WaitingThreads())
+    before = threading.active_count()
+    for _ in range(20):
+        meeting = threading.Barrier(4, timeout=30)
+        in_parallel(lambda item, meeting=meeting: meeting.wait(), range(4))
+    assert threading.active_count() == before + 3
+
+
+def test_nobody_waits_for_a_thread_that_comes_too_late(monkeypatch, four_threads):
+    late = []
+    monkeypatch.setattr(threads._WaitingThreads, "offer", lambda self, job, n: late.append(job))
+    done = []
+    in_parallel(done.append, range(5))
+    assert done == [0, 1, 2, 3, 4]
+    late[0]()
+    assert done == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_work_inside_work_on_all_threads_at_once_comes_to_its_end():
+    done = np.zeros((20, 20), int)
+
+    def outer(row):
+        in_parallel(lambda column: done.__setitem__((row, column), done[row, column] + 1), range(20))
+
+    in_parallel(outer, range(20))
+    assert (done == 1).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_starts_threads_of_its_own(four_threads):
+    in_parallel(lambda item: None, range(4))
+    context = multiprocessing.get_context("fork")
+    met = context.Queue()
+
+    def meet():
+        meeting = threading.Barrier(4, timeout=30)
+        in_parallel(lambda item: meeting.wait(), range(4))
+        met.put(True)
+
+    child = context.Process(target=meet)
+    child.start()
+    assert met.get(timeout=60)
+    child.join(30)
 
 
 @pytest.mark.usefixtures("four_threads")

@@ -7,7 +7,7 @@ import numpy as np
 
 import gptcompare as gc
 from gptcompare.model.hooks import LAST_PLACE
-from gptcompare.model.ops import product
+from gptcompare.model.products import product
 
 
 class WithoutLastNorm(gc.GPT):
