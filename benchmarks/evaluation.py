@@ -29,7 +29,7 @@ BATCHES = (1, 8)  # items that the harness is told to read at once
 # Task -> number of items, words of a context, number of answers, words of an answer.
 SHAPES = {
     "LAMBADA": (32, 60, 1, 1),
-    "HellaSwag": (8, 50, 4, 20),
+    "HellaSwag": (16, 50, 4, 20),
     "PIQA": (16, 12, 2, 18),
     "CBT": (2, 400, 10, 12),
 }

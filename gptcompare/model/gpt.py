@@ -25,7 +25,7 @@ from .hooks import Hook, Trace, hook_at_last_place, hook_in_block, no_hook, trac
 from .inputs import check_dtype, check_ids
 from .kv_cache import KVCache, LayerCache
 from .ops import ACTIVATION, layer_norm, linear
-from .products import in_fast_order, product, product_in_shares, taken_in_fast_order
+from .products import in_fast_order, product, product_in_shares, taken_in_fast_order, threads_for
 from .threads import LayerOrder, in_layer_order, n_threads, shares
 
 # Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
@@ -216,8 +216,10 @@ class GPT:
         """
         if isinstance(hook, Changing):
             hook.check(self.config)
-        x = self._read(check_ids(ids, self.config), cache, self.config.n_layer, hook)
-        logits = self.unembed(x[:, -1:], hook)[:, -1] if last_only else self.unembed(x, hook)
+        checked = check_ids(ids, self.config)
+        with threads_for(checked.size, self.config.d_model * self.config.d_mlp):
+            x = self._read(checked, cache, self.config.n_layer, hook)
+            logits = self.unembed(x[:, -1:], hook)[:, -1] if last_only else self.unembed(x, hook)
         return logits if np.ndim(ids) == 2 else logits[0]
 
     def residual_stream(

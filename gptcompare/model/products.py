@@ -13,6 +13,7 @@ run of memory as long as possible. `docs/performance.md` shows what that gains.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from ..arrays import Array
 from ..checkpoints import copy_into, release
-from .threads import in_parallel, kernels, n_threads, shares
+from .threads import in_parallel, kernels, n_threads, products_on_one_thread, shares
 
 LARGE = 2**20  # bytes, above which two threads copy faster than one
 
@@ -37,6 +38,16 @@ SMALL = (
 IN_PIECES = range(2, 13)  # numbers of vectors that are multiplied piece by piece
 LONGEST_RUN = 3072  # numbers of a piece that lie one after the other
 SHARED = 2**19  # numbers of a matrix whose pieces are shared among threads
+
+
+def threads_for(n_vectors: int, n_largest: int) -> AbstractContextManager[object]:
+    """Return a `with` block for products of so many vectors with matrices of up to `n_largest` numbers.
+
+    Those of a few vectors with small matrices stay on the calling thread: other threads would save nothing, and on a
+    busy machine each product would wait for them.
+    """
+    is_small = n_vectors < IN_PIECES.stop and n_largest <= SHARED
+    return products_on_one_thread() if is_small else nullcontext()
 
 
 def product(x: Array, weight: Array) -> Array:

@@ -255,7 +255,8 @@ class _Blas:
 _blas = _Blas()
 _is_single_threaded = contextvars.ContextVar("_is_single_threaded", default=False)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: (_blas.restart(), _waiting_threads.restart()))
+    os.register_at_fork(after_in_child=lambda: _blas.restart())
+    os.register_at_fork(after_in_child=lambda: _waiting_threads.restart())
 
 
 def n_threads() -> int:

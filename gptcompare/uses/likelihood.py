@@ -18,6 +18,7 @@ from ..generation import LanguageModel
 from ..generation.sampling import finite
 from ..model import GPT, KVCache
 from ..model.gpt import CHUNK
+from ..model.kv_cache import MAX_ROLLBACK
 from ..model.ops import cross_entropy
 from ..tokenizer import AllowedSpecial
 
@@ -212,15 +213,17 @@ def _streams(model: GPT, requests: Sequence[Request]) -> list[Array]:
 
     streams: dict[int, Array] = {}
     own = [numbers[0] for numbers in with_context.values() if len(numbers) == 1]
-    for batch in _batches([len(requests[number].read) - n_shared for number in own], beginning.nbytes):
+    for batch in _batches([len(requests[number].read) - n_shared for number in own], beginning):
         read = [requests[own[place]].read[n_shared:] for place in batch]
         for place, stream in zip(batch, _read(model, beginning.copies([0] * len(batch)), read), strict=True):
             streams[own[place]] = stream[-len(requests[own[place]].continuation) :].copy()
-    for context, numbers in with_context.items():
-        if len(numbers) > 1:
-            continuations = [requests[number].continuation for number in numbers]
-            read_after = _read_after_one(model, beginning.copies([0]), context[n_shared:], continuations)
-            streams.update(zip(numbers, read_after, strict=True))
+    several = {context[n_shared:]: numbers for context, numbers in with_context.items() if len(numbers) > 1}
+    contexts = list(several)
+    for batch in _batches([len(context) for context in contexts], beginning, longest_padding=MAX_ROLLBACK):
+        asked = {contexts[place]: several[contexts[place]] for place in batch}
+        continuations = [[requests[number].continuation for number in numbers] for numbers in asked.values()]
+        read_after = _read_after(model, beginning.copies([0] * len(asked)), list(asked), continuations)
+        streams.update(zip([number for numbers in asked.values() for number in numbers], read_after, strict=True))
     return [streams[number] for number in range(len(requests))]
 
 
@@ -236,16 +239,25 @@ def _read(model: GPT, cache: KVCache, texts: Sequence[tuple[int, ...]]) -> Itera
         yield stream[: len(of_one)]
 
 
-def _read_after_one(
-    model: GPT, cache: KVCache, context: tuple[int, ...], continuations: Sequence[tuple[int, ...]]
+def _read_after(
+    model: GPT, caches: KVCache, contexts: Sequence[tuple[int, ...]], continuations: Sequence[list[tuple[int, ...]]]
 ) -> list[Array]:
-    """Return the residual stream (n, D) where each continuation's n tokens are predicted, reading the context once."""
-    last = model.residual_stream(context, cache)[-1:]  # (1, D)
-    streams = [last] * len(continuations)
-    for batch in _batches([len(ids) - 1 for ids in continuations], cache.nbytes):
-        texts = [continuations[number][:-1] for number in batch]
-        for number, stream in zip(batch, _read(model, cache.copies([0] * len(batch)), texts), strict=True):
-            streams[number] = np.concatenate([last, stream])
+    """Return the residual stream (n, D) where each continuation's n tokens are predicted, context by context.
+
+    All contexts are read together, each once, and then the continuations of all of them.
+    """
+    last = [stream[-1:] for stream in _read(model, caches, contexts)]  # each (1, D)
+    longest = max(map(len, contexts))
+    for row, context in enumerate(contexts):
+        caches.select([row]).take_back(longest - len(context))  # the padding
+    all_of_them = [(row, ids) for row, of_one in enumerate(continuations) for ids in of_one]
+    streams = [last[row] for row, _ in all_of_them]
+    n_before = [caches.n_tokens[row] for row, _ in all_of_them]
+    for batch in _batches([len(ids) - 1 for _, ids in all_of_them], caches.select([0]), n_before):
+        of_contexts = caches.copies([all_of_them[place][0] for place in batch])
+        texts = [all_of_them[place][1][:-1] for place in batch]
+        for place, stream in zip(batch, _read(model, of_contexts, texts), strict=True):
+            streams[place] = np.concatenate([streams[place], stream])
     return streams
 
 
@@ -264,15 +276,28 @@ def _predict(model: GPT, streams: Sequence[Array], requests: Sequence[Request]) 
     yield from zip(np.split(logprobs, ends), np.split(likeliest, ends), strict=True)
 
 
-def _batches(lengths: Sequence[int], cache_bytes: int) -> Iterator[list[int]]:
+def _batches(
+    lengths: Sequence[int], cache: KVCache, n_before: Sequence[int] | None = None, longest_padding: int = CHUNK
+) -> Iterator[list[int]]:
     """Yield batches of the indices whose length is not 0, similar lengths together.
 
-    A batch of several has at most CHUNK tokens, padding included, and its copies of the cache take at most MEMORY.
+    A batch of several has at most CHUNK tokens, padding included, pads none by more than `longest_padding`, fits into
+    the capacity of copies of the cache behind the `n_before` tokens of each, and its copies take at most MEMORY.
     """
+    capacity = cache.sequences[0].capacity
+    room = [capacity - n for n in n_before or [cache.n_tokens[0]] * len(lengths)]
     waiting = sorted((number for number, length in enumerate(lengths) if length), key=lengths.__getitem__)
     while waiting:
-        n = 1
-        while n < len(waiting) and (n + 1) * lengths[waiting[n]] <= CHUNK and (n + 1) * cache_bytes <= MEMORY:
-            n += 1
-        yield waiting[:n]
-        del waiting[:n]
+        batch = [waiting.pop(0)]
+        while waiting:
+            n, padded = len(batch) + 1, lengths[waiting[0]]
+            fits = padded <= min(room[number] for number in [*batch, waiting[0]])
+            if (
+                not fits
+                or n * padded > CHUNK
+                or padded - lengths[batch[0]] > longest_padding
+                or n * cache.nbytes > MEMORY
+            ):
+                break
+            batch.append(waiting.pop(0))
+        yield batch

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+import gptcompare as gc
 from gptcompare.checkpoints.formats.tensor_file import map_file
 from gptcompare.model import products, threads
 from gptcompare.model.products import in_fast_order, product, product_in_shares, taken_in_fast_order
@@ -110,3 +111,13 @@ class TestTaken:
         made = stored["x"]
         assert taken_in_fast_order(stored, np.float32)["x"] is made
         assert not stored
+
+
+@pytest.mark.skipif(threads.n_threads() < 2, reason="products use one thread here")
+@pytest.mark.parametrize(("n_tokens", "d_model", "expected"), [(1, 64, 1), (12, 64, 1), (13, 64, None), (1, 384, None)])
+def test_a_few_tokens_of_a_small_model_stay_on_the_calling_thread(n_tokens, d_model, expected):
+    model = gc.GPT(gc.GPTConfig(n_layer=1, n_head=2, d_model=d_model, n_ctx=16, n_vocab=9))
+    seen = []
+    model(np.zeros(n_tokens, int), hook=lambda name, array: seen.append(threads._blas.get()) or array)
+    assert set(seen) == {expected or threads.n_threads()}
+    assert threads._blas.get() == threads.n_threads()

@@ -81,6 +81,34 @@ class TestLogLikelihoods:
         assert [one.logprob for one in together] == pytest.approx([one.logprob for one in alone], rel=1e-5)
         assert [one.is_greedy for one in together] == [one.is_greedy for one in alone]
 
+    @pytest.mark.parametrize("n_ctx", [60, 90, 600])
+    def test_nor_do_contexts_of_any_lengths_with_several_continuations_of_any_lengths(self, story, n_ctx):
+        lm = random_model(story, attention=("banded", "dense"), band_width=5, n_ctx=n_ctx)
+        rng = np.random.default_rng(n_ctx)
+        pairs = [
+            (context, tuple(rng.integers(lm.config.n_vocab, size=rng.integers(1, 30)).tolist()))
+            for length in (1, 3, 16, 17, 18, 34, 40, 55)
+            for context in [tuple(rng.integers(lm.config.n_vocab, size=length).tolist())]
+            for _ in range(rng.integers(1, 5))
+        ]
+        together = likelihood.log_likelihoods_of_ids(lm, pairs)
+        alone = [logprobs_of(lm, list(before), list(behind)) for before, behind in pairs]
+        kept = [one.logprob for one in together if not one.n_cut]
+        expected = [sum(of_one) for of_one, one in zip(alone, together, strict=True) if not one.n_cut]
+        assert kept == pytest.approx(expected, rel=1e-5)
+        assert len(kept) > 10
+
+    def test_contexts_and_continuations_of_several_items_are_read_together(self, story, monkeypatch):
+        passes = []
+        residual_stream = gc.GPT.residual_stream
+        monkeypatch.setattr(
+            gc.GPT, "residual_stream", lambda self, ids, *rest: passes.append(ids) or residual_stream(self, ids, *rest)
+        )
+        log_likelihoods(
+            story, [(f"The {name} said", word) for name in ("fox", "bear", "hen") for word in (" yes, I", " no")]
+        )
+        assert len(passes) == 3  # what all begin with, the contexts, the continuations
+
     @pytest.mark.parametrize(("chunk", "memory"), [(1, 2**28), (3, 2**28), (256, 1)])
     def test_nor_do_the_sizes_of_batches(self, story, monkeypatch, chunk, memory):
         lm = random_model(story)
