@@ -90,6 +90,7 @@ FUNCTIONS = {
     "Batches": lambda lm, folder: (training.Batches, {
         "tokens": IDS, "batch": 1, "context": 8, "seed": 0, "targets": IDS, "ignore": -100,
     }),
+    "Muon": lambda lm, folder: (training.Muon, {"parameters": lm.model.parameters(), "recipe": RECIPE}),
     "AdamW": lambda lm, folder: (training.AdamW, {"parameters": lm.model.parameters(), "recipe": RECIPE}),
     "loss_and_grads": lambda lm, folder: (training.loss_and_grads, {
         "model": gc.GPT(gc.GPTConfig(**CONFIG)), "ids": IDS[:4], "targets": IDS[1:5], "ignore": -100,

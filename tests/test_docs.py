@@ -42,7 +42,7 @@ IN_HELP = [
     "token", "vocabulary", "temperature", "prompt", "seed", "end of text", "draft", "few-shot", "normalisation",
     "window", "context", "beam search", "task", "gradient", "dropout", "warm-up", "weight decay", "AdamW", "batch",
     "accumulation", "learning rate", "validation", "parameters", "tokenizer", "special token", "greedy", "stop string",
-    "stride", "log-probability", "recorded output",
+    "stride", "log-probability", "recorded output", "Muon",
 ]  # fmt: skip
 # Labels that need no explanation.
 PLAIN = {"", "as published", "measured"}

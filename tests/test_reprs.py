@@ -13,7 +13,7 @@ from support.pages import module_of_the_docs
 import gptcompare as gc
 from gptcompare.evaluation import TASKS, Choosing, Content, Document, Item, LastWord, Metric, Questions, Writing
 from gptcompare.presets import published
-from gptcompare.training import AdamW, Batches, Metrics, Recipe, tune_classifier
+from gptcompare.training import AdamW, Batches, Metrics, Muon, Recipe, tune_classifier
 from gptcompare.verification import known_records
 
 LONGEST = 200
@@ -86,7 +86,8 @@ def instances(tmp_path_factory):
         gc.evaluation.Settings(), verified, verified.rows[0], verified.rows[0].agreement, record,
         Content("file", TEXT.encode()),
         tune_classifier(lm, ["We danced.", "He wept."], ["positive", "negative"], Recipe(n_steps=1, batch=1)),
-        AdamW(tiny.parameters(), Recipe(n_steps=9)), Batches(np.zeros(100, np.intp), 2, 8, 0), Recipe(n_steps=9),
+        AdamW(tiny.parameters(), Recipe(n_steps=9)), Muon(tiny.parameters(), Recipe(n_steps=9)),
+        Batches(np.zeros(100, np.intp), 2, 8, 0), Recipe(n_steps=9),
         Metrics(1, 2, 3.0, 4.0, 5.0, 6.0), *map(published, gc.presets()),
         *(published(name).training for name in gc.presets()), *published("gpt2").results,
         *published("gpt3-175b").training.data, gc.patterns.Dense(), gc.patterns.Banded(64), gc.patterns.Strided(8),

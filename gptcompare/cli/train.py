@@ -35,12 +35,14 @@ NUMBERS = {
     "--context": ("context", int, f"tokens per sequence (default: the model's context, at most {DEFAULT_CONTEXT})"),
     "--learning-rate": ("learning_rate", float, "largest learning rate"),
     "--warmup-steps": ("warmup_steps", int, "steps of rising learning rate (default: a tenth of all, at most 100)"),
-    "--weight-decay": ("weight_decay", float, "AdamW's weight decay"),
+    "--optimizer": ("optimizer", str, "adamw, as for GPT-3 (default), or muon: Muon for the blocks' matrices"),
+    "--weight-decay": ("weight_decay", float, "weight decay of the matrices"),
     "--gradient-clip": ("gradient_clip", float, "largest norm of the gradient; 0: no clipping"),
     "--accumulation": ("accumulation", int, "compute a batch in N parts, each on one core, to save memory"),
     "--dropout": ("dropout", float, "probability that an activation is set to zero"),
     "--seed": ("seed", int, "seed for the parameters, the order of the data and dropout"),
 }
+METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +67,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_allow_special(parser)
     for option, (name, kind, text) in NUMBERS.items():
-        parser.add_argument(option, dest=name, type=kind, metavar="N" if kind is int else "X", help=text)
+        parser.add_argument(option, dest=name, type=kind, metavar=METAVARS[kind], help=text)
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N",
         help="compute N of a batch's parts (--accumulation) at a time; the result is the same",

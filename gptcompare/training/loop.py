@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -24,10 +24,12 @@ from ..model.threads import Map, map_on_threads, n_threads_if_known, products_on
 from ..tokenizer import Tokenizer
 from .batches import Batches, sequences, targets_name
 from .metrics import Metrics
-from .optimizer import AdamW, clip_, global_norm
+from .muon import Muon
+from .optimizer import AdamW, Optimizer, clip_, global_norm
 from .recipe import Recipe
 from .run_folder import RunFolder
 
+OPTIMIZERS: dict[str, Callable[[Parameters, Recipe], Optimizer]] = {"adamw": AdamW, "muon": Muon}
 VALIDATION_SEQUENCES = 64
 
 
@@ -109,7 +111,7 @@ def train(
         LanguageModel(model, tokenizer)  # raises an error if they do not fit
     batches = _batches(model, tokens, targets, recipe, ignore)
     held_out = _held_out(model, validation, validation_targets, recipe, ignore)
-    optimizer = AdamW(model.parameters(), recipe)
+    optimizer: Optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), recipe)
     n_threads = n_threads_if_known()
     metrics: list[Metrics] = []
     with contextlib.ExitStack() as stack:
@@ -161,7 +163,7 @@ def _product_threads(n_threads: int | None, recipe: Recipe) -> Iterator[None]:
 
 
 def _step(
-    model: GPT, optimizer: AdamW, batches: Batches, recipe: Recipe, map_parts: Map,
+    model: GPT, optimizer: Optimizer, batches: Batches, recipe: Recipe, map_parts: Map,
     folder: RunFolder | None = None,
 ) -> Metrics:  # fmt: skip
     """Update the parameters once."""

@@ -1,9 +1,13 @@
-"""AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2), and clipping of the gradient by its norm."""
+"""AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2), and clipping of the gradient by its norm.
+
+`Optimizer` says what the training loop asks of an optimizer; the other one is in `muon`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -32,6 +36,25 @@ def clip_(gradients: Mapping[str, Array], largest: float) -> float:
     return norm
 
 
+class Optimizer(Protocol):
+    """What changes parameters in place by their gradients, and can be saved and restored.
+
+    Attributes
+    ----------
+    step : int
+        Number of updates so far.
+    state : dict of name -> array
+        All that further updates depend on beside the step; the arrays are changed in place, and stay the same ones.
+    """
+
+    step: int
+
+    @property
+    def state(self) -> dict[str, Array]: ...
+
+    def update(self, gradients: Mapping[str, Array], learning_rate: float) -> None: ...
+
+
 class AdamW:
     """Adam with decoupled weight decay, which applies to matrices only.
 
@@ -51,8 +74,7 @@ class AdamW:
     """
 
     def __init__(self, parameters: Mapping[str, Array], recipe: Recipe) -> None:
-        if not isinstance(parameters, Mapping):
-            raise TypeError(f"parameters must be a dict of name -> array, got {type(parameters).__name__}")
+        check_parameters(parameters)
         self.step = 0
         self.first = {name: np.zeros_like(value) for name, value in parameters.items()}
         self.second = {name: np.zeros_like(value) for name, value in parameters.items()}
@@ -62,6 +84,12 @@ class AdamW:
     def __repr__(self) -> str:
         n = sum(parameter.size for parameter in self._parameters.values())
         return brief(self, f"of {n} numbers in {len(self._parameters)} parameters, after {self.step} steps")
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """Both moving averages: "first.NAME" and "second.NAME" for each parameter."""
+        kinds = {"first": self.first, "second": self.second}
+        return {f"{kind}.{name}": array for kind, arrays in kinds.items() for name, array in arrays.items()}
 
     def update(self, gradients: Mapping[str, Array], learning_rate: float) -> None:
         """Take one step down the gradients, shaped like the parameters; their memory is reused as work space."""
@@ -91,6 +119,12 @@ class AdamW:
         np.divide(m, g, out=g)
         g *= learning_rate / correction1
         p -= g
+
+
+def check_parameters(parameters: object) -> None:
+    """Raise TypeError if the parameters are not a dict."""
+    if not isinstance(parameters, Mapping):
+        raise TypeError(f"parameters must be a dict of name -> array, got {type(parameters).__name__}")
 
 
 def _flat(array: Array, like: Array) -> Array:

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..checks import integer, number
+from ..checks import integer, number, one_text, shown
 from ..presets import published
+
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +30,11 @@ class Recipe:
         The last learning rate, as a fraction of the peak.
     warmup_steps : int
         Number of steps over which the learning rate rises.
+    optimizer : str
+        "adamw", as for GPT-3, or "muon", which orthogonalises the steps of the blocks' matrices (`Muon`) and leaves the
+        rest to AdamW. Its steps are scaled so that the same learning rate serves both.
     betas, eps, weight_decay : float
-        AdamW's constants; only matrices decay.
+        AdamW's constants; only matrices decay, those of Muon, too.
     gradient_clip : float
         Largest norm of the whole gradient; 0 for no clipping.
     accumulation : int
@@ -51,6 +56,7 @@ class Recipe:
     learning_rate: float = 6.0e-4
     final_learning_rate: float = 0.1
     warmup_steps: int = 100
+    optimizer: str = "adamw"
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
     weight_decay: float = 0.1
@@ -73,6 +79,9 @@ class Recipe:
         for name in ("learning_rate", "final_learning_rate", "eps", "weight_decay", "gradient_clip", "dropout"):
             self._check_number(name, getattr(self, name))
             object.__setattr__(self, name, float(getattr(self, name)))
+        object.__setattr__(self, "optimizer", one_text("optimizer", self.optimizer))
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {shown(self.optimizer)}")
         if len(self.betas) != 2:
             raise ValueError(f"betas must be two numbers, got {self.betas!r}")
         for beta in (*self.betas, self.dropout):
@@ -91,7 +100,8 @@ class Recipe:
     def preset(cls, name: str, **numbers: Any) -> Recipe:
         """Return the published numbers of a model's training, replaced by the given numbers where there are any.
 
-        Its steps, batch and context are not taken over: they suit a supercomputer.
+        Its steps, batch and context are not taken over: they suit a supercomputer. All were trained with Adam; Muon, if
+        asked for, takes their learning rate and weight decay.
 
         >>> Recipe.preset("gpt3-175b", n_steps=1000).learning_rate
         6e-05

@@ -1,7 +1,7 @@
 """A run on disk: everything that it needs to resume, in one file that is always complete, and the model beside it.
 
     run.json             the run's identity: configuration, recipe, digests of the data and of the initial parameters
-    state.safetensors    step, parameters and AdamW's moments, from which a run resumes
+    state.safetensors    step, parameters and the optimizer's state, from which a run resumes
     metrics.csv          one line per step: see `metrics`
     config.json, model.safetensors, vocab.json ...    the last saved model, as `gptcompare.load` reads it
     .lock                held by the process that trains in the folder
@@ -35,7 +35,7 @@ from ..parameters import digest_of
 from ..tokenizer import Tokenizer
 from .data import digest_of_tokens
 from .metrics import METRICS, Metrics, cut_off
-from .optimizer import AdamW
+from .optimizer import Optimizer
 from .recipe import Recipe
 
 STEP = "step"
@@ -48,6 +48,7 @@ WRITTEN = (
 # Parts of run.json that runs of earlier versions do not have: those of targets are then those of a run without any.
 BLAS_THREADS, DIGEST = "blas_threads", "sha256"
 OF_TARGETS = ("targets", "validation_targets", "ignore")
+OF_RECIPE = {"optimizer": "adamw"}  # numbers of the recipe that earlier versions do not have, and what they did
 
 
 class RunFolder:
@@ -173,7 +174,7 @@ class RunFolder:
             return ""
         return f". To train on from its model with these settings, give another folder, and --init {self.folder}"
 
-    def save(self, model: GPT, optimizer: AdamW, tokenizer: Tokenizer | None) -> None:
+    def save(self, model: GPT, optimizer: Optimizer, tokenizer: Tokenizer | None) -> None:
         """Save the state, as one file that is renamed into place when complete, then the model for others to read."""
         if self._metrics is not None:
             self._metrics.sync()  # so that no power failure leaves a state without its lines
@@ -190,7 +191,7 @@ class RunFolder:
         else:
             LanguageModel(model, tokenizer).save_pretrained(self.folder)
 
-    def restore(self, model: GPT, optimizer: AdamW, n_steps: int) -> bool:
+    def restore(self, model: GPT, optimizer: Optimizer, n_steps: int) -> bool:
         """Copy the saved numbers into the existing arrays; return False if nothing has been saved yet.
 
         Raises
@@ -228,9 +229,8 @@ class RunFolder:
         self.step = line.step
 
 
-def _arrays(model: GPT, optimizer: AdamW) -> dict[str, Any]:
-    kinds = {"parameter": model.parameters(), "first": optimizer.first, "second": optimizer.second}
-    return {f"{kind}.{name}": array for kind, arrays in kinds.items() for name, array in arrays.items()}
+def _arrays(model: GPT, optimizer: Optimizer) -> dict[str, Any]:
+    return {**{f"parameter.{name}": array for name, array in model.parameters().items()}, **optimizer.state}
 
 
 def _check_digest(path: Path, tensors: dict[str, AnyArray]) -> None:
@@ -261,6 +261,8 @@ def _description(path: Path, names: Any) -> dict[str, Any]:
         digest = there.pop(DIGEST, None)
         whole = digest == _digest(there) if BLAS_THREADS in there else digest is None
         there = {**dict.fromkeys(OF_TARGETS), **there}
+        if isinstance(there.get("recipe"), dict):
+            there["recipe"] = {**OF_RECIPE, **there["recipe"]}
         if whole and there.keys() - {BLAS_THREADS} == names:
             return there
     raise ValueError(f"{path}: damaged; give another folder")

@@ -132,7 +132,7 @@ def test_a_text_is_the_same_from_every_system(config, tmp_path, mark, ends):
 
 def test_every_option_reaches_the_recipe(texts, config, tmp_path):
     values = {"n_steps": 3, "batch": 4, "context": 9, "learning_rate": 1e-2, "warmup_steps": 1, "weight_decay": 0.2}
-    values |= {"gradient_clip": 0.5, "accumulation": 2, "dropout": 0.1, "seed": 3}
+    values |= {"gradient_clip": 0.5, "accumulation": 2, "dropout": 0.1, "seed": 3, "optimizer": "muon"}
     options = [word for option, (name, *_) in NUMBERS.items() for word in (option, str(values[name]))]
     assert main(["train", texts[0], "--config", config, "--out", str(tmp_path / "run"), *options]) == 0
     written = recipe_of(tmp_path / "run")
@@ -359,6 +359,7 @@ def test_a_short_run_reaches_its_learning_rate(texts, config, tmp_path):
         (["TEXT", "--config", "CONFIG", "--context", "33"], "longer than the model's 32"),
         (["TEXT", "--config", "CONFIG", "--validation", "TEXT"], "it cannot be held out"),
         (["TEXT", "--config", "CONFIG", "--seed", "-1"], "seed must be at least 0"),
+        (["TEXT", "--config", "CONFIG", "--optimizer", "sgd"], "optimizer must be one of adamw, muon, got 'sgd'"),
         (["TEXT", "--config", "CONFIG", "--save-every", "0"], "save_every must be at least 1"),
         (["TEXT", "--config", "CONFIG", "--learning-rate", "-1"], "learning_rate must be finite and not negative"),
         (["TEXT", "--config", "CONFIG", "--tokenizer", "gpt2"], "the tokenizer has 50257 ids, the model only 300"),

@@ -19,6 +19,7 @@ import gptcompare as gc
 from gptcompare.model.threads import map_on_threads
 from gptcompare.training import DivergedError, Recipe, loop, read_metrics, train
 from gptcompare.training.batches import Batches
+from gptcompare.training.recipe import OPTIMIZERS
 
 CONFIG = gc.GPTConfig(
     n_layer=2, n_head=2, d_model=16, n_ctx=24, n_vocab=300, attention=("dense", "banded"), band_width=5
@@ -56,11 +57,12 @@ def stop_before(step, monkeypatch):
 
 
 class TestLearning:
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     @pytest.mark.parametrize("attention", [("dense",), ("dense", "banded")], ids=str)
-    def test_one_batch_can_be_learned_by_heart(self, attention):
+    def test_one_batch_can_be_learned_by_heart(self, attention, optimizer):
         config = dataclasses.replace(CONFIG, attention=attention, band_width=5 if "banded" in attention else None)
         model = gc.GPT(dataclasses.replace(config, d_model=64), seed=0)
-        recipe = Recipe(n_steps=250, batch=4, context=24, learning_rate=5e-3, weight_decay=0.0)
+        recipe = Recipe(n_steps=250, batch=4, context=24, learning_rate=5e-3, weight_decay=0.0, optimizer=optimizer)
         row = np.random.default_rng(1).permutation(300)[:48].astype(np.uint16)
         metrics = train(model, row, recipe)
         assert metrics[0].loss > 5
@@ -78,9 +80,9 @@ class TestLearning:
         for name, value in whole.items():
             np.testing.assert_allclose(parts[name], value, atol=1e-5)
 
-    @pytest.mark.parametrize("threads", [2, 3, 4])
-    def test_the_number_of_threads_changes_no_bit(self, threads):
-        recipe = dataclasses.replace(RECIPE, accumulation=4, dropout=0.1)
+    @pytest.mark.parametrize(("threads", "optimizer"), [(2, "adamw"), (3, "adamw"), (4, "adamw"), (3, "muon")])
+    def test_the_number_of_threads_changes_no_bit(self, threads, optimizer):
+        recipe = dataclasses.replace(RECIPE, accumulation=4, dropout=0.1, optimizer=optimizer)
         assert_identical(parameters_after(recipe=recipe, threads=threads), parameters_after(recipe=recipe))
 
     def test_a_seed_is_a_run(self):
@@ -245,9 +247,10 @@ def as_transformers(transformers, torch, model):
 
 
 class TestStops:
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     @pytest.mark.parametrize("save_every", [1, 7, 1000])
-    def test_a_run_that_died_goes_on_and_ends_as_if_it_had_not(self, tmp_path, monkeypatch, save_every):
-        dropping = dataclasses.replace(RECIPE, dropout=0.1, accumulation=2)
+    def test_a_run_that_died_goes_on_and_ends_as_if_it_had_not(self, tmp_path, monkeypatch, save_every, optimizer):
+        dropping = dataclasses.replace(RECIPE, dropout=0.1, accumulation=2, optimizer=optimizer)
         for step in (3, 8, 20, 29):
             with monkeypatch.context() as patch:
                 stop_before(step, patch)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gptcompare.presets import published
-from gptcompare.training.recipe import Recipe
+from gptcompare.training import loop
+from gptcompare.training.recipe import OPTIMIZERS, Recipe
 
 
 def rates(recipe, n=None):
@@ -59,6 +60,16 @@ def test_the_defaults_are_those_of_gpt3_small():
     assert Recipe.preset("gpt3-small", n_steps=5) == Recipe(n_steps=5)
 
 
+def test_a_preset_is_adamw_s_unless_another_optimizer_is_given_which_keeps_the_paper_s_numbers():
+    adamw, muon = (Recipe.preset("gpt3-xl", n_steps=10, **given) for given in ({}, {"optimizer": "muon"}))
+    assert (adamw.optimizer, muon.optimizer) == ("adamw", "muon")
+    assert (muon.learning_rate, muon.weight_decay) == (adamw.learning_rate, adamw.weight_decay)
+
+
+def test_every_optimizer_that_a_recipe_can_name_is_one_that_the_loop_knows():
+    assert loop.OPTIMIZERS.keys() == {*OPTIMIZERS}
+
+
 @pytest.mark.parametrize(
     ("numbers", "error", "words"),
     [
@@ -71,6 +82,8 @@ def test_the_defaults_are_those_of_gpt3_small():
         ({"betas": (0.9, 1.0)}, ValueError, r"below 1, got 1\.0"),
         ({"betas": (0.9,)}, ValueError, "betas must be two numbers"),
         ({"dropout": 1.0}, ValueError, "below 1"),
+        ({"optimizer": "sgd"}, ValueError, "optimizer must be one of adamw, muon, got 'sgd'"),
+        ({"optimizer": None}, TypeError, "optimizer must be a str, got NoneType"),
         ({"batch": 6, "accumulation": 4}, ValueError, "accumulation 4 does not divide the batch of 6"),
     ],
     ids=str,

@@ -26,9 +26,9 @@ TOKENS = np.random.default_rng(0).integers(0, 100, 500).astype(np.uint16)
 RECIPE = Recipe(n_steps=12, batch=2, context=16, warmup_steps=2, learning_rate=3e-3, accumulation=2)
 
 
-def trained(folder=None, seed=0, n_steps=12, **options):
+def trained(folder=None, seed=0, n_steps=12, optimizer="adamw", **options):
     model = gc.GPT(CONFIG, seed=1)
-    recipe = dataclasses.replace(RECIPE, seed=seed, n_steps=n_steps)
+    recipe = dataclasses.replace(RECIPE, seed=seed, n_steps=n_steps, optimizer=optimizer)
     metrics = train(model, TOKENS, recipe, out=folder, save_every=6, **options)
     return {name: value.tobytes() for name, value in model.parameters().items()}, metrics
 
@@ -152,6 +152,7 @@ class TestState:
         description = json.loads((stopped / "run.json").read_text())
         for name in ("sha256", "blas_threads", *OF_TARGETS):
             del description[name]
+        del description["recipe"]["optimizer"]
         (stopped / "run.json").write_text(json.dumps(description, indent=2))
         parameters, metrics = trained(stopped)
         assert (parameters, without_speed(metrics)) == reference
@@ -166,6 +167,25 @@ class TestState:
         assert (parameters, without_speed(metrics)) == reference
         with pytest.raises(ValueError, match=r"differs in ignore:"):
             trained(stopped, ignore=3)
+
+    def test_a_run_of_a_version_without_optimizers_is_adamw_s(self, stopped, reference):
+        description = json.loads((stopped / "run.json").read_text())
+        assert description["recipe"].pop("optimizer") == "adamw"
+        del description["sha256"]
+        (stopped / "run.json").write_bytes(_described(description))
+        with pytest.raises(ValueError, match=r"differs in recipe\.optimizer:"):
+            trained(stopped, optimizer="muon")
+        parameters, metrics = trained(stopped)
+        assert (parameters, without_speed(metrics)) == reference
+
+    def test_a_run_of_muon_keeps_one_array_of_a_matrix_and_goes_on_with_muon_alone(self, tmp_path):
+        trained(tmp_path, optimizer="muon")
+        names = read_safetensors(tmp_path / "state.safetensors").keys()
+        weight = "h.0.mlp.c_fc.weight"
+        assert {name for name in names if name.endswith(weight)} == {f"parameter.{weight}", f"momentum.{weight}"}
+        assert {"first.wte.weight", "second.wte.weight"} <= names
+        with pytest.raises(ValueError, match=r"differs in recipe\.optimizer: give the same settings to resume it"):
+            trained(tmp_path)
 
     @few_or_many("n", 30, 400)
     def test_a_damaged_folder_ends_as_the_whole_one_or_in_one_clear_error(self, stopped, tmp_path, reference, n):

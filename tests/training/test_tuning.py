@@ -94,6 +94,12 @@ class TestTuneClassifier:
         assert tuned.metrics[-1].loss < 0.2 < tuned.metrics[0].loss
         assert tuned.predict(TEXTS[1::2]) == LABELS[1::2]
 
+    def test_it_learns_by_muon_too(self, lm, tuned):
+        recipe = dataclasses.replace(RECIPE, optimizer="muon")
+        other = tune_classifier(lm, TEXTS[::2], LABELS[::2], recipe)
+        assert other.metrics[-1].loss < other.metrics[0].loss / 2
+        assert numbers(other.lm) != numbers(tuned.lm)
+
     def test_its_probabilities_are_those_of_the_labels_after_the_text(self, tuned):
         found = tuned.probabilities(TEXTS)
         template = tuned.template
