@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "BFLOAT16",
     "AnyArray",
     "Array",
     "Float32",
@@ -28,6 +29,9 @@ __all__ = [
     "Integers",
     "Mask",
 ]
+
+# NumPy has no bfloat16. An array of such numbers holds their bits under this name, until they are widened.
+BFLOAT16 = np.dtype([("bfloat16", "<u2")], align=True)
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]  # float32 or float64, as in the model
 Float32: TypeAlias = npt.NDArray[np.float32]

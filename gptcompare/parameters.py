@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import AnyArray, Array
+from .arrays import BFLOAT16, AnyArray, Array
 from .checks import integer, some
 from .config import GPTConfig
 
@@ -105,7 +105,7 @@ def check_array(name: str, array: AnyArray, shape: tuple[int, ...]) -> None:
     """Raise ValueError if an array has another shape or does not hold floating-point numbers."""
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, the configuration asks for {shape}")
-    if array.dtype.kind != "f":
+    if array.dtype.kind != "f" and array.dtype != BFLOAT16:
         raise ValueError(f"{name} holds {array.dtype} numbers, not floating-point ones")
 
 

@@ -11,7 +11,7 @@ from .by_name import locate, remove
 from .catalogue import listing
 from .errors import CheckpointError, DownloadError
 from .folder import read_checkpoint, write_checkpoint
-from .formats.sixteen_bits import copy_into
+from .formats.sixteen_bits import copy_into, widened
 from .formats.tensor_file import release
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "read_checkpoint",
     "release",
     "remove",
+    "widened",
     "write_checkpoint",
 ]

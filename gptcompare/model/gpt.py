@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Array, Ids
-from ..checkpoints import locate, read_checkpoint, write_checkpoint
+from ..checkpoints import locate, read_checkpoint, widened, write_checkpoint
 from ..checks import brief
 from ..config import GPTConfig
 from ..parameters import block_shapes, check_parameters, initial_parameters, output_matrix
@@ -80,7 +80,9 @@ class GPT:
         self.config = config
         self.dtype = np.dtype(dtype)
         self.hooks: tuple[Hook, ...] = ()
-        self._parameters = {name: in_fast_order(value.astype(dtype, copy=False)) for name, value in parameters.items()}
+        self._parameters = {
+            name: in_fast_order(widened(value).astype(dtype, copy=False)) for name, value in parameters.items()
+        }
         self._patterns = [config.pattern_of(layer) for layer in range(config.n_layer)]
         self._blocks = [
             {name: self._parameters[f"h.{layer}.{name}"] for name in block_shapes(config)}

@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import gptcompare as gc
+from gptcompare.checkpoints.formats.sixteen_bits import widened
 from gptcompare.checkpoints.formats.tensorflow import MAGIC, masked_crc32c
 from gptcompare.parameters import parameter_shapes
 
@@ -80,8 +81,9 @@ def opt_tensors(parameters, prefix="model.decoder."):
 
 
 def assert_same_arrays(ours, expected):
-    """The same names, shapes, element types and bits."""
+    """The same names, shapes, element types and bits; bfloat16 is expected as float32."""
     assert set(ours) == set(expected)
+    ours = {name: widened(array) for name, array in ours.items()}
     for name, array in expected.items():
         assert isinstance(ours[name], np.ndarray), name
         assert (ours[name].shape, ours[name].dtype) == (array.shape, array.dtype), name

@@ -16,6 +16,7 @@ from ...checks import shown, some
 from ...config import GPTConfig
 from ...parameters import check_parameters, parameter_shapes
 from ..errors import CheckpointError
+from ..formats.sixteen_bits import widened
 
 Tensors = dict[str, AnyArray]
 
@@ -130,7 +131,7 @@ def _refuse_adapters(path: Path, others: Tensors) -> None:
     """Raise CheckpointError if there are low-rank adapters that are not merged and not all zero, as untrained ones."""
     adapters = [name for name in others if ADAPTER.search(name)]
     untrained = [name for name in adapters if "lora_B" in name or "lora_embedding_B" in name]
-    if adapters and not (untrained and all(not others[name].any() for name in untrained)):
+    if adapters and not (untrained and all(not widened(others[name]).any() for name in untrained)):
         raise CheckpointError(
             path,
             f"has {len(adapters)} tensors of adapters that change the result, among them {some(adapters)}: merge them "
@@ -148,8 +149,12 @@ def with_output(path: Path, parameters: Tensors, config: GPTConfig) -> tuple[GPT
     if config.tied_embeddings and "lm_head.weight" in parameters:
         if "wte.weight" not in parameters:
             parameters["wte.weight"] = parameters.pop("lm_head.weight").T
-        elif np.array_equal(parameters["lm_head.weight"].T, parameters["wte.weight"]):
+        elif _same_numbers(parameters["lm_head.weight"].T, parameters["wte.weight"]):
             del parameters["lm_head.weight"]
         else:
             config = dataclasses.replace(config, tied_embeddings=False)
     return config, checked(path, parameters, config)
+
+
+def _same_numbers(a: AnyArray, b: AnyArray) -> bool:
+    return np.array_equal(a, b) if a.dtype == b.dtype else np.array_equal(widened(a), widened(b))

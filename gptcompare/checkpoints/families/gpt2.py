@@ -15,6 +15,7 @@ from ...checks import shown
 from ...config import GPTConfig
 from ...patterns import Dense
 from ..errors import CheckpointError
+from ..formats.sixteen_bits import widened
 from .common import ACTIVATIONS, Tensors, activation, field, make_config, require, with_output
 
 REQUIRED = {"add_cross_attention": False}
@@ -94,7 +95,7 @@ def parameters(
             scale = 1.0 if values.get("scale_attn_weights", True) else math.sqrt(config.d_head)
             scale /= layer + 1 if values.get("scale_attn_by_inverse_layer_idx", False) else 1
             for name in (f"h.{layer}.attn.c_attn.weight", f"h.{layer}.attn.c_attn.bias"):
-                found[name] = found[name].astype(dtype)
+                found[name] = widened(found[name]).astype(dtype)
                 found[name][..., :A] *= scale
     return config, found
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ...config import GPTConfig
 from ...parameters import check_array
 from ..errors import CheckpointError
-from ..formats.sixteen_bits import copy_into
+from ..formats.sixteen_bits import copy_into, widened
 from ..formats.tensor_file import release
 from .common import INSIDE, Tensors
 
@@ -80,7 +80,7 @@ def with_joined_qkv(
         bias = np.zeros(3 * A, dtype)
         if biased:
             parts = [_take(path, found, f"h.{layer}.attn.{name}_proj.bias", (A,)) for name in "qkv"]
-            bias[:] = np.concatenate(parts)
+            bias[:] = np.concatenate([widened(part) for part in parts])
             bias[:A] *= query_scale
         found |= {f"h.{layer}.attn.c_attn.weight": weight, f"h.{layer}.attn.c_attn.bias": bias}
     return found

@@ -13,9 +13,8 @@ long for subnormal ones.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from ...arrays import AnyArray, Float32
+from ...arrays import BFLOAT16, AnyArray, Float32
 
 FRACTION_SHIFT = 23 - 10  # a float32 has so many more bits of fraction
 REPEATED_SIGN = 0x7000_0000  # where the sign stands once more after the shift
@@ -26,21 +25,23 @@ PIECE = 2**16  # numbers that are copied at a time, so that they stay in the pro
 LEAST_ROWS = 16  # of a piece: a transposed row of it then fills a line of the cache
 
 
-def bfloat16_to_float32(bits: npt.NDArray[np.uint16]) -> Float32:
-    """Widen bfloat16 to float32: a bfloat16 is the upper half of a float32.
+def widened(array: AnyArray) -> AnyArray:
+    """Return bfloat16 numbers as float32; an array of another dtype as it is.
 
-    >>> bfloat16_to_float32(np.array([0x3F80, 0xC000], np.uint16))
+    >>> widened(np.array([0x3F80, 0xC000], np.uint16).view(BFLOAT16))
     array([ 1., -2.], dtype=float32)
     """
-    wide = bits.astype(np.uint32)
-    wide <<= 16  # in place: a scalar stays an array
-    return wide.view(np.float32)
+    if array.dtype != BFLOAT16:
+        return array
+    wide = np.empty(array.shape, np.float32)
+    _widen_bfloat16(array, wide)
+    return wide
 
 
 def copy_into(target: AnyArray, source: AnyArray) -> None:
     """Do `target[...] = source`, for arrays of one shape and any dtypes and memory orders, fast for large matrices.
 
-    It goes a few rows at a time, in the order in which the source lies in memory; float16 becomes float32 by its bits.
+    It goes a few rows at a time, in the order in which the source lies in memory, and widens 16 bits as `widened` does.
     """
     if source.ndim != 2:
         _copy_piece(target, source)
@@ -54,17 +55,29 @@ def copy_into(target: AnyArray, source: AnyArray) -> None:
 
 
 def _copy_piece(target: AnyArray, source: AnyArray) -> None:
-    if source.dtype != np.float16 or target.dtype != np.float32:
+    if source.dtype == BFLOAT16:
+        widen = _widen_bfloat16
+    elif source.dtype == np.float16 and target.dtype == np.float32:
+        widen = _widen_float16
+    else:
         np.copyto(target, source, casting="unsafe")
-    elif target.flags.c_contiguous:
-        _widen(source, target)
+        return
+    if target.dtype == np.float32 and target.flags.c_contiguous:
+        widen(source, target)
     else:
         wide = np.empty(source.shape, np.float32)
-        _widen(source, wide)
-        np.copyto(target, wide)
+        widen(source, wide)
+        np.copyto(target, wide, casting="unsafe")
 
 
-def _widen(source: AnyArray, wide: Float32) -> None:
+def _widen_bfloat16(source: AnyArray, wide: Float32) -> None:
+    """Fill `wide` with the numbers of a bfloat16 array: they are the upper halves."""
+    bits = wide.view(np.uint32)
+    np.copyto(bits, source["bfloat16"])
+    np.left_shift(bits, 16, out=bits)
+
+
+def _widen_float16(source: AnyArray, wide: Float32) -> None:
     """Fill `wide` with the numbers of a float16 array."""
     bits = wide.view(np.int32)
     np.copyto(bits, source.view(np.int16))  # copies of the sign fill the upper half

@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import AnyArray
+from ...arrays import BFLOAT16, AnyArray
 from ..errors import CheckpointError
-from .sixteen_bits import bfloat16_to_float32
 
 Buffer = npt.NDArray[np.uint8]
 
 # Name of an element type in safetensors -> NumPy's; little-endian, as are all three formats.
-DTYPES = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2",
+DTYPES: dict[str, str | np.dtype[Any]] = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16,
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
 }  # fmt: skip
@@ -89,14 +88,14 @@ def n_bytes(path: Path, name: str, dtype: str, shape: Iterable[object]) -> int:
 
 
 def tensor_at(path: Path, buffer: Buffer, name: str, offset: int, dtype: str, shape: tuple[int, ...]) -> AnyArray:
-    """Return the tensor whose bytes begin at `offset`, as a view; BF16, which NumPy lacks, becomes float32."""
+    """Return the tensor whose bytes begin at `offset`, as a view, if it is aligned for its type."""
     size = n_bytes(path, name, dtype, shape)
     if not 0 <= offset <= len(buffer) - size:
         raise CheckpointError(
             path, f"{name} should be at bytes {offset} to {offset + size}, the data ends at {len(buffer)}: truncated?"
         )
     array = buffer[offset : offset + size].view(DTYPES[dtype]).reshape(shape)
-    return bfloat16_to_float32(array) if dtype == "BF16" else aligned(array)
+    return aligned(array)
 
 
 def aligned(array: AnyArray) -> AnyArray:

@@ -19,7 +19,6 @@ import numpy as np
 
 from ...arrays import AnyArray
 from ..errors import CheckpointError
-from .sixteen_bits import bfloat16_to_float32
 from .tensor_file import DTYPES, Buffer, aligned, check_disjoint, map_file, n_bytes
 from .torch_pickle import Storage, Tensor, unpickle
 
@@ -154,8 +153,7 @@ def _load(path: Path, buffer: Buffer, span: tuple[int, int] | None, storage: Sto
         raise CheckpointError(
             path, f"storage {storage.key!r} does not have the {storage.n_elements} elements that it claims"
         )
-    flat = aligned(buffer[begin:end].view(item))
-    return bfloat16_to_float32(flat) if storage.dtype == "BF16" else flat
+    return aligned(buffer[begin:end].view(item))
 
 
 def _view(path: Path, name: str, flat: AnyArray, tensor: Tensor) -> AnyArray:

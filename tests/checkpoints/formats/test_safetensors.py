@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.amounts import examples
 from support.forge import assert_same_arrays, damaged, little_memory, safetensors
 
+from gptcompare.arrays import BFLOAT16
 from gptcompare.checkpoints import CheckpointError
 from gptcompare.checkpoints.formats.safetensors import read_safetensors, write_safetensors
 
@@ -42,9 +43,12 @@ class TestReading:
         contents = safetensors({"x": entry(dtype, (2, 3), (0, array.nbytes))}, array.tobytes())
         assert_same_arrays(read(tmp_path, contents), {"x": array})
 
-    def test_bfloat16_becomes_float32(self, tmp_path):
+    def test_bfloat16_keeps_its_bits_until_it_is_widened(self, tmp_path):
         contents = safetensors({"x": entry("BF16", [2], [0, 4])}, bytes.fromhex("803f 20c0"))
-        assert_same_arrays(read(tmp_path, contents), {"x": np.array([1.0, -2.5], np.float32)})
+        found = read(tmp_path, contents)
+        assert found["x"].dtype == BFLOAT16
+        assert found["x"].base is not None  # a view of the file
+        assert_same_arrays(found, {"x": np.array([1.0, -2.5], np.float32)})
 
     def test_tensors_in_any_order_with_scalars_and_empty_ones(self, tmp_path):
         header = {

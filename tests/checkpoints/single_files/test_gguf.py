@@ -7,7 +7,7 @@ from support.forge import assert_same_arrays, random_parameters, small_config
 from support.recorded_gguf import EDGE, FILE_LOGITS, FILES, FOLDER, HALF_OF_ALL, ROUNDING, logits_with_the_table
 
 import gptcompare as gc
-from gptcompare.checkpoints import CheckpointError
+from gptcompare.checkpoints import CheckpointError, widened
 from gptcompare.checkpoints.formats.gguf import read_header, read_tensors, write_gguf
 from gptcompare.checkpoints.single_files import gguf
 from gptcompare.patterns import PATTERNS
@@ -33,7 +33,9 @@ class TestFilesOfOthers:
 
     def test_the_weights_are_llama_cpps_bit_for_bit(self, name):
         _, tensors = read_tensors(FOLDER / name)
-        digests = {name: hashlib.sha256(tensor.astype(np.float32).tobytes()) for name, tensor in tensors.items()}
+        digests = {
+            name: hashlib.sha256(widened(tensor).astype(np.float32).tobytes()) for name, tensor in tensors.items()
+        }
         assert {name: digest.hexdigest() for name, digest in digests.items()} == FILES[name]["sha256"]
 
     def test_the_logits_are_llama_cpps_but_for_the_edges_of_its_table(self, name):
