@@ -5,7 +5,7 @@
 # Seen with PyTorch 2.13.0 (CPU): whatever the type, the step is orthogonalised in bfloat16, so that both are off by more
 # than a percent. The momentum is a moving average, with the gradient taken 1 - mu times; only the optimizer's state shows
 # that, since the orthogonalisation forgets the size.
-# It matters here: a test of our Muon (training/muon.py) against PyTorch's to more than two digits would have to fail. Ours
+# It matters here: a test of our Muon (training/optimizer.py) against PyTorch's to more than two digits would have to fail. Ours
 # computes in the parameters' type, and is compared with PyTorch's own code after the conversion is taken out of it.
 # It fails if a step agrees with the formula to better than one part in a thousand, or the momentum is the sum.
 set -euo pipefail

@@ -24,8 +24,7 @@ from ..model.threads import Map, map_on_threads, n_threads_if_known, products_on
 from ..tokenizer import Tokenizer
 from .batches import Batches, sequences, targets_name
 from .metrics import Metrics
-from .muon import Muon
-from .optimizer import AdamW, Optimizer, clip_, global_norm
+from .optimizer import AdamW, Muon, Optimizer, clip_, global_norm
 from .recipe import Recipe
 from .run_folder import RunFolder
 
