@@ -1,10 +1,10 @@
 """Two optimizers, and clipping of the gradient by its norm.
 
-`AdamW` (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2) is what GPT-3 was trained with. `Muon` takes steps of
-the same size in all directions of the blocks' matrices, and leaves everything else to AdamW. The method is Keller
+`AdamW` (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2) is what GPT-3 was trained with. `Muon` takes steps
+of the same size in all directions of the blocks' matrices, and leaves everything else to AdamW. The method is Keller
 Jordan's (Jordan et al. 2024, kellerjordan.github.io/posts/muon). The scale of a step is that of Liu et al. 2025
-(arXiv:2502.16982, section 2.2), with which AdamW's learning rate and weight decay serve both. The constants, and how the
-momentum is counted, are those of torch.optim.Muon. `Optimizer` says what the training loop asks of either.
+(arXiv:2502.16982, section 2.2), with which AdamW's learning rate and weight decay serve both. The constants, and how
+the momentum is counted, are those of torch.optim.Muon. `Optimizer` says what the training loop asks of either.
 """
 
 from __future__ import annotations
