@@ -148,6 +148,15 @@ def in_layer_order(work: Callable[[Item, LayerOrder], None], chunks: Sequence[It
     in_parallel(lambda both: work(*both), list(zip(chunks, orders, strict=True)), release_all)
 
 
+def in_turn(work: Callable[[Item, LayerOrder], None], chunks: Sequence[Item], n_layers: int) -> None:
+    """Do the same as `in_layer_order` for one chunk after the other, each with its products on all threads.
+
+    What is said to other processes is then said in the same order by all of them.
+    """
+    for chunk in chunks:
+        work(chunk, LayerOrder(None))
+
+
 def shares(n: int, n_shares: int) -> list[slice]:
     """Split range(n) into at most `n_shares` slices of equal length; the last may be shorter.
 
