@@ -30,6 +30,7 @@ class Alone:
     """The only rank: it holds the whole model, and there is nothing to say."""
 
     share = WHOLE
+    title = ""
 
     def looked_up(self, table: Array, ids: Ids, n_rows: int) -> Array:
         """Return the rows of a table, (..., D), of whose `n_rows` rows each rank has its part."""
@@ -70,6 +71,8 @@ class Communicator:
     ----------
     share : Share
         The number of this rank, and of all.
+    title : str
+        What a message begins with.
     n_bytes : int
         That this rank has received of others.
     n_calls : int
@@ -80,6 +83,7 @@ class Communicator:
     def __init__(self, comm: Any) -> None:
         self.comm = comm
         self.share = Share(comm.Get_rank(), comm.Get_size())
+        self.title = f"rank {self.share.rank} of {self.share.n}: "
         self.n_bytes = self.n_calls = 0
         self.seconds = 0.0
 
