@@ -79,7 +79,7 @@ class GPT:
         if parameters is None:
             parameters = ranks.share.cut_all(initial_parameters(config, seed, dtype), config)
         own = ranks.share.config(config)
-        check_parameters(parameters, own)
+        check_parameters(parameters, own, ranks.share.shapes(config))
         self.config, self.ranks, self._own = config, ranks, own
         self.dtype = np.dtype(dtype)
         self.hooks: tuple[Hook, ...] = ()
@@ -286,7 +286,7 @@ class GPT:
         hook_point, n_past, p = hook or no_hook, positions[:, 0].tolist(), self._parameters
         # 1. Embeddings of the tokens and of their positions.
         x: Array = hook_point("hook_embed", self.ranks.looked_up(p["wte.weight"], ids, self.config.n_vocab))
-        x = x + hook_point("hook_pos_embed", p["wpe.weight"][positions])
+        x = x + hook_point("hook_pos_embed", self.ranks.looked_up(p["wpe.weight"], positions, self.config.n_ctx))
         # 2. One block after another. The caller takes step 3, `unembed`.
         for layer, block in enumerate(self._blocks[:n_blocks]):
             caches = [sequence.layers[layer] for sequence in cache.sequences]

@@ -150,8 +150,7 @@ class Communicator:
         said = self._all(content)
         if (said != said[0]).any():
             raise ValueError(
-                "the ranks are about to read different tokens: all must make the same calls with the same texts, and "
-                "where tokens are drawn with the same seed"
+                "the ranks are about to read different tokens: all must make the same calls with the same texts"
             )
 
     def broadcast(self, value: Value) -> Value:

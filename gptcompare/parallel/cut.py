@@ -2,7 +2,7 @@
 
     c_attn, c_fc, lm_head      by columns: each rank computes some heads, some hidden numbers, some logits
     attn.c_proj, mlp.c_proj    by rows: what a rank makes of its heads and hidden numbers is a sum over ranks
-    wte                        by rows: each rank looks up its own tokens
+    wte, wpe                   by rows: each rank looks up its own tokens and positions
     everything else            whole, on every rank
 
 So a block adds up twice over all ranks: after its attention and after its MLP.
@@ -19,6 +19,7 @@ import numpy as np
 
 from ..arrays import AnyArray, Array
 from ..config import GPTConfig
+from ..parameters import parameter_shapes
 
 # End of a parameter's name -> what of the model its parts are, and along which axis. Publishers have queries, keys and
 # values side by side, or apart; side by side, a rank's are three stretches.
@@ -29,6 +30,7 @@ PARTS: dict[str, tuple[str, int]] = {
     "mlp.c_fc.bias": ("columns", -1),
     "mlp.c_proj.weight": ("columns", 0),
     "wte.weight": ("vocabulary", 0),
+    "wpe.weight": ("positions", 0),
     "lm_head.weight": ("vocabulary", -1),
 }
 JOINED = ("attn.c_attn.weight", "attn.c_attn.bias")
@@ -71,18 +73,22 @@ class Share(NamedTuple):
         """Return which ids of the vocabulary are the rank's."""
         return self._of(config.n_vocab)
 
+    def positions(self, config: GPTConfig) -> slice:
+        """Return the embeddings of which positions are the rank's."""
+        return self._of(config.n_ctx)
+
     def _of(self, n_items: int) -> slice:
         ends = evenly(n_items, self.n)
         return slice(ends[self.rank], ends[self.rank + 1])
 
     def config(self, config: GPTConfig) -> GPTConfig:
-        """Return the configuration of the rank's part, from which the shapes of its parameters and its caches follow.
+        """Return the configuration of what the rank computes; its context stays that of the whole model.
 
         >>> from gptcompare.config import GPTConfig
         >>> whole = GPTConfig.preset("gpt2")
         >>> part = Share(0, 4).config(whole)
-        >>> part.n_head, part.d_mlp, part.n_vocab, f"{part.n_params / whole.n_params:.3f}"
-        (3, 768, 12564, '0.255')
+        >>> part.n_head, part.d_mlp, part.n_vocab
+        (3, 768, 12564)
         """
         if self.n == 1:
             return config
@@ -94,6 +100,11 @@ class Share(NamedTuple):
             d_mlp=columns.stop - columns.start,
             n_vocab=vocabulary.stop - vocabulary.start,
         )
+
+    def shapes(self, config: GPTConfig) -> dict[str, tuple[int, ...]]:
+        """Return name -> shape of the rank's parameters."""
+        shapes, positions = parameter_shapes(self.config(config)), self.positions(config)
+        return shapes | {"wpe.weight": (positions.stop - positions.start, config.d_model)}
 
     def cut(self, name: str, array: AnyArray, config: GPTConfig) -> AnyArray:
         """Return the rank's part of a whole parameter: a view, but for queries, keys and values side by side."""
@@ -121,7 +132,7 @@ WHOLE = Share()
 
 def check_share(share: Share, config: GPTConfig) -> None:
     """Raise ValueError if a model cannot be cut among so many ranks."""
-    most = min(config.n_head, config.d_mlp, config.n_vocab)
+    most = min(config.n_head, config.d_mlp, config.n_vocab, config.n_ctx)
     if share.n > most:
         raise ValueError(
             f"{share.n} ranks are too many for a model of {config.n_head} heads: each needs one of its own, so start "

@@ -6,7 +6,9 @@ They test how a model is cut without MPI; `mpi.py` starts real ones.
 from __future__ import annotations
 
 import copy
+import queue
 import threading
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,6 +19,7 @@ class _Meeting:
 
     def __init__(self, n):
         self.n, self.barrier, self.left = n, threading.Barrier(n, timeout=60), {}
+        self.sent = defaultdict(queue.Queue)
 
     def exchanged(self, rank, thing):
         self.left[rank] = thing
@@ -53,6 +56,15 @@ class ThreadComm:
         for of_one, size, place in zip(self.meeting.exchanged(self.rank, parts), wanted, places, strict=True):
             assert of_one[self.rank].size == size
             flat[place : place + size] = of_one[self.rank]
+
+    def Bcast(self, array, root=0):  # noqa: N802
+        array[...] = self.meeting.exchanged(self.rank, array.copy())[root]
+
+    def Send(self, array, dest):  # noqa: N802
+        self.meeting.sent[self.rank, dest].put(array.copy())
+
+    def Recv(self, array, source):  # noqa: N802
+        array[...] = self.meeting.sent[source, self.rank].get(timeout=60)
 
     def bcast(self, value, root=0):
         return copy.deepcopy(self.meeting.exchanged(self.rank, value)[root])
