@@ -22,6 +22,7 @@ from .communication import ALONE, Alone, Communicator
 
 # Seconds that another rank than the first lets pass before it says what has failed: what fails on all is said once.
 PATIENCE, PATIENCE_OF_EACH = 1.0, 0.2
+PASSED_ON = 0.3  # seconds that mpiexec has to pass on what was said: at an abort it drops what it has not read
 STANDARD_INPUT = "-"  # among the arguments
 
 
@@ -64,8 +65,9 @@ def run_on_ranks(command: Callable[[Alone | Communicator], int], comm: Any, argu
             if STANDARD_INPUT in arguments:
                 _share_standard_input(ranks)
             status = command(ranks)
-        except Exception:  # a defect of the library, told as Python does
+        except Exception as error:  # a defect of the library, told as Python does
             traceback.print_exc()
+            print(f"{ranks.title}{type(error).__name__}: {error}", file=sys.stderr)
             status = 1
         if status == 0:
             return 0
@@ -108,12 +110,13 @@ def _end_all(ranks: Communicator, status: int, errors: TextIO | None, said: _Las
     """End all ranks; another one than the first says why, unless that ends them itself."""
     if ranks.share.rank:
         time.sleep(PATIENCE + PATIENCE_OF_EACH * ranks.share.rank)
-        last = said.text if status == 1 else said.text.rstrip().rpartition("\n")[2]
+        last = said.text.rstrip() if status == 1 else said.text.rstrip().rpartition("\n")[2]
         with contextlib.suppress(OSError, ValueError):
             print(last, file=errors, flush=True)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
+    time.sleep(PASSED_ON)
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI libraries say in words of their own that this was asked for
     ranks.comm.Abort(status)
