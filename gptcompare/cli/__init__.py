@@ -120,7 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         print(f"gptcompare: {error}", file=sys.stderr)
         return 2
-    return run_on_ranks(lambda ranks: _main(given, ranks, ranks_here(mpi)), mpi.COMM_WORLD, given)
+    n_here = ranks_here(mpi)
+    return run_on_ranks(lambda ranks: _main(given, ranks, n_here), mpi.COMM_WORLD, given, n_here)
 
 
 def _main(given: Sequence[str], ranks: Alone | Communicator, ranks_here: int = 1) -> int:

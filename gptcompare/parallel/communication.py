@@ -21,9 +21,16 @@ from .cut import WHOLE, Share, evenly
 Value = TypeVar("Value")
 Number = TypeVar("Number", bound=np.generic)
 
-# Bytes of an array from which it is added up in slices. Below, one message is faster; above, fewer bytes are: measured
-# with MPICH on one machine (benchmarks/RESULTS.md).
-LARGE = 2**17
+# Bytes that must be saved for a second call to pay: what 10 Gbit/s move in the latency of one, 25 us.
+SAVED = 2**15
+
+
+def in_slices(n: int, n_bytes: int) -> bool:
+    """Return whether n ranks add up an array of so many bytes in slices, of which each adds one.
+
+    Then 2 (n - 1)/n of it travel to each rank, in two calls; otherwise all of each other rank, n - 1 of it, in one.
+    """
+    return (n - 1) * (n - 2) * n_bytes >= n * SAVED
 
 
 class Alone:
@@ -101,14 +108,11 @@ class Communicator:
     def sum(self, x: Array) -> Array:
         """Return the sum over all ranks of an array that each has, added in the order of the ranks."""
         flat = np.ascontiguousarray(x).reshape(-1)
-        total = self._sum_in_slices(flat) if flat.nbytes >= LARGE else _added(self._all(flat))
+        total = self._sum_in_slices(flat) if in_slices(self.share.n, flat.nbytes) else _added(self._all(flat))
         return total.reshape(x.shape)
 
     def _sum_in_slices(self, x: Array) -> Array:
-        """Add up one slice on each rank, and put the slices together: 2 (n - 1)/n of the array travel to each rank.
-
-        If every rank got the whole array of every other one, as smaller ones do, that would be n - 1 of it.
-        """
+        """Add up one slice on each rank, and put the slices together."""
         n, rank = self.share.n, self.share.rank
         ends = evenly(len(x), n)
         sizes = np.diff(ends).tolist()

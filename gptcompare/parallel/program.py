@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TextIO
 
 from ..files.stopping import SIGNALS
 from .communication import ALONE, Alone, Communicator
+from .watch import watched
 
 # Seconds that another rank than the first lets pass before it says what has failed: what fails on all is said once.
 PATIENCE, PATIENCE_OF_EACH = 1.0, 0.2
@@ -45,7 +46,7 @@ def ranks_here(mpi: Any) -> int:
     return int(mpi.COMM_WORLD.Split_type(mpi.COMM_TYPE_SHARED).Get_size())
 
 
-def run_on_ranks(command: Callable[[Alone | Communicator], int], comm: Any, arguments: list[str]) -> int:
+def run_on_ranks(command: Callable[[Alone | Communicator], int], comm: Any, arguments: list[str], n_here: int) -> int:
     """Run a command on this rank, and return its exit status; if it is not 0, end all ranks with it.
 
     Parameters
@@ -55,12 +56,15 @@ def run_on_ranks(command: Callable[[Alone | Communicator], int], comm: Any, argu
     comm : mpi4py.MPI.Intracomm
     arguments : list of str
         If "-" is among them, all ranks read what standard input has on rank 0.
+    n_here : int
+        As many ranks share this machine.
     """
     if comm.Get_size() == 1:
         return command(ALONE)
     ranks = Communicator(comm)
     errors = sys.stderr
-    with _silent(ranks) as said:
+    same_machine = all(n == ranks.share.n for n in comm.allgather(n_here))
+    with watched(ranks, same_machine=same_machine), _silent(ranks) as said:
         try:
             if STANDARD_INPUT in arguments:
                 _share_standard_input(ranks)

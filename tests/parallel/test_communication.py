@@ -13,7 +13,7 @@ def numbers(rank, shape, dtype=np.float32):
 @pytest.mark.parametrize("n", [2, 3, 5])
 @pytest.mark.parametrize("large", [0, 2**40], ids=["in slices", "at once"])
 def test_a_sum_is_that_of_the_parts_in_the_order_of_the_ranks_to_the_last_bit(n, large, dtype, monkeypatch):
-    monkeypatch.setattr(communication, "LARGE", large)
+    monkeypatch.setattr(communication, "SAVED", large)
     sums = on_ranks(n, lambda comm: Communicator(comm).sum(numbers(comm.rank, (3, 7), dtype)))
     expected = numbers(0, (3, 7), dtype)
     for rank in range(1, n):
