@@ -81,7 +81,7 @@ class Communicator:
     title : str
         What a message begins with.
     n_bytes : int
-        That this rank has received of others.
+        That this rank has received of others, or rank 0 has given to all.
     n_calls : int
     seconds : float
         In communication, waiting for slower ranks included.
@@ -163,6 +163,24 @@ class Communicator:
         value = self.comm.bcast(value, root=0)
         self._count(start, 0)
         return value
+
+    def send(self, array: Array, rank: int) -> None:
+        """Give an array, which is contiguous, to a rank that receives one like it."""
+        start = time.perf_counter()
+        self.comm.Send(array, dest=rank)
+        self._count(start, 0)
+
+    def receive(self, array: Array, rank: int) -> None:
+        """Fill an array with what a rank sends."""
+        start = time.perf_counter()
+        self.comm.Recv(array, source=rank)
+        self._count(start, array.nbytes)
+
+    def fill(self, array: Array) -> None:
+        """Fill an array, on every rank, with rank 0's."""
+        start = time.perf_counter()
+        self.comm.Bcast(array, root=0)
+        self._count(start, array.nbytes)
 
     def _all(self, x: npt.NDArray[Number]) -> npt.NDArray[Number]:
         """Return the arrays of all ranks, (n, ...), which have one shape."""

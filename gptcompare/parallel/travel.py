@@ -15,6 +15,7 @@ from .communication import in_slices
 from .cut import evenly
 
 CHECK = 2 * 8  # bytes with which the ranks make sure that they read the same tokens
+LOSS = 8
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def _sum(size: int, n: int, bytes_per_number: int) -> Travel:
 def of_training_step(config: GPTConfig, n: int, accumulation: int, bytes_per_number: int = 4) -> Travel:
     """Return what travels in a step of training with so many parts of a batch: to rank 0, and from it to each other.
 
-    A call is a message of rank 0's; the bytes are those of the gradients that it receives and, once, of the parameters
-    that all others receive.
+    A call is a message of rank 0's; the bytes are those of the gradients and losses that it receives, and those of the
+    parameters, which it gives to all others.
 
     Examples
     --------
@@ -103,4 +104,4 @@ def of_training_step(config: GPTConfig, n: int, accumulation: int, bytes_per_num
     received = sum(part % n != 0 for part in range(accumulation))
     shapes = parameter_shapes(config)
     n_bytes = sum(math.prod(shape) for shape in shapes.values()) * bytes_per_number
-    return Travel(1 + len(shapes) + received * (1 + len(shapes)), (1 + received) * n_bytes)
+    return Travel(1 + len(shapes), n_bytes) + Travel(1 + len(shapes), n_bytes + LOSS) * received

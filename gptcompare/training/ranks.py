@@ -70,11 +70,11 @@ class Leader:
 
     def _received(self, rank: int) -> tuple[float, Parameters]:
         """Return what a rank has computed next."""
-        comm, loss = self._ranks.comm, np.empty(1)
-        comm.Recv(loss, source=rank)
+        loss = np.empty(1)
+        self._ranks.receive(loss, rank)
         gradients = {name: np.empty_like(parameter) for name, parameter in self._model.parameters().items()}
         for gradient in gradients.values():
-            comm.Recv(_in_memory(gradient), source=rank)
+            self._ranks.receive(_in_memory(gradient), rank)
         return float(loss[0]), gradients
 
     def end(self, result: Any) -> None:
@@ -91,9 +91,9 @@ def follow(ranks: Communicator, model: GPT, recipe: Recipe, ignore: int | None, 
             _share_parameters(ranks, model)
             own = parts[ranks.share.rank :: ranks.share.n]
             for loss, gradients in map_own(lambda part: part_gradients(model, recipe, ignore, part), own):
-                ranks.comm.Send(np.array([loss]), dest=0)
+                ranks.send(np.array([loss]), 0)
                 for name, parameter in model.parameters().items():
-                    ranks.comm.Send(_in_memory(gradients[name], parameter), dest=0)
+                    ranks.send(_in_memory(gradients[name], parameter), 0)
         _share_parameters(ranks, model)
         return ranks.broadcast(None)
 
@@ -101,7 +101,7 @@ def follow(ranks: Communicator, model: GPT, recipe: Recipe, ignore: int | None, 
 def _share_parameters(ranks: Communicator, model: GPT) -> None:
     """Give rank 0's parameters to all."""
     for parameter in model.parameters().values():
-        ranks.comm.Bcast(_in_memory(parameter), root=0)
+        ranks.fill(_in_memory(parameter))
 
 
 def _in_memory(array: Array, like: Array | None = None) -> Array:
