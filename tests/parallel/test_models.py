@@ -1,6 +1,7 @@
 """A model that is cut computes what the whole one does: on ranks that are threads, and on MPI's."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from support.ranks import assert_all_the_same, on_ranks
 
 import gptcompare as gc
 from gptcompare.backward import loss_and_grads
+from gptcompare.checkpoints import write_checkpoint
+from gptcompare.parallel import Communicator, Share
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-10}
 IDS = np.random.default_rng(0).integers(0, 301, (2, 70))
@@ -138,3 +141,41 @@ class TestMPI:
             for dtype in TOLERANCE:
                 whole = gc.GPT.from_pretrained(folder, dtype=dtype)(IDS)
                 assert_close(np.load(tmp_path / f"{folder.name}-{dtype}.npy"), whole, dtype)
+
+
+class TestMemory:
+    @pytest.mark.parametrize("stored", ["float16", "float32"])
+    def test_of_reading_is_the_rank_s_part_and_a_tensor_or_two(self, tmp_path, stored):
+        config = gc.GPTConfig(n_layer=8, n_head=8, d_model=128, n_ctx=64, n_vocab=2000)
+        write_checkpoint(tmp_path, config, gc.GPT(config).parameters(), np.dtype(stored))
+
+        def peak(comm):
+            tracemalloc.start()
+            model = gc.GPT.from_pretrained(tmp_path, parallel=comm)
+            found = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return found, model
+
+        peak(None)  # imports what reading needs
+        of_whole, whole = peak(None)
+        share = Share(1, 4)
+        of_part, part = peak(Communicator(Mute(share)))
+        own = sum(value.nbytes for value in part.parameters().values())
+        assert own <= 1.1 / 4 * 4 * config.n_params
+        largest = max(value.nbytes for value in part.parameters().values())
+        assert of_part <= own + 3 * largest
+        assert of_whole >= 4 * config.n_params
+        assert whole.config == part.config
+
+
+class Mute:
+    """A communicator of which nothing is asked but the share."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def Get_rank(self):  # noqa: N802  mpi4py's names
+        return self.share.rank
+
+    def Get_size(self):  # noqa: N802
+        return self.share.n
