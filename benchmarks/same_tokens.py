@@ -24,7 +24,7 @@ from run import TEXT, machine
 import gptcompare as gc
 from gptcompare.generation import GenerationOptions
 from gptcompare.generation.noise import Noise
-from gptcompare.model import gpt
+from gptcompare.model import inputs
 from gptcompare.model.ops import softmax
 from gptcompare.model.threads import single_threaded
 
@@ -82,12 +82,12 @@ def in_batches(lm: gc.LanguageModel, n: int) -> Write:
 @contextmanager
 def small_chunks() -> Iterator[None]:
     """Read prompts a few tokens at a time."""
-    before = gpt.CHUNK, gpt.LEAST_CHUNK
-    gpt.CHUNK = gpt.LEAST_CHUNK = 7
+    before = inputs.CHUNK, inputs.LEAST_CHUNK
+    inputs.CHUNK = inputs.LEAST_CHUNK = 7
     try:
         yield
     finally:
-        gpt.CHUNK, gpt.LEAST_CHUNK = before
+        inputs.CHUNK, inputs.LEAST_CHUNK = before
 
 
 def first_layers(lm: gc.LanguageModel, n_layer: int) -> gc.LanguageModel:

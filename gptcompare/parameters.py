@@ -90,9 +90,14 @@ def initial_parameters(config: GPTConfig, seed: int, dtype: npt.DTypeLike = np.f
     return parameters
 
 
-def check_parameters(parameters: Mapping[str, Array], config: GPTConfig) -> None:
-    """Raise ValueError if a parameter is missing, unknown, of another shape, or not floating-point."""
-    expected = parameter_shapes(config)
+def check_parameters(
+    parameters: Mapping[str, Array], config: GPTConfig, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> None:
+    """Raise ValueError if a parameter is missing, unknown, of another shape, or not floating-point.
+
+    The shapes are `parameter_shapes(config)`, if others are not given.
+    """
+    expected = parameter_shapes(config) if shapes is None else shapes
     if missing := [name for name in expected if name not in parameters]:
         raise ValueError(f"{len(missing)} parameters are missing, among them {some(missing)}")
     if extra := [name for name in parameters if name not in expected]:
@@ -112,7 +117,7 @@ def check_array(name: str, array: AnyArray, shape: tuple[int, ...]) -> None:
 def digest_of(parameters: Mapping[str, Array]) -> str:
     """Return the hexadecimal SHA-256 of the parameters' names and numbers, whatever file they were read from."""
     hasher = hashlib.sha256()
-    for name, array in sorted(parameters.items()):
+    for name in sorted(parameters):
         hasher.update(name.encode())
-        hasher.update(np.ascontiguousarray(array).data)
+        hasher.update(np.ascontiguousarray(parameters[name]).data)
     return hasher.hexdigest()

@@ -54,6 +54,7 @@ class Pattern(ABC):
     """The rule for which keys a query sees: always its own, never a later one."""
 
     in_words: ClassVar[str]  # completes "a query sees ..."
+    heads_differ = False  # whether `sees` depends on the head
 
     @abstractmethod
     def sees(self, query: Integers, key: Integers, head: int = 0) -> Mask:
@@ -224,6 +225,11 @@ class Fixed(Pattern):
                 f"summary_width {self.summary_width} times summary_variants {self.summary_variants} is more than "
                 f"stride {self.stride}, the length of a block"
             )
+
+    @property
+    def heads_differ(self) -> bool:  # type: ignore[override]
+        """Whether the heads see different summaries."""
+        return self.summary_variants > 1
 
     def sees(self, query: Integers, key: Integers, head: int = 0) -> Mask:
         column, summary = key % self.stride, self.summary(head % self.summary_variants)

@@ -16,6 +16,7 @@ FLOORS = [
     ["patterns", "presets"],
     ["config"],
     ["parameters"],
+    ["parallel"],
     ["checkpoints"],
     ["tokenizer", "model"],
     ["backward"],

@@ -19,8 +19,10 @@ from ..arrays import AnyArray, Array
 from ..checks import path, shown
 from ..config import GPTConfig
 from ..files.atomic_files import written_together
+from ..parallel import WHOLE, Share
 from . import families
 from .errors import CheckpointError
+from .families.common import cut
 from .formats.safetensors import TYPE_NAMES, read_safetensors, write_safetensors
 from .formats.tensorflow import read_tensorflow
 from .formats.torch_zip import read_torch_zip
@@ -34,7 +36,9 @@ WEIGHTS_WITHOUT_SIZES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".index
 READERS: dict[str, Callable[[Path], Tensors]] = dict(zip(HF_WEIGHTS, (read_safetensors, read_torch_zip), strict=True))
 
 
-def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.float32) -> tuple[GPTConfig, Tensors]:
+def read_checkpoint(
+    folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.float32, share: Share = WHOLE
+) -> tuple[GPTConfig, Tensors]:
     """Read the configuration and the parameters of a checkpoint, memory-mapped where its layout allows that.
 
     Known layouts: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one file or in shards with an
@@ -42,6 +46,9 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
     `checkpoint` names, or `model.ckpt.*` (OpenAI, and programs for fine-tuning), and a file of llama.cpp (GGUF), llm.c
     or nanoGPT, alone in the folder or given itself. Where a family stores its tensors differently from ours, new arrays
     are made, in `dtype`.
+
+    With a `share`, the configuration is that of the whole model, and the parameters are a rank's part of it: of what is
+    memory-mapped, nothing else is read.
 
     Raises
     ------
@@ -52,11 +59,12 @@ def read_checkpoint(folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.fl
     """
     folder = Path(folder)
     if found := single_file(folder):
-        return found.format.parameters(found.path, dtype)
+        config, parameters = found.format.parameters(found.path, dtype)
+        return config, cut(share, parameters, config)
     if (folder / "config.json").is_file():
-        return _read_hf(folder, dtype)
+        return _read_hf(folder, dtype, share)
     if (folder / "hparams.json").is_file():
-        return _read_openai(folder, dtype)
+        return _read_openai(folder, dtype, share)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}")
     weights = [path.name for path in sorted(folder.iterdir()) if path.suffix in WEIGHTS_WITHOUT_SIZES]
@@ -140,7 +148,7 @@ def write_end_ids(folder: str | os.PathLike[str], end_ids: Collection[int]) -> N
         file.write(json.dumps({"eos_token_id": ids[0] if len(ids) == 1 else ids or None}, indent=2).encode() + b"\n")
 
 
-def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+def _read_hf(folder: Path, dtype: npt.DTypeLike, share: Share) -> tuple[GPTConfig, Tensors]:
     path = folder / "config.json"
     values = read_object(path)
     family = families.family_of(path, values)
@@ -152,7 +160,7 @@ def _read_hf(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
         )
     reader = READERS[weights.name.removesuffix(".index.json")]
     tensors = reader(weights) if weights.name in READERS else _read_shards(weights, reader)
-    return family.read(weights, tensors, config, dtype)
+    return family.read(weights, tensors, config, dtype, share)
 
 
 def _hf_weights(folder: Path) -> Path | None:
@@ -176,13 +184,13 @@ def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
     return tensors
 
 
-def _read_openai(folder: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+def _read_openai(folder: Path, dtype: npt.DTypeLike, share: Share) -> tuple[GPTConfig, Tensors]:
     path = folder / "hparams.json"
     config = families.OPENAI.config(path, read_object(path))
     index = folder / f"{latest_tensorflow(folder)}.index"
     if not index.is_file():
         raise FileNotFoundError(f"{folder} has a hparams.json but no weights: {index.name} is missing")
-    return families.OPENAI.read(index, read_tensorflow(index), config, dtype)
+    return families.OPENAI.read(index, read_tensorflow(index), config, dtype, share)
 
 
 def write_checkpoint(

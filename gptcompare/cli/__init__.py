@@ -20,6 +20,7 @@ from typing import NoReturn, TextIO, cast
 from ..checks import shortened
 from ..display.messages import Forgiving, silence, tell
 from ..display.text_width import printable
+from ..parallel import ALONE, Alone, Communicator
 from ..version import __version__
 
 # Name of a command -> the module here that has `add_NAME`, and the command's line in the help.
@@ -91,6 +92,8 @@ environment:
 """
 
 
+MPI = "--mpi"  # the option of the commands that can run on several ranks
+BROKEN_PIPE = 128 + 13  # as shells say that a process was ended by SIGPIPE
 LONGEST = 2000  # characters of a message, whatever a file or an argument has in it
 
 
@@ -103,15 +106,36 @@ class _Terminated(KeyboardInterrupt):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status; 2 is a user's error, 128 + n the end by signal n (Ctrl-C: 130)."""
+    """Run the command and return its exit status; 2 is a user's error, 128 + n the end by signal n (Ctrl-C: 130).
+
+    With --mpi, this process is one of several that run it.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if MPI not in given:
+        return _main(given, ALONE)
+    from ..parallel.program import ranks_here, run_on_ranks, world
+
+    try:
+        mpi = world()
+    except ImportError as error:
+        print(f"gptcompare: {error}", file=sys.stderr)
+        return 2
+    n_here = ranks_here(mpi)
+    return run_on_ranks(lambda ranks: _main(given, ranks, n_here), mpi.COMM_WORLD, given, n_here)
+
+
+def _main(given: Sequence[str], ranks: Alone | Communicator, ranks_here: int = 1) -> int:
+    """Run the command on this rank, of as many that share this machine, and return its exit status."""
     with _streams(), warnings.catch_warnings():
         warnings.showwarning = _tell_of  # type: ignore[assignment]  # it needs the first of six arguments
         try:
-            given = sys.argv[1:] if arguments is None else arguments
             if refusal := _not_utf8(given):
                 raise ValueError(refusal)
             options = _parser(given).parse_args(given or ["--help"])
             options.command = shlex.join(["gptcompare", *given])  # for what says how it was made
+            options.ranks, options.ranks_here = ranks, ranks_here
+            if getattr(options, "mpi", False) and MPI not in given:
+                raise ValueError(f"{MPI} must be written in full")
             with _signals():
                 status: int | None = options.run(options)
                 sys.stdout.flush()
@@ -121,11 +145,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 128 + getattr(stop, "number", signal.SIGINT)
         except BrokenPipeError:  # the reader has stopped reading, as in `gptcompare ... | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0 if ranks is ALONE else BROKEN_PIPE  # which ends the others, too
         except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
             message = " ".join(str(error).split()) or type(error).__name__
-            print(f"gptcompare: {printable(shortened(message, LONGEST))}", file=sys.stderr)
+            print(f"gptcompare: {ranks.title}{printable(shortened(message, LONGEST))}", file=sys.stderr)
             return 2
-    return 0
 
 
 def _tell_of(message: Warning | str, *_: object) -> None:

@@ -27,6 +27,7 @@ from ..comparison.reading import ALTERNATIVES, share_vocabulary
 from ..comparison.terminal.closing import closing, speeds_in_short
 from ..comparison.terminal.live import least_width, show_writing
 from ..comparison.terminal.summary import speeds, summary_of_texts
+from ..comparison.writers import options_of_all
 from ..display.messages import show
 from ..display.progress import progress_bar
 from ..display.shades import colour_wanted, key
@@ -42,11 +43,13 @@ from .options import (
     add_allow_special,
     add_alternatives,
     add_colour,
+    add_mpi,
     add_tokenizer,
     allowed_special,
     check_page,
     hint_at_last_space,
     names_in,
+    on_own_cores,
     save_page,
     text_in,
     text_of,
@@ -116,7 +119,8 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         "--page-from", type=int, default=0, metavar="N",
         help="the token, from 0, with which the page of a long text begins (default: 0)",
     )  # fmt: skip
-    parser.set_defaults(run=_compare)
+    add_mpi(parser, "share each model")
+    parser.set_defaults(run=on_own_cores(_compare))
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -125,9 +129,9 @@ def _compare(options: argparse.Namespace) -> None:
         _report(options, names)
         return
     if options.text is not None:
-        _read(options, load_models(names, tokenizer=options.tokenizer))
+        _read(options, load_models(names, options.tokenizer, options.ranks))
     else:
-        _write(options, load_sides(names, tokenizer=options.tokenizer))
+        _write(options, load_sides(names, options.tokenizer, options.ranks))
 
 
 def _checked_names(options: argparse.Namespace) -> list[str]:
@@ -149,6 +153,8 @@ def _checked_names(options: argparse.Namespace) -> list[str]:
     if options.prompt is None and (given := given_options(options)):
         flags = ", ".join(map(flag_of, given))
         raise ValueError(f"{flags}: only for a prompt that is continued; with --text and --report no model writes")
+    if options.html is not None and options.mpi:
+        raise ValueError("a page shows what happens inside the models, of which no rank has all: --html without --mpi")
     if options.html is not None:
         check_page(options.html)
     if options.page_from and options.html is None:
@@ -241,7 +247,8 @@ def _read_samples(options: argparse.Namespace, models: dict[str, LanguageModel])
 def _write(options: argparse.Namespace, sides: dict[str, Writer]) -> None:
     prompt = text_of(options.prompt)
     allowed = _allowed(options, {name: side.lm for name, side in sides.items()}, prompt)
-    stream = ComparisonStream(prompt, sides, generation_options_of(options, SAMPLED), allowed, options.alternatives)
+    chosen, _ = options.ranks.broadcast(options_of_all(generation_options_of(options, SAMPLED), sides.values()))
+    stream = ComparisonStream(prompt, sides, chosen, allowed, options.alternatives)
     hint_at_last_space(prompt)
     if options.explain is not None and not (len(sides) > 1 and share_vocabulary([side.lm for side in sides.values()])):
         raise ValueError("--explain needs two models that share a vocabulary")

@@ -16,7 +16,17 @@ from ..evaluation.overlap import text_files
 from ..evaluation.run import SETTINGS, folder_for
 from ..presets import canonical_name
 from ..tokenizer import Tokenizer
-from .options import DEFAULT_MODEL, MODEL_HELP, add_model, add_source, check_page, names_in, save_page
+from .options import (
+    DEFAULT_MODEL,
+    MODEL_HELP,
+    add_model,
+    add_mpi,
+    add_source,
+    check_page,
+    names_in,
+    on_own_cores,
+    save_page,
+)
 
 FOLDER = "evaluations"
 DISAGREES = 1  # exit status
@@ -79,6 +89,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="share the work among the workers of the Dask cluster whose scheduler has this address, or among N on "
         'this machine (default: one per core); needs Dask: pip install "gptcompare[dask]"',
     )  # fmt: skip
+    add_mpi(parser, "share the model")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the results as JSON")
     form.add_argument("--markdown", action="store_true", help="with several models: print a Markdown table")
@@ -87,7 +98,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="with several models, or several numbers of shots: also write a page with a picture",
     )
-    parser.set_defaults(run=_evaluate)
+    parser.set_defaults(run=on_own_cores(_evaluate))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -114,7 +125,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         try:
             result = evaluation.evaluate(
                 options.model, name, options.data, **settings, folder=folder, source=options.source,
-                tokenizer=options.tokenizer, dask=options.dask,
+                tokenizer=options.tokenizer, dask=options.dask, parallel=options.ranks,
             )  # fmt: skip
         except KeyboardInterrupt:
             show(f"stopped: run the same command again to resume from {folder}", file=sys.stderr)
@@ -141,6 +152,8 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError("--html is for several models or several numbers of shots")
     if (several or curve) and (options.contamination or options.dask is not None or options.beside is not None):
         raise ValueError("--contamination, --dask and --beside are for one model and one number of shots")
+    if options.mpi and (several or curve):
+        raise ValueError("--mpi is for one model and one number of shots")
     own = {"--model": options.model != DEFAULT_MODEL, "--source": options.source != DEFAULT_SOURCE,
            "--tokenizer": options.tokenizer is not None}  # fmt: skip
     if several and (given := [flag for flag, is_given in own.items() if is_given]):

@@ -24,8 +24,10 @@ from .options import (
     add_alternatives,
     add_colour,
     add_model,
+    add_mpi,
     allowed_special,
     hint_at_last_space,
+    on_own_cores,
     text_of,
 )
 
@@ -48,7 +50,8 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print text, ids, log-probabilities and finish reason as JSON"
     )
-    parser.set_defaults(run=_generate)
+    add_mpi(parser, "share the model")
+    parser.set_defaults(run=on_own_cores(_generate))
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -57,7 +60,7 @@ def _generate(options: argparse.Namespace) -> None:
     draft = options.draft if options.draft in (None, REPETITIONS) else load(options.draft, source=options.source)
     start = time.perf_counter()
     allowed = allowed_special(options, [lm.tokenizer], prompt)
-    chosen = generation_options_of(options).seeded()
+    chosen = options.ranks.broadcast(generation_options_of(options).seeded())
     stream = lm.stream(
         prompt, draft=draft, allowed_special=allowed, alternatives=options.alternatives, **chosen.to_dict()
     )
@@ -99,7 +102,8 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     add_alternatives(parser, ON_SCREEN)
     add_colour(parser, "colour each token by its surprise")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.set_defaults(run=_score)
+    add_mpi(parser, "share the model")
+    parser.set_defaults(run=on_own_cores(_score))
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -136,7 +140,7 @@ def _show_alternatives(
 
 def load_model(options: argparse.Namespace) -> LanguageModel:
     """Load the model that the options of `add_model` name."""
-    return load(options.model, source=options.source, tokenizer=options.tokenizer)
+    return load(options.model, source=options.source, tokenizer=options.tokenizer, parallel=options.ranks)
 
 
 def take_generation_options(parser: argparse.ArgumentParser, default: GenerationOptions = GREEDY) -> None:

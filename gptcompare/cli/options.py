@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
 from ..display.messages import show, tell
@@ -14,6 +15,7 @@ from ..display.shades import CHOICES as COLOURS
 from ..files.atomic_files import naming, written_together
 from ..files.texts import decode_text, lines_of, read_text
 from ..files.whole_file import read_stream
+from ..model.threads import n_threads, products_on
 from ..tokenizer import AllowedSpecial, Tokenizer
 
 MODEL_HELP = (
@@ -24,6 +26,7 @@ MODEL_HELP = (
 DEFAULT_MODEL = "nano-gpt2"
 PAGES = (".html", ".htm")
 STANDARD_INPUT = "standard input"
+Command: TypeAlias = Callable[[argparse.Namespace], "int | None"]
 DASH_HELP = '"-" reads standard input, where one line end at the very end does not count'
 
 
@@ -98,6 +101,25 @@ def add_alternatives(parser: argparse.ArgumentParser, default: int) -> None:
         "--alternatives", type=int, default=default, metavar="K",
         help=f"record the K likeliest tokens at each place, with their probabilities, in the JSON (default: {default})",
     )  # fmt: skip
+
+
+def add_mpi(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the option with which a command is run by all ranks of an MPI program; `what` says what they share."""
+    parser.add_argument(
+        "--mpi", action="store_true",
+        help=f"{what} among the processes that `mpiexec -n N gptcompare ...` starts, on one machine or several; needs "
+        'MPI: pip install "gptcompare[mpi]"',
+    )  # fmt: skip
+
+
+def on_own_cores(run: Command) -> Command:
+    """Return the same command, whose products are computed on this rank's part of the cores of its machine."""
+
+    def run_there(options: argparse.Namespace) -> int | None:
+        with products_on(max(1, n_threads() // options.ranks_here)):
+            return run(options)
+
+    return run_there
 
 
 def add_colour(parser: argparse.ArgumentParser, what: str) -> None:

@@ -8,18 +8,23 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from ..arrays import Integers
 from ..checkpoints.folder import read_config
 from ..checkpoints.layouts import GPT2_SIZE, has_tokenizer
 from ..config import GPTConfig
+from ..display.messages import tell
 from ..files.texts import parse_object
 from ..generation import LanguageModel, load
 from ..model import GPT
+from ..parameters import parameter_shapes
 from ..tokenizer import END_OF_TEXT, Tokenizer
 from ..training import DivergedError, Metrics, Recipe, tokenize_files, train
 from ..training.data import count_texts, texts_in
+from ..training.ranks import follow
 from ..training.run_folder import DESCRIPTION, RunFolder
-from .options import MODEL_HELP, add_allow_special
+from .options import MODEL_HELP, add_allow_special, add_mpi
 
 DEFAULT_STEPS, DEFAULT_CONTEXT = 1000, 512
 HELP = """\
@@ -72,6 +77,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, default=1, metavar="N",
         help="compute N of a batch's parts (--accumulation) at a time; the result is the same",
     )  # fmt: skip
+    add_mpi(parser, "share the parts of each batch (--accumulation)")
     for name in ("validate", "save"):
         parser.add_argument(
             f"--{name}-every", type=int, default=250, metavar="N", help=f"{name} every N steps (default: 250)"
@@ -80,6 +86,9 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    if options.ranks.share.rank:
+        _follow(options)
+        return
     _refuse_seen_validation(options)
     recipe = _recipe(options)
     with RunFolder(options.out) as folder:
@@ -99,6 +108,9 @@ def _train_in(folder: RunFolder, options: argparse.Namespace, recipe: Recipe) ->
     out = folder.folder
     lm = _model(options, recipe, out)
     recipe = dataclasses.replace(recipe, context=options.context or min(lm.config.n_ctx, DEFAULT_CONTEXT))
+    if (n := options.ranks.share.n) > recipe.accumulation:
+        tell(f"hint: {recipe.accumulation} of the {n} ranks have something to do: --accumulation {n} gives each a part")
+    options.ranks.broadcast((lm.config, recipe))
     tokens = _tokens(options, options.texts, lm.tokenizer, out / "tokens.npy")
     validation = None
     if options.validation:
@@ -106,8 +118,16 @@ def _train_in(folder: RunFolder, options: argparse.Namespace, recipe: Recipe) ->
     metrics = train(
         lm.model, tokens, recipe, validation=validation, out=folder, tokenizer=lm.tokenizer,
         validate_every=options.validate_every, save_every=options.save_every, threads=options.threads,
+        parallel=options.ranks,
     )  # fmt: skip
     return recipe, metrics
+
+
+def _follow(options: argparse.Namespace) -> None:
+    """Compute gradients on another rank than the first, which has the run."""
+    config, recipe = options.ranks.broadcast(None)
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in parameter_shapes(config).items()}
+    follow(options.ranks, GPT(config, zeros), recipe, None, options.threads)
 
 
 def _stopped(folder: RunFolder) -> str:

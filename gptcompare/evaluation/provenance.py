@@ -6,15 +6,18 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ..arrays import Array
 from ..checkpoints import locate
 from ..checkpoints.download.cache import Record
 from ..generation import LanguageModel
+from ..model import GPT
 from ..model.changes import in_words
+from ..parallel.cut import Joined
 from ..parameters import digest_of
 from ..version import __version__
 from .tasks.data_files import Content
@@ -65,11 +68,18 @@ def of_content(lm: LanguageModel) -> str:
     """
     vocabulary = lm.tokenizer.vocabulary
     parts = [
-        digest_of(lm.model.parameters()), lm.model.dtype.name, sorted(lm.config.to_dict().items()), vocabulary.merges,
+        digest_of(_whole_parameters(lm.model)), lm.model.dtype.name, sorted(lm.config.to_dict().items()),
+        vocabulary.merges,
         sorted(vocabulary.ids.items()), sorted(vocabulary.special_tokens.items()), vocabulary.eot, vocabulary.bos,
         sorted(lm.end_ids), *vocabulary.others(), *map(in_words, lm.model.hooks),
     ]  # fmt: skip
     return of_values(parts)
+
+
+def _whole_parameters(model: GPT) -> Mapping[str, Array]:
+    """Return all parameters of a model, of which this process may have only a part."""
+    parameters, ranks = model.parameters(), model.ranks
+    return parameters if ranks.share.n == 1 else Joined(parameters, model.config, ranks.gathered)
 
 
 def of_values(values: Sequence[Any]) -> str:

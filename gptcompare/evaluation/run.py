@@ -14,6 +14,7 @@ from ..display.progress import progress_bar
 from ..files.whole_file import read_whole
 from ..generation import LanguageModel, load
 from ..model.changes import said_in_full
+from ..parallel import communicator_of
 from ..version import __version__
 from . import provenance
 from .kept_rows import kept_rows, write_result
@@ -40,6 +41,7 @@ def evaluate(
     source: str = DEFAULT_SOURCE,
     tokenizer: str | os.PathLike[str] | None = None,
     dask: str | int | None = None,
+    parallel: Any = None,
 ) -> Evaluation:
     """Evaluate a model on a published task, or on one of your own.
 
@@ -64,6 +66,10 @@ def evaluate(
         The address of a Dask cluster's scheduler, whose workers share the work, or the number of workers of a cluster
         on this machine; 0 is one for each core. The model must then be given by its name or folder. Workers on this
         machine import the program that starts them, so the program must call this below `if __name__ == "__main__":`.
+    parallel : mpi4py.MPI.Intracomm, optional
+        Of the processes among which the model is cut, if it is given by its name or folder: see `gptcompare.load`. All
+        of them return the result, and the first alone uses the folder, in which another number of processes is another
+        evaluation: their rows differ in the last bits.
 
     Returns
     -------
@@ -83,10 +89,15 @@ def evaluate(
     wanted = Settings(limit, seed, shots, stride, beams)
     chosen.check(wanted)
     folder = None if folder is None else path("folder", folder)
-    _check(dask, model, folder)
+    _check(dask, model, folder, parallel)
     contents = _contents(chosen, data)
     name = None if isinstance(model, LanguageModel) else path("model", model)
-    lm = model if isinstance(model, LanguageModel) else load(model, source=source, tokenizer=tokenizer)
+    lm = (
+        model
+        if isinstance(model, LanguageModel)
+        else load(model, source=source, tokenizer=tokenizer, parallel=parallel)
+    )
+    ranks = lm.model.ranks
     settings = chosen.decided(wanted, lm)
     about_model = provenance.of_model(lm, name, source)
     prepared = chosen.prepare(lm, contents, settings)
@@ -97,9 +108,12 @@ def evaluate(
         "version": __version__, "task": chosen.name, "settings": asdict(settings), "model": about_model["sha256"],
         "data": [file["sha256"] for file in about_data],
         "items": provenance.of_items(prepared.protocol, prepared.items),
+        **({"ranks": ranks.share.n} if ranks.share.n > 1 else {}),
     }  # fmt: skip
     n = len(prepared.items)
-    with kept_rows(folder, identity) as kept, progress_bar(total=n, desc=chosen.name, unit="item") as bar:
+    of_this_rank = None if ranks.share.rank else folder
+    with kept_rows(of_this_rank, identity) as kept, progress_bar(total=n, desc=chosen.name, unit="item") as bar:
+        kept.found = ranks.broadcast(kept.found)
 
         def keep(chunk: Chunk, rows: list[dict[str, Any]]) -> None:
             kept.add(chunk, rows)
@@ -115,8 +129,8 @@ def evaluate(
         chosen, settings, metrics, rows, about_model, about_data, provenance.of_library(),
         prepared.protocol, prepared.items, identity["items"],
     )  # fmt: skip
-    if folder is not None:
-        write_result(folder, result.to_dict())
+    if of_this_rank is not None:
+        write_result(of_this_rank, result.to_dict())
     return result
 
 
@@ -160,8 +174,12 @@ def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
     return [Content(path("data", data), read_whole(data))]
 
 
-def _check(dask: str | int | None, model: object, folder: str | None) -> None:
+def _check(dask: str | int | None, model: object, folder: str | None, parallel: object) -> None:
     """Check that such workers and such a folder are possible, before anything is loaded; it is a ValueError if not."""
+    if dask is not None and communicator_of(parallel).share.n > 1:
+        raise ValueError("Dask shares out the items, MPI the model: give one of them")
+    if communicator_of(parallel).share.n > 1 and isinstance(model, LanguageModel):
+        raise ValueError("to be cut, the model must be given by its name or folder, or be loaded with `parallel`")
     if folder is not None and isinstance(model, LanguageModel) and not all(map(said_in_full, model.model.hooks)):
         raise ValueError(
             "an evaluation of a model that a function changes cannot be kept in a folder: whoever resumes it could not "

@@ -51,7 +51,10 @@ class Workers(ABC):
 
 
 class Threads(Workers):
-    """The threads of this process, as many as a matrix product would use."""
+    """The threads of this process, as many as a matrix product would use; one, if the model is cut among ranks.
+
+    These must make the same calls in the same order.
+    """
 
     def __init__(self, lm: LanguageModel) -> None:
         self._lm = lm
@@ -63,7 +66,11 @@ class Threads(Workers):
             with self._keeping:
                 keep(chunk, rows)
 
-        in_parallel(work, chunks)
+        if self._lm.model.ranks.share.n == 1:
+            in_parallel(work, chunks)
+        else:
+            for chunk in chunks:
+                work(chunk)
 
 
 class Dask(Workers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ def load(
     source: str = "huggingface",
     dtype: npt.DTypeLike = np.float32,
     tokenizer: str | os.PathLike[str] | Tokenizer | None = None,
+    parallel: Any = None,
 ) -> LanguageModel:
     """Load a model with its tokenizer.
 
@@ -46,6 +48,10 @@ def load(
     dtype : float32 or float64
     tokenizer : name, folder or Tokenizer, optional
         Whose tokenizer to use instead of the model's own: as for `Tokenizer.from_pretrained`.
+    parallel : mpi4py.MPI.Intracomm, optional
+        Of the processes among which the model is cut, as `GPT.from_pretrained` does it. All of them make the same
+        calls, with the same texts and seeds, and get the same results; `mpiexec -n 4 python -m mpi4py program.py` ends
+        all if one fails.
 
     Returns
     -------
@@ -67,7 +73,7 @@ def load(
     2664576
     """
     folder = locate(name_or_folder, source=source)
-    model = GPT.from_pretrained(folder, dtype=dtype)
+    model = GPT.from_pretrained(folder, dtype=dtype, parallel=parallel)
     name = os.fspath(name_or_folder)
     return LanguageModel(model, tokenizer_of(folder, model, tokenizer), read_end_ids(folder), name=name)
 

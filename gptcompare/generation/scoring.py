@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays import Array, Float64, Integers
 from ..checks import brief, integer
 from ..model import GPT
-from ..model.gpt import CHUNK
+from ..model.inputs import CHUNK
 from ..model.ops import cross_entropy, log_softmax
 from ..tokenizer import Tokenizer
 from .sampling import finite

@@ -189,6 +189,7 @@ def write(
     """Write all continuations to their ends, a single one with the draft; yield the new text after each token."""
     for continuation in continuations:
         continuation.check_room(model.config.n_ctx)
+        continuation.noise = model.ranks.broadcast(continuation.noise)  # without a seed, it is the first rank's
     writing = [continuation for continuation in continuations if not continuation.finish_reason]
     if draft is None or len(continuations) != 1:
         yield from write_in_step(model, writing, sampling, end_ids)

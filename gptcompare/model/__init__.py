@@ -6,7 +6,8 @@ inside) and `changes` (of what happens there), and made fast by `threads` (sever
 the weights lie in memory, and how a product with them is cut).
 """
 
-from .gpt import CHUNK, GPT
+from .gpt import GPT
+from .inputs import CHUNK
 from .kv_cache import KVCache
 
 __all__ = ["CHUNK", "GPT", "KVCache"]

@@ -15,6 +15,7 @@ import numpy as np
 from ..arrays import Array
 from ..checks import did_you_mean, integer, shown
 from ..config import GPTConfig
+from ..parallel import Alone, Communicator
 from .hooks import BLOCK_PLACES, FIRST_PLACES, LAST_PLACE, Hook, places
 
 Change: TypeAlias = Callable[[Array], Array]
@@ -196,9 +197,10 @@ def check_index(what: str, indices: Iterable[int], n: int) -> None:
 
 
 class Changed(Protocol):
-    """A model that may have hooks of its own."""
+    """A model that may have hooks of its own, or be one of the parts that ranks have of one."""
 
     hooks: tuple[Hook, ...]
+    ranks: Alone | Communicator
 
 
 def checked_hook(changes: Hook | Mapping[str, Change], config: GPTConfig) -> Hook:
@@ -239,10 +241,22 @@ def one_after_another(own: Sequence[Hook], given: Hook | None, *, position_by_po
 
 
 def check_unchanged(model: Changed, done: str) -> None:
-    """Raise ValueError if a model has hooks, which are no parameters and would be lost where it is `done` something."""
+    """Raise ValueError if a model has hooks, which are no parameters and would be lost where it is `done` something.
+
+    And if it is only a part of a model.
+    """
+    check_whole(model, done)
     if model.hooks:
         words = "; ".join(map(in_words, model.hooks))
         raise ValueError(f"a changed model cannot be {done} ({words}): give the model that it was made from")
+
+
+def check_whole(model: Changed, done: str) -> None:
+    """Raise ValueError if a model is cut among ranks, none of which has all that must be `done` something."""
+    if model.ranks.share.n > 1:
+        raise ValueError(
+            f"a model that is cut among {model.ranks.share.n} ranks cannot be {done}: load it on one of them"
+        )
 
 
 def said_in_full(hook: Hook) -> bool:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,20 +19,16 @@ from ..arrays import Array, Ids
 from ..checkpoints import locate, read_checkpoint, widened, write_checkpoint
 from ..checks import brief
 from ..config import GPTConfig
+from ..parallel import ALONE, Alone, Communicator, check_share, communicator_of
 from ..parameters import block_shapes, check_parameters, initial_parameters, output_matrix
 from .attention import attend, attend_with_hooks
-from .changes import Change, Changing, check_unchanged, checked_hook, one_after_another
+from .changes import Change, Changing, check_unchanged, check_whole, checked_hook, one_after_another
 from .hooks import Hook, Trace, hook_at_last_place, hook_in_block, no_hook, trace
-from .inputs import check_dtype, check_ids
+from .inputs import LEAST_CHUNK, check_dtype, check_ids, chunks
 from .kv_cache import KVCache, LayerCache
 from .ops import ACTIVATION, layer_norm, linear
 from .products import in_fast_order, product, product_in_shares, taken_in_fast_order, threads_for
-from .threads import LayerOrder, in_layer_order, n_threads, shares
-
-# Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
-# the temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
-CHUNK = 256
-LEAST_CHUNK = 64  # the fewest, when the tokens are shared among threads
+from .threads import LayerOrder, in_layer_order, in_turn, shares
 
 
 class GPT:
@@ -46,10 +43,13 @@ class GPT:
     seed : int
         Seed of the random parameters.
     dtype : float32 or float64
+    ranks : Communicator, optional
+        Of the processes that share the model (`gptcompare.parallel`): `parameters` are then this rank's part.
 
     Attributes
     ----------
     config : GPTConfig
+        Of the whole model.
     dtype : numpy.dtype
         The dtype of the parameters, the caches and the logits.
     hooks : tuple of hooks
@@ -64,20 +64,18 @@ class GPT:
     """
 
     def __init__(
-        self,
-        config: GPTConfig,
-        parameters: Mapping[str, Array] | None = None,
-        *,
-        seed: int = 0,
-        dtype: npt.DTypeLike = np.float32,
-    ) -> None:
+        self, config: GPTConfig, parameters: Mapping[str, Array] | None = None, *, seed: int = 0,
+        dtype: npt.DTypeLike = np.float32, ranks: Alone | Communicator = ALONE,
+    ) -> None:  # fmt: skip
         check_dtype(dtype)
         if not isinstance(config, GPTConfig):
             raise TypeError(f"config must be a GPTConfig, got {config!r}: for a name use GPTConfig.preset(name)")
+        check_share(ranks.share, config)
         if parameters is None:
-            parameters = initial_parameters(config, seed, dtype)
-        check_parameters(parameters, config)
-        self.config = config
+            parameters = ranks.share.cut_all(initial_parameters(config, seed, dtype), config)
+        own = ranks.share.config(config)
+        check_parameters(parameters, own, ranks.share.shapes(config))
+        self.config, self.ranks, self._own = config, ranks, own
         self.dtype = np.dtype(dtype)
         self.hooks: tuple[Hook, ...] = ()
         self._parameters = {
@@ -85,7 +83,7 @@ class GPT:
         }
         self._patterns = [config.pattern_of(layer) for layer in range(config.n_layer)]
         self._blocks = [
-            {name: self._parameters[f"h.{layer}.{name}"] for name in block_shapes(config)}
+            {name: self._parameters[f"h.{layer}.{name}"] for name in block_shapes(own)}
             for layer in range(config.n_layer)
         ]
 
@@ -94,8 +92,9 @@ class GPT:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_folder: str | os.PathLike[str], *, source: str = "huggingface", dtype: npt.DTypeLike = np.float32
-    ) -> GPT:
+        cls, name_or_folder: str | os.PathLike[str], *, source: str = "huggingface", dtype: npt.DTypeLike = np.float32,
+        parallel: Any = None,
+    ) -> GPT:  # fmt: skip
         """Read a checkpoint: OpenAI's TensorFlow layout, Hugging Face's safetensors or torch zip, GGUF, or one of ours.
 
         Parameters
@@ -107,6 +106,8 @@ class GPT:
         source : "huggingface" or "openai"
             Where to download a named model from: Hugging Face or, for GPT-2, OpenAI.
         dtype : float32 or float64
+        parallel : mpi4py.MPI.Intracomm, optional
+            Of the processes among which the model is cut; each makes this call, and every further one.
 
         Raises
         ------
@@ -120,8 +121,9 @@ class GPT:
             If the source or the dtype is not one of these.
         """
         check_dtype(dtype)
-        config, stored = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype)
-        return cls(config, taken_in_fast_order(stored, dtype), dtype=dtype)
+        ranks = communicator_of(parallel)
+        config, stored = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype, ranks.share)
+        return cls(config, taken_in_fast_order(stored, dtype), dtype=dtype, ranks=ranks)
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
         """Write config.json and model.safetensors; a dense model opens in Hugging Face transformers as "gpt2".
@@ -157,7 +159,7 @@ class GPT:
         ValueError
             If the capacity is not between 1 and the model's context.
         """
-        return KVCache.empty(self.config, batch, self.config.n_ctx if capacity is None else capacity, self.dtype)
+        return KVCache.empty(self._own, batch, self.config.n_ctx if capacity is None else capacity, self.dtype)
 
     def changed(self, changes: Hook | Mapping[str, Change]) -> GPT:
         """Return the same model, sharing its parameters, with a further hook in everything it computes.
@@ -253,15 +255,15 @@ class GPT:
         return x if np.ndim(ids) == 2 else x[0]
 
     def _read(self, ids: Ids, cache: KVCache | None, n_blocks: int, hook: Hook | None) -> Array:
-        """Return the residual stream after `n_blocks` blocks, (B, T, D), of new tokens (B, T).
-
-        They are read in chunks or, with hooks, at once.
-        """
+        """Return the residual stream after `n_blocks` blocks, (B, T, D): in chunks or, with hooks, at once."""
         batch, n_new = ids.shape
         hook = one_after_another(self.hooks, hook, position_by_position=cache is not None)
         if cache is None:
             cache = self.new_cache(batch, capacity=min(n_new, self.config.n_ctx))
-        cache.check_room(batch, n_new, self.config, self.dtype)
+        cache.check_room(batch, n_new, self._own, self.dtype)
+        if hook is not None:
+            check_whole(self, "looked into or changed")
+        self.ranks.check_same(ids)
         x: Array = np.empty((batch, n_new, self.config.d_model), self.dtype)
         positions = np.add.outer(cache.n_tokens, np.arange(n_new))
 
@@ -269,7 +271,8 @@ class GPT:
             x[:, chunk] = self._forward(ids[:, chunk], positions[:, chunk], cache, n_blocks, hook, order)
 
         with cache.extended_by(n_new):
-            in_layer_order(read, chunks(n_new) if hook is None else shares(n_new, 1), n_layers=n_blocks)
+            in_order = in_layer_order if self.ranks.share.n == 1 else in_turn
+            in_order(read, chunks(n_new) if hook is None else shares(n_new, 1), n_layers=n_blocks)
         return x
 
     def _forward(
@@ -279,10 +282,10 @@ class GPT:
 
         Several chunks may be on their way at once; in each layer they reach the keys and values in order.
         """
-        hook_point, n_past = hook or no_hook, positions[:, 0].tolist()
+        hook_point, n_past, p = hook or no_hook, positions[:, 0].tolist(), self._parameters
         # 1. Embeddings of the tokens and of their positions.
-        x: Array = hook_point("hook_embed", self._parameters["wte.weight"][ids])
-        x = x + hook_point("hook_pos_embed", self._parameters["wpe.weight"][positions])
+        x: Array = hook_point("hook_embed", self.ranks.looked_up(p["wte.weight"], ids, self.config.n_vocab))
+        x = x + hook_point("hook_pos_embed", self.ranks.looked_up(p["wpe.weight"], positions, self.config.n_ctx))
         # 2. One block after another. The caller takes step 3, `unembed`.
         for layer, block in enumerate(self._blocks[:n_blocks]):
             caches = [sequence.layers[layer] for sequence in cache.sequences]
@@ -300,22 +303,28 @@ class GPT:
         normed = layer_norm(x, p["ln_1.weight"], p["ln_1.bias"], eps, partial(hook_point, "ln1.hook_normalized"))
         qkv = linear(normed, p["attn.c_attn.weight"], p["attn.c_attn.bias"])
         heads = attend(qkv)
-        x += hook_point("hook_attn_out", linear(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"]))
+        x += hook_point("hook_attn_out", self._to_stream(heads, p["attn.c_proj.weight"], p["attn.c_proj.bias"]))
 
         # 2. Feed-forward layer: works on each position by itself.
         x = hook_point("hook_resid_mid", x)
         normed = layer_norm(x, p["ln_2.weight"], p["ln_2.bias"], eps, partial(hook_point, "ln2.hook_normalized"))
         hidden = hook_point("mlp.hook_pre", linear(normed, p["mlp.c_fc.weight"], p["mlp.c_fc.bias"]))
         hidden = hook_point("mlp.hook_post", ACTIVATION[self.config.activation](hidden))
-        x += hook_point("hook_mlp_out", linear(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"]))
+        x += hook_point("hook_mlp_out", self._to_stream(hidden, p["mlp.c_proj.weight"], p["mlp.c_proj.bias"]))
         return hook_point("hook_resid_post", x)
+
+    def _to_stream(self, x: Array, weight: Array, bias: Array) -> Array:
+        """Return x @ weight + bias; of x, each rank has its own heads or hidden numbers."""
+        y = self.ranks.sum(product(x, weight))
+        y += bias
+        return y
 
     def _attend(
         self, layer: int, caches: list[LayerCache], n_past: list[int], hook: Hook | None, order: LayerOrder, qkv: Array
     ) -> Array:
-        """Attend within each sequence, through its cache: (B, T, 3 H K) -> (B, T, H K)."""
+        """Attend within each sequence, through its cache: (B, T, 3 H K) -> (B, T, H K), H this rank's heads."""
         pattern = self._patterns[layer]
-        qkv = qkv.reshape(*qkv.shape[:2], 3, self.config.n_head, self.config.d_head)
+        qkv = qkv.reshape(*qkv.shape[:2], 3, self._own.n_head, self._own.d_head)
         if hook is None:
             return attend(qkv, pattern, caches, n_past, order)
         return attend_with_hooks(qkv, pattern, caches, n_past, hook)
@@ -326,11 +335,5 @@ class GPT:
         at_last_place = hook_at_last_place(one_after_another(self.hooks, hook))
         x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"], eps, at_last_place)
         output, n_vectors = output_matrix(p, self.config), x.size // x.shape[-1]
-        return product(x, output) if n_vectors < 2 * LEAST_CHUNK else product_in_shares(x, output)
-
-
-def chunks(n_new: int) -> list[slice]:
-    """Split `n_new` tokens into chunks that go through the layers together."""
-    wanted = 2 * n_threads() if n_threads() > 1 else 1  # two each, since later chunks see more keys and take longer
-    fewest, most = -(-n_new // CHUNK), n_new // LEAST_CHUNK
-    return shares(n_new, max(fewest, min(wanted, most)))
+        logits = product(x, output) if n_vectors < 2 * LEAST_CHUNK else product_in_shares(x, output)
+        return self.ranks.joined_columns(logits, self.config.n_vocab)

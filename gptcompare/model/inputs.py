@@ -1,4 +1,4 @@
-"""Checks of what a forward pass is given: token ids from the vocabulary, room for them, and a dtype."""
+"""What a forward pass is given: checks of token ids, of the room for them and of a dtype; and chunks of tokens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import numpy.typing as npt
 from ..arrays import Ids
 from ..checks import integer
 from ..config import GPTConfig
+from .threads import n_threads, shares
+
+# Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
+# the temporaries stay in the processor's cache and little of the score matrix is computed only to be masked.
+CHUNK = 256
+LEAST_CHUNK = 64  # the fewest, when the tokens are shared among threads
 
 
 def check_ids(ids: npt.ArrayLike, config: GPTConfig, name: str = "ids", ignore: int | None = None) -> Ids:
@@ -61,3 +67,10 @@ def check_dtype(dtype: npt.DTypeLike) -> None:
         raise TypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
     if given not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {given.name}")
+
+
+def chunks(n_new: int) -> list[slice]:
+    """Split `n_new` tokens into chunks that go through the layers together."""
+    wanted = 2 * n_threads() if n_threads() > 1 else 1  # two each, since later chunks see more keys and take longer
+    fewest, most = -(-n_new // CHUNK), n_new // LEAST_CHUNK
+    return shares(n_new, max(fewest, min(wanted, most)))

@@ -140,8 +140,7 @@ class _WorkQueue(Generic[Item]):
         """Wait until the items in progress have ended, and let no helper begin."""
         with self._taking:
             self._is_over = True
-            while self._n_helpers:
-                self._taking.wait()
+            self._taking.wait_for(lambda: not self._n_helpers)
 
     def _next(self) -> Any:
         with self._taking:
@@ -149,10 +148,7 @@ class _WorkQueue(Generic[Item]):
 
 
 class LayerOrder:
-    """Keeps chunks in order: a chunk enters a layer after the chunk ahead of it has left that layer.
-
-    Use `with order:` once for each layer, from the first to the last.
-    """
+    """Keeps chunks in order: a chunk enters each layer, by `with order:`, after the one ahead of it has left that layer."""
 
     def __init__(self, ahead: LayerOrder | None) -> None:
         self._ahead = ahead
@@ -185,6 +181,12 @@ def in_layer_order(work: Callable[[Item, LayerOrder], None], chunks: Sequence[It
             order.release(n_layers)
 
     in_parallel(lambda both: work(*both), list(zip(chunks, orders, strict=True)), release_all)
+
+
+def in_turn(work: Callable[[Item, LayerOrder], None], chunks: Sequence[Item], n_layers: int) -> None:
+    """Do the same for one chunk after the other, so that other processes hear of all in the same order."""
+    for chunk in chunks:
+        work(chunk, LayerOrder(None))
 
 
 def shares(n: int, n_shares: int) -> list[slice]:
@@ -260,10 +262,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def n_threads() -> int:
-    """Return how many threads a product uses, or would use without `products_on_one_thread`; 1 if that is unknown.
-
-    It is also 1 inside `single_threaded`.
-    """
+    """Return how many threads a product uses, or would without `products_on_one_thread`; 1 if unknown or forbidden."""
     if _is_single_threaded.get():
         return 1
     return _blas.n_threads if _blas.holders else int(_blas.get())

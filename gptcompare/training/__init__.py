@@ -2,7 +2,8 @@
 
 Read `loop` first (`train`): `recipe` holds its numbers, `data` makes tokens of texts, `batches` cuts sequences from
 them, the room `backward` computes the exact gradient of every parameter, `optimizer` takes a step down the gradient,
-`run_folder` saves what a run needs to resume, with the `metrics` of each step. `tuning` makes a classifier of a model.
+`ranks` shares out a batch among processes, `run_folder` saves what a run needs to resume, with the `metrics` of each
+step. `tuning` makes a classifier of a model.
 """
 
 from ..backward import loss_and_grads

@@ -8,11 +8,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ..arrays import Ids, Integers
-from ..backward.gradients import Parameters, check_ignore, counted_targets, loss_and_grads
+from ..backward.gradients import Parameters, check_ignore, counted_targets
 from ..checks import instance, integer, path
 from ..display.progress import Bar, progress_bar
 from ..files.stopping import stop_after_step
@@ -21,10 +23,12 @@ from ..model import GPT
 from ..model.changes import check_unchanged
 from ..model.ops import cross_entropy
 from ..model.threads import Map, map_on_threads, n_threads_if_known, products_on, products_on_one_thread
+from ..parallel import Communicator, communicator_of
 from ..tokenizer import Tokenizer
 from .batches import Batches, sequences, targets_name
 from .metrics import Metrics
 from .optimizer import AdamW, Muon, Optimizer, clip_, global_norm
+from .ranks import BatchPart, Leader, follow, part_gradients
 from .recipe import Recipe
 from .run_folder import RunFolder
 
@@ -50,6 +54,7 @@ def train(
     validate_every: int = 250,
     save_every: int = 250,
     threads: int = 1,
+    parallel: Any = None,
 ) -> list[Metrics]:
     """Train a model, in place.
 
@@ -86,6 +91,10 @@ def train(
         core. It changes no bit of the result: a batch of several parts has its products computed on one core each
         whatever `threads` is, and a whole one on all cores. Where no thread can be started, as in a browser, the parts
         are computed one after the other.
+    parallel : mpi4py.MPI.Intracomm, optional
+        Of the processes that share out the parts of each batch, which changes no bit of the result either: see
+        `gptcompare.training.ranks`. All of them make the same call; the first alone reads the tokens and writes. If
+        there are fewer parts than processes, some have nothing to do.
 
     Returns
     -------
@@ -104,7 +113,10 @@ def train(
     DivergedError
         If the loss or the gradient is not finite, or the loss would not be finite after a step about to be saved.
     """
+    ranks = communicator_of(parallel)
     _check(model, recipe, ignore)
+    if isinstance(ranks, Communicator) and ranks.share.rank:
+        return follow(ranks, model, recipe, ignore, threads)  # type: ignore[no-any-return]  # as rank 0 returns them
     _check_intervals(recipe, validate_every=validate_every, save_every=save_every, threads=threads)
     if tokenizer is not None:
         LanguageModel(model, tokenizer)  # raises an error if they do not fit
@@ -127,6 +139,8 @@ def train(
         )
         stack.enter_context(_product_threads(n_threads, recipe))
         map_parts = stack.enter_context(map_on_threads(threads))
+        leader = Leader(ranks, model, map_parts) if isinstance(ranks, Communicator) else None
+        map_parts = map_parts if leader is None else leader.map
         validated: float | None = None
         while optimizer.step < recipe.n_steps:
             line = _step(model, optimizer, batches, recipe, map_parts, folder)
@@ -143,6 +157,8 @@ def train(
                     folder.save(model, optimizer, tokenizer)
             if stop.is_asked:
                 stop.take_course()
+        if leader is not None:
+            leader.end(metrics)
     return metrics
 
 
@@ -210,18 +226,14 @@ def accumulated(
     count, divided by the mean number of a part.
     """
     n = recipe.accumulation
-    parts = [*zip(range(n), np.split(ids, n), np.split(targets, n), strict=True)]
-    counts = [int(counted_targets(of_part, ignore).sum()) for _, _, of_part in parts]
+    both = zip(np.split(ids, n), np.split(targets, n), strict=True)
+    parts = [BatchPart(step, number, *of_part) for number, of_part in enumerate(both)]
+    counts = [int(counted_targets(part.targets, ignore).sum()) for part in parts]
     shares = [count * n / sum(counts) for count in counts]
-
-    def of_part(n: int, part_ids: Ids, part_targets: Ids) -> tuple[float, Parameters]:
-        rng = np.random.default_rng([recipe.seed, 1, step, n])  # for dropout, whose draws depend only on the part
-        with np.errstate(all="ignore"):  # what is not finite ends the run, with one message instead of warnings
-            return loss_and_grads(model, part_ids, part_targets, ignore=ignore, p_drop=recipe.dropout, rng=rng)
 
     loss, total = 0.0, Parameters()
     counting = [(part, share) for part, share in zip(parts, shares, strict=True) if share]
-    computed = map_parts(lambda part: of_part(*part), [part for part, _ in counting])
+    computed = map_parts(partial(part_gradients, model, recipe, ignore), [part for part, _ in counting])
     for (_, share), (part_loss, gradients) in zip(counting, computed, strict=True):
         loss += share * part_loss
         for name, gradient in gradients.items():

@@ -17,7 +17,7 @@ from ..checks import elements, instance, one_text
 from ..generation import LanguageModel
 from ..generation.sampling import finite
 from ..model import GPT, KVCache
-from ..model.gpt import CHUNK
+from ..model.inputs import CHUNK
 from ..model.kv_cache import MAX_ROLLBACK
 from ..model.ops import cross_entropy
 from ..tokenizer import AllowedSpecial

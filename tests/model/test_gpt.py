@@ -11,6 +11,7 @@ from support.references import gpt_neo_scores_in_float64, random_parameters, ran
 import gptcompare as gc
 from gptcompare.model import attention as attention_module
 from gptcompare.model import gpt as model_module
+from gptcompare.model import inputs
 
 FOLDERS = sorted(path.parent for path in DATA.glob("logits/*/config.json"))
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-10}  # of the largest logit
@@ -53,7 +54,7 @@ class TestRecordedLogits:
             T = ids.shape[-1]
             cuts = np.sort(rng.choice(np.arange(1, T), size=min(4, T - 1), replace=False))
             assert_equal_logits(in_chunks(model, ids, np.diff([0, *cuts, T])), reference, dtype)
-            monkeypatch.setattr(model_module, "CHUNK", 7)
+            monkeypatch.setattr(inputs, "CHUNK", 7)
             assert_equal_logits(model(ids), reference, dtype)
             monkeypatch.undo()
 
@@ -242,7 +243,7 @@ class TestChunking:
         ids = np.random.default_rng(3).integers(20, size=(2, 900))
         one_after_the_other = in_chunks(model, ids, [100] * 9)
         for n in (128, 321, 900):
-            assert len(model_module.chunks(n)) > 1
+            assert len(inputs.chunks(n)) > 1
             for _ in range(5):  # the threads never meet twice in the same way
                 assert model(ids[:, :n]) == pytest.approx(one_after_the_other[:, :n], abs=1e-11)
                 assert model(ids[:, :n], last_only=True) == pytest.approx(one_after_the_other[:, n - 1], abs=1e-11)
@@ -279,11 +280,11 @@ def test_all_of_a_checkpoint_is_copied_and_leaves_the_memory(tmp_path, monkeypat
 @pytest.mark.parametrize("n_threads", [1, 2, 16])
 @pytest.mark.parametrize("n_new", [1, 63, 64, 100, 128, 512, 1000, 5000])
 def test_chunks_are_neither_too_long_nor_shorter_than_pays(n_new, n_threads, monkeypatch):
-    monkeypatch.setattr(model_module, "n_threads", lambda: n_threads)
-    lengths = [chunk.stop - chunk.start for chunk in model_module.chunks(n_new)]
+    monkeypatch.setattr(inputs, "n_threads", lambda: n_threads)
+    lengths = [chunk.stop - chunk.start for chunk in inputs.chunks(n_new)]
     assert sum(lengths) == n_new
-    assert max(lengths) <= model_module.CHUNK
-    assert n_new < model_module.LEAST_CHUNK or min(lengths[:-1], default=n_new) >= model_module.LEAST_CHUNK
+    assert max(lengths) <= inputs.CHUNK
+    assert n_new < inputs.LEAST_CHUNK or min(lengths[:-1], default=n_new) >= inputs.LEAST_CHUNK
 
 
 def test_a_band_as_wide_as_the_context_is_dense_attention():

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ...checks import shown
 from ...config import GPTConfig
+from ...parallel import Share
 from ..errors import CheckpointError
 from . import gpt2, gpt_neo, openai, opt, ours
 from .common import GPT2_EMBEDDING, Tensors, without_prefix
@@ -25,14 +26,16 @@ class Family(NamedTuple):
     """Two functions that read the models of one architecture."""
 
     config: Callable[[Path, Mapping[str, Any]], GPTConfig]
-    parameters: Callable[[Path, Tensors, GPTConfig, npt.DTypeLike], tuple[GPTConfig, Tensors]]
+    parameters: Callable[[Path, Tensors, GPTConfig, npt.DTypeLike, Share], tuple[GPTConfig, Tensors]]
     embedding: str = GPT2_EMBEDDING  # the name of its token embedding, with optional beginnings
 
-    def read(self, path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+    def read(
+        self, path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, share: Share
+    ) -> tuple[GPTConfig, Tensors]:
         """Return `parameters` of tensors that may all have a further name before their own."""
         tensors, prefix = without_prefix(path, tensors, self.embedding)
         try:
-            return self.parameters(path, tensors, config, dtype)
+            return self.parameters(path, tensors, config, dtype, share)
         except CheckpointError as error:
             if not prefix:
                 raise

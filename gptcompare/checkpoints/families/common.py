@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ...arrays import AnyArray
 from ...checks import shown, some
 from ...config import GPTConfig
+from ...parallel import Share
 from ...parameters import check_parameters, parameter_shapes
 from ..errors import CheckpointError
 from ..formats.sixteen_bits import widened
+from ..formats.tensor_file import release
 
 Tensors = dict[str, AnyArray]
+Shapes: TypeAlias = Callable[[GPTConfig], dict[str, tuple[int, ...]]]
 
 INSIDE = re.compile(r"(.*\.)?(h|layers)\.\d+\..*|lm_head\.weight")  # of a block, or of the path to the logits
 GPT2_EMBEDDING = r"(transformer\.)?wte\.weight"  # the name of the token embedding, with and without a beginning
@@ -100,20 +103,22 @@ def _prefixes(names: Collection[str], pattern: str) -> set[str]:
     return {match[1] for name in names if (match := re.fullmatch(f"(|.*?\\.){pattern}", name))}
 
 
-def checked(path: Path, parameters: Tensors, config: GPTConfig) -> Tensors:
+def checked(path: Path, parameters: Tensors, config: GPTConfig, shapes: Shapes = parameter_shapes) -> Tensors:
     """Return the parameters of the configuration, which must all be there, without what a file has beside them.
+
+    `shapes` gives their names and shapes.
 
     What is left out is named in a warning: other heads, a trainer's counters. What belongs to a block would change the
     result: it is refused, be it another block, another part of one, or an adapter that is not merged.
     """
     if config.n_layer > len(parameters):  # checked first, before making a table as large as a forged number asks for
         raise CheckpointError(path, "the configuration asks for more layers than there are tensors")
-    expected = parameter_shapes(config)
+    expected = shapes(config)
     others = {name: tensor for name, tensor in parameters.items() if name not in expected}
     _refuse_adapters(path, others)
     own = {name: tensor for name, tensor in parameters.items() if name in expected}
     try:
-        check_parameters(own, config)
+        check_parameters(own, config, expected)
     except ValueError as error:
         also = f"; it has {len(others)} other tensors, among them {some(others)}" if others else ""
         raise CheckpointError(path, f"{error}{also}") from None
@@ -139,7 +144,19 @@ def _refuse_adapters(path: Path, others: Tensors) -> None:
         )
 
 
-def with_output(path: Path, parameters: Tensors, config: GPTConfig) -> tuple[GPTConfig, Tensors]:
+def cut(share: Share, tensors: Tensors, config: GPTConfig) -> Tensors:
+    """Return a rank's part of checked tensors, whole ones that were copied from dropped from memory."""
+    parts: Tensors = {}
+    for name, whole in tensors.items():
+        parts[name] = share.cut(name, whole, config)
+        if not np.may_share_memory(parts[name], whole):
+            release(whole)
+    return parts
+
+
+def with_output(
+    path: Path, parameters: Tensors, config: GPTConfig, shapes: Shapes = parameter_shapes
+) -> tuple[GPTConfig, Tensors]:
     """Return the configuration, which the file may untie, and the checked parameters.
 
     As in transformers (since 5.0: modeling_utils.py, tie_weights), the file has the last word: a model that its
@@ -153,7 +170,7 @@ def with_output(path: Path, parameters: Tensors, config: GPTConfig) -> tuple[GPT
             del parameters["lm_head.weight"]
         else:
             config = dataclasses.replace(config, tied_embeddings=False)
-    return config, checked(path, parameters, config)
+    return config, checked(path, parameters, config, shapes)
 
 
 def _same_numbers(a: AnyArray, b: AnyArray) -> bool:

@@ -13,10 +13,11 @@ import numpy.typing as npt
 from ...arrays import AnyArray
 from ...checks import shown
 from ...config import GPTConfig
+from ...parallel import WHOLE, Share
 from ...patterns import Dense
 from ..errors import CheckpointError
 from ..formats.sixteen_bits import widened
-from .common import ACTIVATIONS, Tensors, activation, field, make_config, require, with_output
+from .common import ACTIVATIONS, Tensors, activation, cut, field, make_config, require, with_output
 
 REQUIRED = {"add_cross_attention": False}
 # Scores are divided by sqrt(d_head), and not by the layer's number as well (modeling_gpt2.py, GPT2Attention).
@@ -74,7 +75,12 @@ def has_other_scores(values: Mapping[str, Any]) -> bool:
 
 
 def parameters(
-    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, values: Mapping[str, Any] | None = None
+    path: Path,
+    tensors: Tensors,
+    config: GPTConfig,
+    dtype: npt.DTypeLike,
+    share: Share = WHOLE,
+    values: Mapping[str, Any] | None = None,
 ) -> tuple[GPTConfig, Tensors]:
     """Drop the prefix "transformer." and the masks, and transpose the output matrix to (d_in, d_out).
 
@@ -89,14 +95,14 @@ def parameters(
             raise CheckpointError(path, f"{short} occurs with and without its prefix")
         found[short] = tensor.T if short == "lm_head.weight" else tensor
     config, found = with_output(path, found, config)
+    found = cut(share, found, config)
     if values is not None:
-        A = config.d_attention
         for layer in range(config.n_layer):
             scale = 1.0 if values.get("scale_attn_weights", True) else math.sqrt(config.d_head)
             scale /= layer + 1 if values.get("scale_attn_by_inverse_layer_idx", False) else 1
             for name in (f"h.{layer}.attn.c_attn.weight", f"h.{layer}.attn.c_attn.bias"):
                 found[name] = widened(found[name]).astype(dtype)
-                found[name][..., :A] *= scale
+                found[name][..., : found[name].shape[-1] // 3] *= scale
     return config, found
 
 

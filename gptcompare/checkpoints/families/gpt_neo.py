@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from ...checks import shown
 from ...config import GPTConfig
+from ...parallel import WHOLE, Share
 from ..errors import CheckpointError
-from .common import Tensors, activation, field, make_config, with_output
-from .linear_layers import renamed, with_joined_qkv
+from .common import Tensors, activation, cut, field, make_config, with_output
+from .linear_layers import joined_qkv, other_shapes, renamed, take_qkv
 
 PREFIX = re.compile(r"^transformer\.")
 BLOCK = re.compile(r"^h\.(\d+)\.")
@@ -87,9 +88,13 @@ def _attention(path: Path, values: Mapping[str, Any], n_layer: int) -> tuple[str
     return tuple(layers[:cycle])
 
 
-def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+def parameters(
+    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, share: Share = WHOLE
+) -> tuple[GPTConfig, Tensors]:
     """Convert to our names and layout, add zero biases, and multiply the queries' weights by sqrt(d_head)."""
     without_masks = {name: tensor for name, tensor in tensors.items() if not MASKS.fullmatch(name)}
     found = renamed(path, without_masks, PREFIX, BLOCK, MODULES)
-    found = with_joined_qkv(path, found, config, dtype, biased=False, query_scale=math.sqrt(config.d_head))
-    return with_output(path, found, config)
+    qkv = take_qkv(path, found, config, biased=False)
+    config, found = with_output(path, found, config, other_shapes)
+    joined = joined_qkv(cut(share, qkv, config), dtype, query_scale=math.sqrt(config.d_head))
+    return config, cut(share, found, config) | joined

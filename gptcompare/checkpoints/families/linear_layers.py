@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...config import GPTConfig
-from ...parameters import check_array
+from ...parameters import check_array, parameter_shapes
 from ..errors import CheckpointError
 from ..formats.sixteen_bits import copy_into, widened
 from ..formats.tensor_file import release
@@ -61,29 +61,47 @@ def renamed(
     return found
 
 
-def with_joined_qkv(
-    path: Path, found: Tensors, config: GPTConfig, dtype: npt.DTypeLike, *, biased: bool, query_scale: float = 1.0
-) -> Tensors:
-    """Return `found` with each layer's q_proj, k_proj and v_proj joined into one c_attn.
+def take_qkv(path: Path, found: Tensors, config: GPTConfig, *, biased: bool) -> Tensors:
+    """Take each layer's q_proj, k_proj and v_proj out of `found`, checked: with biases, if the family has any."""
+    D, A = config.d_model, config.d_attention
+    shapes = {"weight": (D, A), **({"bias": (A,)} if biased else {})}
+    return {
+        name: _take(path, found, name, shape)
+        for layer in range(min(config.n_layer, len(found)))  # a forged file may claim any number
+        for kind, shape in shapes.items()
+        for name in [f"h.{layer}.attn.{one}_proj.{kind}" for one in "qkv"]
+    }
+
+
+def other_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
+    """Return name -> shape of all parameters but c_attn, which is still apart."""
+    return {name: shape for name, shape in parameter_shapes(config).items() if ".c_attn." not in name}
+
+
+def joined_qkv(qkv: Tensors, dtype: npt.DTypeLike, *, query_scale: float = 1.0) -> Tensors:
+    """Return each layer's c_attn, joined from its q_proj, k_proj and v_proj.
 
     The arrays are made in the dtype that the model computes in, so that scaling the queries is as exact as everything
-    else. If the file has no biases, they are zero.
+    else. If there are no biases, they are zero.
     """
-    D, A = config.d_model, config.d_attention
-    for layer in range(min(config.n_layer, len(found))):  # a forged file may claim any number
-        parts = [_take(path, found, f"h.{layer}.attn.{name}_proj.weight", (D, A)) for name in "qkv"]
+    joined: Tensors = {}
+    for name, queries in qkv.items():
+        layer, _, kind = name.partition(".attn.q_proj.")
+        if kind != "weight":
+            continue
+        D, A = queries.shape
+        parts = [qkv[f"{layer}.attn.{one}_proj.weight"] for one in "qkv"]
         weight = np.empty((D, 3 * A), dtype)
         for n, part in enumerate(parts):
             copy_into(weight[:, n * A : (n + 1) * A], part)
             release(part)
         weight[:, :A] *= query_scale
         bias = np.zeros(3 * A, dtype)
-        if biased:
-            parts = [_take(path, found, f"h.{layer}.attn.{name}_proj.bias", (A,)) for name in "qkv"]
-            bias[:] = np.concatenate([widened(part) for part in parts])
+        if f"{layer}.attn.q_proj.bias" in qkv:
+            bias[:] = np.concatenate([widened(qkv[f"{layer}.attn.{one}_proj.bias"]) for one in "qkv"])
             bias[:A] *= query_scale
-        found |= {f"h.{layer}.attn.c_attn.weight": weight, f"h.{layer}.attn.c_attn.bias": bias}
-    return found
+        joined |= {f"{layer}.attn.c_attn.weight": weight, f"{layer}.attn.c_attn.bias": bias}
+    return joined
 
 
 def _take(path: Path, found: Tensors, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.floating]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy.typing as npt
 
 from ...config import GPTConfig
+from ...parallel import WHOLE, Share
 from ..errors import CheckpointError
-from .common import Tensors, checked, make_config
+from .common import Tensors, checked, cut, make_config
 
 # Variables that training adds to a checkpoint: Adam's moments beside each variable, counters outside model/.
 TRAINING_STATE = re.compile(r"(?!model/).*|.*/Adam(_1)?")
@@ -25,7 +26,9 @@ def config(path: Path, hparams: Mapping[str, Any]) -> GPTConfig:
     return make_config(path, **{ours: hparams[theirs] for ours, theirs in names.items()})
 
 
-def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+def parameters(
+    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, share: Share = WHOLE
+) -> tuple[GPTConfig, Tensors]:
     """Rename "model/h0/attn/c_attn/w" and the like to ours; matrices lose a leading axis of 1."""
     found = {}
     for name, tensor in tensors.items():
@@ -37,4 +40,4 @@ def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DType
         if ours in found:
             raise CheckpointError(path, f"{name} occurs twice")
         found[ours] = tensor[0] if tensor.ndim == 3 and len(tensor) == 1 else tensor
-    return config, checked(path, found, config)
+    return config, cut(share, checked(path, found, config), config)

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from ...checks import shown
 from ...config import GPTConfig
+from ...parallel import WHOLE, Share
 from ..errors import CheckpointError
-from .common import Tensors, activation, make_config, require, with_output
-from .linear_layers import renamed, with_joined_qkv
+from .common import Tensors, activation, cut, make_config, require, with_output
+from .linear_layers import joined_qkv, other_shapes, renamed, take_qkv
 
 UNUSED_POSITIONS = 2
 # opt-350m has its layer norms after the sub-layers, and embeddings narrower than the model: a different function.
@@ -69,12 +70,15 @@ def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
     )
 
 
-def parameters(path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+def parameters(
+    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, share: Share = WHOLE
+) -> tuple[GPTConfig, Tensors]:
     """Convert to our names and layout, and drop the unused rows of positions."""
     if narrow := [name for name in tensors if PROJECTION.fullmatch(PREFIX.sub("", name))]:
         raise CheckpointError(path, f"{narrow[0]} belongs to embeddings narrower than the model: not supported")
     found = renamed(path, tensors, PREFIX, BLOCK, MODULES)
-    found = with_joined_qkv(path, found, config, dtype, biased=True)
+    qkv = take_qkv(path, found, config, biased=True)
     if "wpe.weight" in found and found["wpe.weight"].ndim == 2:
         found["wpe.weight"] = found["wpe.weight"][UNUSED_POSITIONS:]
-    return with_output(path, found, config)
+    config, found = with_output(path, found, config, other_shapes)
+    return config, cut(share, found, config) | joined_qkv(cut(share, qkv, config), dtype)

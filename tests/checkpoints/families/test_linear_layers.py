@@ -174,9 +174,7 @@ def test_scaling_the_queries_scales_their_biases_and_nothing_else():
     rng = np.random.default_rng(0)
     shapes = {"weight": (8, 8), "bias": (8,)}
     parts = {f"h.0.attn.{x}_proj.{kind}": rng.random(shape) for x in "qkv" for kind, shape in shapes.items()}
-    joined = linear_layers.with_joined_qkv(
-        "model.safetensors", dict(parts), small_config(n_layer=1), np.float64, biased=True, query_scale=3.0
-    )
+    joined = linear_layers.joined_qkv(parts, np.float64, query_scale=3.0)
     assert set(joined) == {f"h.0.attn.c_attn.{kind}" for kind in shapes}
     for kind in shapes:
         scaled = [factor * parts[f"h.0.attn.{x}_proj.{kind}"] for factor, x in zip((3, 1, 1), "qkv", strict=True)]
