@@ -148,7 +148,7 @@ class _WorkQueue(Generic[Item]):
 
 
 class LayerOrder:
-    """Keeps chunks in order: a chunk enters each layer, by `with order:`, after the one ahead of it has left that layer."""
+    """Keeps chunks in order: each enters a layer, by `with order:`, after the one ahead of it has left that layer."""
 
     def __init__(self, ahead: LayerOrder | None) -> None:
         self._ahead = ahead
