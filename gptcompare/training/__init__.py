@@ -1,8 +1,9 @@
 """Training: how a model learns.
 
 Read `loop` first (`train`): `recipe` holds its numbers, `data` makes tokens of texts, `batches` cuts sequences from
-them, the room `backward` computes the exact gradient of every parameter, `optimizer` takes a step down the gradient,
-`ranks` shares out a batch among processes, `run_folder` saves what a run needs to resume, with the `metrics` of each step. `tuning` makes a classifier of a model.
+them, the room `backward` computes the exact gradient of every parameter, `ranks` shares out a batch among processes,
+`optimizer` takes a step down the gradient, `run_folder` saves what a run needs to resume, with the `metrics` of each
+step. `tuning` makes a classifier of a model.
 """
 
 from ..backward import loss_and_grads
