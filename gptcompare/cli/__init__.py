@@ -15,13 +15,15 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from ..checks import shortened
 from ..display.messages import Forgiving, silence, tell
 from ..display.text_width import printable
-from ..parallel import ALONE, Alone, Communicator
 from ..version import __version__
+
+if TYPE_CHECKING:
+    from ..parallel import Alone, Communicator
 
 # Name of a command -> the module here that has `add_NAME`, and the command's line in the help.
 COMMANDS = {
@@ -112,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if MPI not in given:
-        return _main(given, ALONE)
+        return _main(given)
     from ..parallel.program import ranks_here, run_on_ranks, world
 
     try:
@@ -124,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_on_ranks(lambda ranks: _main(given, ranks, n_here), mpi.COMM_WORLD, given, n_here)
 
 
-def _main(given: Sequence[str], ranks: Alone | Communicator, ranks_here: int = 1) -> int:
+def _main(given: Sequence[str], ranks: Alone | Communicator | None = None, ranks_here: int = 1) -> int:
     """Run the command on this rank, of as many that share this machine, and return its exit status."""
     with _streams(), warnings.catch_warnings():
         warnings.showwarning = _tell_of  # type: ignore[assignment]  # it needs the first of six arguments
@@ -133,7 +135,7 @@ def _main(given: Sequence[str], ranks: Alone | Communicator, ranks_here: int = 1
                 raise ValueError(refusal)
             options = _parser(given).parse_args(given or ["--help"])
             options.command = shlex.join(["gptcompare", *given])  # for what says how it was made
-            options.ranks, options.ranks_here = ranks, ranks_here
+            options.ranks, options.ranks_here = ranks or _alone(), ranks_here
             if getattr(options, "mpi", False) and MPI not in given:
                 raise ValueError(f"{MPI} must be written in full")
             with _signals():
@@ -145,11 +147,18 @@ def _main(given: Sequence[str], ranks: Alone | Communicator, ranks_here: int = 1
             return 128 + getattr(stop, "number", signal.SIGINT)
         except BrokenPipeError:  # the reader has stopped reading, as in `gptcompare ... | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0 if ranks is ALONE else BROKEN_PIPE  # which ends the others, too
+            return 0 if ranks is None or ranks.share.n == 1 else BROKEN_PIPE  # which ends the others, too
         except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
             message = " ".join(str(error).split()) or type(error).__name__
-            print(f"gptcompare: {ranks.title}{printable(shortened(message, LONGEST))}", file=sys.stderr)
+            whose = "" if ranks is None else ranks.title
+            print(f"gptcompare: {whose}{printable(shortened(message, LONGEST))}", file=sys.stderr)
             return 2
+
+
+def _alone() -> Alone:
+    from ..parallel import ALONE  # here, since --help needs no NumPy
+
+    return ALONE
 
 
 def _tell_of(message: Warning | str, *_: object) -> None:

@@ -15,7 +15,6 @@ from ..display.shades import CHOICES as COLOURS
 from ..files.atomic_files import naming, written_together
 from ..files.texts import decode_text, lines_of, read_text
 from ..files.whole_file import read_stream
-from ..model.threads import n_threads, products_on
 from ..tokenizer import AllowedSpecial, Tokenizer
 
 MODEL_HELP = (
@@ -116,6 +115,8 @@ def on_own_cores(run: Command) -> Command:
     """Return the same command, whose products are computed on this rank's part of the cores of its machine."""
 
     def run_there(options: argparse.Namespace) -> int | None:
+        from ..model.threads import n_threads, products_on  # here, since other commands need no model
+
         with products_on(max(1, n_threads() // options.ranks_here)):
             return run(options)
 

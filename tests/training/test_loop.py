@@ -17,7 +17,7 @@ from support.amounts import few_or_many
 
 import gptcompare as gc
 from gptcompare.model.threads import map_on_threads
-from gptcompare.training import DivergedError, Recipe, loop, read_metrics, train
+from gptcompare.training import DivergedError, Recipe, loop, ranks, read_metrics, train
 from gptcompare.training.batches import Batches
 from gptcompare.training.recipe import OPTIMIZERS
 
@@ -358,7 +358,7 @@ class TestStops:
 
     @pytest.mark.parametrize("what", ["loss", "gradient"])
     def test_what_is_not_finite_stops_the_run_and_keeps_the_last_save(self, tmp_path, monkeypatch, what):
-        original = loop.loss_and_grads
+        original = ranks.loss_and_grads
         n_calls = []
 
         def diverging(model, *arguments, **options):
@@ -371,7 +371,7 @@ class TestStops:
                     grads["wte.weight"][3, 3] = math.inf
             return loss, grads
 
-        monkeypatch.setattr(loop, "loss_and_grads", diverging)
+        monkeypatch.setattr(ranks, "loss_and_grads", diverging)
         with pytest.raises(DivergedError, match=r"step 18: the loss is .* What was saved at step 10 is unchanged"):
             parameters_after(out=tmp_path, save_every=10)
         saved = gc.GPT.from_pretrained(tmp_path).parameters()
