@@ -35,7 +35,7 @@ WITHOUT_COPY = ("SkylakeX", "Cooperlake", "SapphireRapids")
 SMALL = (
     10**6
 )  # multiplications of a small matrix: interface/gemm.c and kernel/x86_64/sgemm_small_kernel_permit_skylakex.c
-IN_PIECES = range(2, 13)  # numbers of vectors that are multiplied piece by piece
+IN_PIECES = range(3, 9)  # numbers of vectors that are multiplied piece by piece
 LONGEST_RUN = 3072  # numbers of a piece that lie one after the other
 SHARED = 2**19  # numbers of a matrix whose pieces are shared among threads
 
