@@ -86,7 +86,7 @@ def product_in_shares(x: Array, weight: Array) -> Array:
 def _product_in_pieces(vectors: Array, weight: Array) -> Array:
     """Return vectors @ weight for a few vectors: (n, d_in) -> (n, d_out)."""
     y: Array = np.empty((len(vectors), weight.shape[1]), vectors.dtype)
-    n_rows, n_columns = _piece_shape(weight, len(vectors))
+    n_rows, n_columns = piece_shape(weight, len(vectors))
 
     def multiply(share: slice) -> None:
         for start in range(share.start, share.stop, n_columns):
@@ -100,7 +100,7 @@ def _product_in_pieces(vectors: Array, weight: Array) -> Array:
     return y
 
 
-def _piece_shape(weight: Array, n: int) -> tuple[int, int]:
+def piece_shape(weight: Array, n: int) -> tuple[int, int]:
     """Return rows and columns of a piece of a matrix that is small for `n` vectors, and long in the order of memory."""
     in_c_order = _order(weight) == "C"
     run = min(LONGEST_RUN, weight.shape[1] if in_c_order else weight.shape[0])

@@ -62,7 +62,7 @@ class TestProduct:
     @pytest.mark.parametrize("shape", [(768, 3072), (3072, 768), (768, 50257), (5120, 20480), (20480, 5120)], ids=str)
     @pytest.mark.parametrize("n_vectors", products.IN_PIECES)
     def test_a_piece_of_a_real_matrix_is_small_and_long_in_memory(self, n_vectors, shape):
-        n_rows, n_columns = products._piece_shape(np.broadcast_to(np.float32(0), shape), n_vectors)
+        n_rows, n_columns = products.piece_shape(np.broadcast_to(np.float32(0), shape), n_vectors)
         assert n_vectors * n_rows * n_columns <= products.SMALL
         assert (n_columns if shape[1] > shape[0] else n_rows) == min(max(shape), products.LONGEST_RUN)
 
