@@ -11,7 +11,7 @@ from .batches import Batches
 from .data import tokenize_files
 from .loop import DivergedError, train
 from .metrics import Metrics, read_metrics
-from .optimizer import AdamW
+from .optimizer import AdamW, Muon
 from .recipe import Recipe
 from .tuning import TunedClassifier, completion_rows, tune_classifier
 
@@ -20,6 +20,7 @@ __all__ = [
     "Batches",
     "DivergedError",
     "Metrics",
+    "Muon",
     "Recipe",
     "TunedClassifier",
     "completion_rows",
