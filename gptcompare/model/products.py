@@ -3,7 +3,7 @@
 A linear layer's weight has the shape (d_in, d_out), whatever its order in memory and however it is cut: both are chosen
 here for speed, and hidden from everyone else.
 
-Why four tokens cost as much as one: to read one token, each number of a matrix is brought from memory, multiplied once,
+Why four tokens should cost little more than one: to read one token, each number of a matrix is brought from memory, multiplied once,
 and forgotten. Memory is the slow part, so three more vectors could be multiplied in the same time. But a BLAS
 multiplies two matrices in a way made for large ones: it first copies the matrix into an order of its own, which takes
 longer than all the multiplications of a few vectors. For small matrices, OpenBLAS has functions without this copy
@@ -31,10 +31,9 @@ LARGE = 2**20  # bytes, above which two threads copy faster than one
 FEW_VECTORS, SOME_VECTORS, EIGHT = 2, 128, 8
 
 # OpenBLAS's kernels, by its names of processors, that multiply small matrices without a packed copy: those for AVX-512.
+# What is small is decided in its kernel/x86_64/sgemm_small_kernel_permit_skylakex.c.
 WITHOUT_COPY = ("SkylakeX", "Cooperlake", "SapphireRapids")
-SMALL = (
-    10**6
-)  # multiplications of a small matrix: interface/gemm.c and kernel/x86_64/sgemm_small_kernel_permit_skylakex.c
+SMALL = 10**6  # multiplications
 IN_PIECES = range(3, 9)  # numbers of vectors that are multiplied piece by piece
 LONGEST_RUN = 3072  # numbers of a piece that lie one after the other
 SHARED = 2**19  # numbers of a matrix whose pieces are shared among threads
