@@ -3,10 +3,10 @@
 A linear layer's weight has the shape (d_in, d_out), whatever its order in memory and however it is cut: both are chosen
 here for speed, and hidden from everyone else.
 
-Why four tokens should cost little more than one: to read one token, each number of a matrix is brought from memory, multiplied once,
-and forgotten. Memory is the slow part, so three more vectors could be multiplied in the same time. But a BLAS
-multiplies two matrices in a way made for large ones: it first copies the matrix into an order of its own, which takes
-longer than all the multiplications of a few vectors. For small matrices, OpenBLAS has functions without this copy
+Why four tokens should cost little more than one: to read one token, each number of a matrix is brought from memory,
+multiplied once, and forgotten. Memory is the slow part, so three more vectors could be multiplied in the same time. But
+a BLAS multiplies two matrices in a way made for large ones: it first copies the matrix into an order of its own, which
+takes longer than all the multiplications of a few vectors. For small matrices, OpenBLAS has functions without this copy
 for processors with AVX-512. So a few vectors are multiplied with one small piece of the matrix after another, each a
 run of memory as long as possible. `docs/performance.md` shows what that gains.
 """
