@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 import gptcompare as gc
-from gptcompare.parallel import ALONE, Alone, Communicator
+from gptcompare.parallel import ALONE, Communicator, Ranks
 from gptcompare.parallel.travel import Travel, of_reading, of_training_step
 from gptcompare.training import AdamW, Recipe
 from gptcompare.training.loop import accumulated
@@ -39,7 +39,7 @@ TASKS = ("decode", "scoring", "training step")
 BIG = 2**24  # bytes, with which bandwidth is measured
 
 
-def work(task: str, model: gc.GPT, ranks: Alone | Communicator) -> Callable[[], object]:
+def work(task: str, model: gc.GPT, ranks: Ranks) -> Callable[[], object]:
     """Return what is measured; on other ranks than the first, a training step is part of one `follow`."""
     if task == "decode":
         cache = model.new_cache()

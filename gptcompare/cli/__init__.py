@@ -23,7 +23,7 @@ from ..display.text_width import printable
 from ..version import __version__
 
 if TYPE_CHECKING:
-    from ..parallel import Alone, Communicator
+    from ..parallel import Alone, Ranks
 
 # Name of a command -> the module here that has `add_NAME`, and the command's line in the help.
 COMMANDS = {
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_on_ranks(lambda ranks: _main(given, ranks, n_here), mpi.COMM_WORLD, given, n_here)
 
 
-def _main(given: Sequence[str], ranks: Alone | Communicator | None = None, ranks_here: int = 1) -> int:
+def _main(given: Sequence[str], ranks: Ranks | None = None, ranks_here: int = 1) -> int:
     """Run the command on this rank, of as many that share this machine, and return its exit status."""
     with _streams(), warnings.catch_warnings():
         warnings.showwarning = _tell_of  # type: ignore[assignment]  # it needs the first of six arguments

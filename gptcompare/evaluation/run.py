@@ -176,9 +176,10 @@ def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:
 
 def _check(dask: str | int | None, model: object, folder: str | None, parallel: object) -> None:
     """Check that such workers and such a folder are possible, before anything is loaded; it is a ValueError if not."""
-    if dask is not None and communicator_of(parallel).share.n > 1:
+    is_cut = communicator_of(parallel).share.n > 1
+    if is_cut and dask is not None:
         raise ValueError("Dask shares out the items, MPI the model: give one of them")
-    if communicator_of(parallel).share.n > 1 and isinstance(model, LanguageModel):
+    if is_cut and isinstance(model, LanguageModel):
         raise ValueError("to be cut, the model must be given by its name or folder, or be loaded with `parallel`")
     if folder is not None and isinstance(model, LanguageModel) and not all(map(said_in_full, model.model.hooks)):
         raise ValueError(

@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import Array
 from ..checks import did_you_mean, integer, shown
 from ..config import GPTConfig
-from ..parallel import Alone, Communicator
+from ..parallel import Ranks
 from .hooks import BLOCK_PLACES, FIRST_PLACES, LAST_PLACE, Hook, places
 
 Change: TypeAlias = Callable[[Array], Array]
@@ -200,7 +200,7 @@ class Changed(Protocol):
     """A model that may have hooks of its own, or be one of the parts that ranks have of one."""
 
     hooks: tuple[Hook, ...]
-    ranks: Alone | Communicator
+    ranks: Ranks
 
 
 def checked_hook(changes: Hook | Mapping[str, Change], config: GPTConfig) -> Hook:

@@ -19,7 +19,7 @@ from ..arrays import Array, Ids
 from ..checkpoints import locate, read_checkpoint, widened, write_checkpoint
 from ..checks import brief
 from ..config import GPTConfig
-from ..parallel import ALONE, Alone, Communicator, check_share, communicator_of
+from ..parallel import ALONE, Ranks, check_share, communicator_of
 from ..parameters import block_shapes, check_parameters, initial_parameters, output_matrix
 from .attention import attend, attend_with_hooks
 from .changes import Change, Changing, check_unchanged, check_whole, checked_hook, one_after_another
@@ -65,7 +65,7 @@ class GPT:
 
     def __init__(
         self, config: GPTConfig, parameters: Mapping[str, Array] | None = None, *, seed: int = 0,
-        dtype: npt.DTypeLike = np.float32, ranks: Alone | Communicator = ALONE,
+        dtype: npt.DTypeLike = np.float32, ranks: Ranks = ALONE,
     ) -> None:  # fmt: skip
         check_dtype(dtype)
         if not isinstance(config, GPTConfig):

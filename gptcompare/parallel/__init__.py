@@ -7,7 +7,7 @@ speaks. How a model is cut is explained in docs/guides/machines.md.
 mpi4py is imported only where it is asked for.
 """
 
-from .communication import ALONE, Alone, Communicator, communicator_of
+from .communication import ALONE, Alone, Communicator, Ranks, communicator_of
 from .cut import WHOLE, Share, check_share
 
-__all__ = ["ALONE", "WHOLE", "Alone", "Communicator", "Share", "check_share", "communicator_of"]
+__all__ = ["ALONE", "WHOLE", "Alone", "Communicator", "Ranks", "Share", "check_share", "communicator_of"]

@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
 from ..files.stopping import SIGNALS
-from .communication import ALONE, Alone, Communicator
+from .communication import ALONE, Communicator, Ranks
 from .watch import watched
 
 # Seconds that another rank than the first lets pass before it says what has failed: what fails on all is said once.
@@ -46,7 +46,7 @@ def ranks_here(mpi: Any) -> int:
     return int(mpi.COMM_WORLD.Split_type(mpi.COMM_TYPE_SHARED).Get_size())
 
 
-def run_on_ranks(command: Callable[[Alone | Communicator], int], comm: Any, arguments: list[str], n_here: int) -> int:
+def run_on_ranks(command: Callable[[Ranks], int], comm: Any, arguments: list[str], n_here: int) -> int:
     """Run a command on this rank, and return its exit status; if it is not 0, end all ranks with it.
 
     Parameters

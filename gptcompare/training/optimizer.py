@@ -85,7 +85,7 @@ class AdamW:
     """
 
     def __init__(self, parameters: Mapping[str, Array], recipe: Recipe) -> None:
-        check_parameters(parameters)
+        _check_parameters(parameters)
         self.step = 0
         self.first = {name: np.zeros_like(value) for name, value in parameters.items()}
         self.second = {name: np.zeros_like(value) for name, value in parameters.items()}
@@ -163,7 +163,7 @@ class Muon:
     """
 
     def __init__(self, parameters: Mapping[str, Array], recipe: Recipe) -> None:
-        check_parameters(parameters)
+        _check_parameters(parameters)
         self._matrices = {name: p for name, p in parameters.items() if name.startswith("h.") and p.ndim == 2}
         self._recipe = recipe
         self.momentum = {name: np.zeros_like(matrix) for name, matrix in self._matrices.items()}
@@ -253,7 +253,7 @@ def orthogonalised(matrix: Array) -> Array:
     return x.T if is_tall else x
 
 
-def check_parameters(parameters: object) -> None:
+def _check_parameters(parameters: object) -> None:
     """Raise TypeError if the parameters are not a dict."""
     if not isinstance(parameters, Mapping):
         raise TypeError(f"parameters must be a dict of name -> array, got {type(parameters).__name__}")

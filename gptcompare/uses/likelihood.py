@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -217,13 +218,12 @@ def _streams(model: GPT, requests: Sequence[Request]) -> list[Array]:
         read = [requests[own[place]].read[n_shared:] for place in batch]
         for place, stream in zip(batch, _read(model, beginning.copies([0] * len(batch)), read), strict=True):
             streams[own[place]] = stream[-len(requests[own[place]].continuation) :].copy()
-    several = {context[n_shared:]: numbers for context, numbers in with_context.items() if len(numbers) > 1}
-    contexts = list(several)
-    for batch in _batches([len(context) for context in contexts], beginning, longest_padding=MAX_ROLLBACK):
-        asked = {contexts[place]: several[contexts[place]] for place in batch}
-        continuations = [[requests[number].continuation for number in numbers] for numbers in asked.values()]
-        read_after = _read_after(model, beginning.copies([0] * len(asked)), list(asked), continuations)
-        streams.update(zip([number for numbers in asked.values() for number in numbers], read_after, strict=True))
+    several = [(context[n_shared:], numbers) for context, numbers in with_context.items() if len(numbers) > 1]
+    for batch in _batches([len(context) for context, _ in several], beginning, longest_padding=MAX_ROLLBACK):
+        contexts, numbers_of = zip(*(several[place] for place in batch), strict=True)
+        continuations = [[requests[number].continuation for number in numbers] for numbers in numbers_of]
+        read_after = _read_after(model, beginning.copies([0] * len(batch)), contexts, continuations)
+        streams.update(zip(chain.from_iterable(numbers_of), read_after, strict=True))
     return [streams[number] for number in range(len(requests))]
 
 
