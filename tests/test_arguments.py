@@ -36,7 +36,9 @@ FUNCTIONS = {
     "side": lambda lm, folder: (lambda **own: gc.compare("Once", [(lm, own)], max_new_tokens=1), {
         "temperature": 0, "top_k": 3, "seed": 1,
     }),
-    "load": lambda lm, folder: (gc.load, {"name_or_folder": STORY_FOLDER, "source": "openai", "dtype": np.float32}),
+    "load": lambda lm, folder: (gc.load, {
+        "name_or_folder": STORY_FOLDER, "source": "openai", "dtype": np.float32, "keep": "as stored",
+    }),
     "GPT": lambda lm, folder: (gc.GPT, {"config": lm.config, "seed": 0, "dtype": np.float32}),
     "LanguageModel": lambda lm, folder: (gc.LanguageModel, {"model": lm.model, "tokenizer": lm.tokenizer}),
     "new_cache": lambda lm, folder: (lm.model.new_cache, {"batch": 1}),

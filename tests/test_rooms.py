@@ -13,7 +13,7 @@ PACKAGE = Path(gptcompare.__file__).parent
 # import inside a function.
 FLOORS = [
     ["version", "arrays", "checks", "callable_module", "files", "display"],
-    ["patterns", "presets"],
+    ["sixteen_bits", "patterns", "presets"],
     ["config"],
     ["parameters"],
     ["parallel"],

@@ -6,7 +6,7 @@ for looking inside: the gradient of a number that is computed from the last logi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..arrays import Array, Ids, Integers, Mask
 from ..checks import instance, integer
 from ..config import GPTConfig
 from ..model import GPT
-from ..model.changes import check_unchanged
+from ..model.changes import check_trainable
 from ..model.inputs import check_ids, check_room
 from ..parameters import block_shapes, output_matrix
 from .block import KeptBlock, block, block_backward
@@ -32,7 +32,8 @@ from .ops import (
     sum_of_rows,
 )
 
-Parameters = dict[str, Array]
+Parameters: TypeAlias = Mapping[str, Array]
+Gradients = dict[str, Array]
 # Logits (B, V) -> a number for each row (B,), and its derivatives with respect to the logits of the row (B, V).
 Score: TypeAlias = Callable[[Array], tuple[Array, Array]]
 
@@ -49,7 +50,7 @@ def loss_and_grads(
     ignore: int | None = None,
     p_drop: float = 0.0,
     rng: np.random.Generator | None = None,
-) -> tuple[float, Parameters]:
+) -> tuple[float, Gradients]:
     """Compute the mean loss of a batch and its gradient.
 
     Parameters
@@ -82,7 +83,7 @@ def loss_and_grads(
         As the model does; also if `targets` and `ids` differ in shape, no target counts, a required generator is
         missing, or the model is a changed one.
     """
-    check_unchanged(instance("model", model, GPT), "trained")
+    check_trainable(instance("model", model, GPT), "trained")
     checked, checked_targets, counted = _check_batch(ids, targets, model.config, ignore)
     drop = _check_dropout(p_drop, rng)
     p, config, (B, T) = model.parameters(), model.config, checked.shape
@@ -121,7 +122,7 @@ def score_and_input_grads(model: GPT, embedded: Array, score: Score) -> tuple[Ar
     TypeError, ValueError
         If the model is a changed one, or the sequences are longer than its context.
     """
-    check_unchanged(instance("model", model, GPT), "differentiated")
+    check_trainable(instance("model", model, GPT), "differentiated")
     p, config, (B, T, D) = model.parameters(), model.config, embedded.shape
     check_room(0, T, config.n_ctx, config)
     x, kept = _through_blocks((embedded + p["wpe.weight"][:T]).reshape(B * T, D), p, config, B, NO_DROPOUT)
@@ -147,7 +148,7 @@ def _through_blocks(
     return x, kept
 
 
-def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig) -> tuple[float, Array, Parameters]:
+def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig) -> tuple[float, Array, Gradients]:
     """Apply the final layer norm, the output matrix and the loss, and go back: (N, D) -> loss, (N, D), gradients.
 
     The targets are (N,), one for each row of x.
@@ -170,7 +171,7 @@ def _loss_and_backward(x: Array, p: Parameters, targets: Ids, config: GPTConfig)
 
 def _backward(
     dx: Array, p: Parameters, ids: Ids, config: GPTConfig, dropped: Array | None, kept: list[KeptBlock],
-    grads: Parameters,
+    grads: Gradients,
 ) -> None:  # fmt: skip
     """Go back from the residual stream after the last block to the embeddings, adding gradients to `grads`."""
     B, T = ids.shape
@@ -184,7 +185,7 @@ def _backward(
     embedding_backward(dx, ids.ravel(), grads["wte.weight"])
 
 
-def _of_layer(p: Parameters, layer: int, config: GPTConfig) -> Parameters:
+def _of_layer(p: Parameters, layer: int, config: GPTConfig) -> dict[str, Array]:
     return {name: p[f"h.{layer}.{name}"] for name in block_shapes(config)}
 
 

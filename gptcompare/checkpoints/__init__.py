@@ -11,18 +11,17 @@ from .by_name import locate, remove
 from .catalogue import listing
 from .errors import CheckpointError, DownloadError
 from .folder import read_checkpoint, write_checkpoint
-from .formats.sixteen_bits import copy_into, widened
 from .formats.tensor_file import release
+from .room import locate_with_room
 
 __all__ = [
     "CheckpointError",
     "DownloadError",
-    "copy_into",
     "listing",
     "locate",
+    "locate_with_room",
     "read_checkpoint",
     "release",
     "remove",
-    "widened",
     "write_checkpoint",
 ]

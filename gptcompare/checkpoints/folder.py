@@ -37,7 +37,7 @@ READERS: dict[str, Callable[[Path], Tensors]] = dict(zip(HF_WEIGHTS, (read_safet
 
 
 def read_checkpoint(
-    folder: str | os.PathLike[str], dtype: npt.DTypeLike = np.float32, share: Share = WHOLE
+    folder: str | os.PathLike[str], dtype: npt.DTypeLike | None = np.float32, share: Share = WHOLE
 ) -> tuple[GPTConfig, Tensors]:
     """Read the configuration and the parameters of a checkpoint, memory-mapped where its layout allows that.
 
@@ -45,7 +45,7 @@ def read_checkpoint(
     index (Hugging Face, and what `write_checkpoint` writes), `hparams.json` with the TensorFlow checkpoint that
     `checkpoint` names, or `model.ckpt.*` (OpenAI, and programs for fine-tuning), and a file of llama.cpp (GGUF), llm.c
     or nanoGPT, alone in the folder or given itself. Where a family stores its tensors differently from ours, new arrays
-    are made, in `dtype`.
+    are made, in `dtype`; if that is None, in the file's own where that is exact.
 
     With a `share`, the configuration is that of the whole model, and the parameters are a rank's part of it: of what is
     memory-mapped, nothing else is read.
@@ -148,7 +148,7 @@ def write_end_ids(folder: str | os.PathLike[str], end_ids: Collection[int]) -> N
         file.write(json.dumps({"eos_token_id": ids[0] if len(ids) == 1 else ids or None}, indent=2).encode() + b"\n")
 
 
-def _read_hf(folder: Path, dtype: npt.DTypeLike, share: Share) -> tuple[GPTConfig, Tensors]:
+def _read_hf(folder: Path, dtype: npt.DTypeLike | None, share: Share) -> tuple[GPTConfig, Tensors]:
     path = folder / "config.json"
     values = read_object(path)
     family = families.family_of(path, values)
@@ -184,7 +184,7 @@ def _read_shards(index: Path, reader: Callable[[Path], Tensors]) -> Tensors:
     return tensors
 
 
-def _read_openai(folder: Path, dtype: npt.DTypeLike, share: Share) -> tuple[GPTConfig, Tensors]:
+def _read_openai(folder: Path, dtype: npt.DTypeLike | None, share: Share) -> tuple[GPTConfig, Tensors]:
     path = folder / "hparams.json"
     config = families.OPENAI.config(path, read_object(path))
     index = folder / f"{latest_tensorflow(folder)}.index"

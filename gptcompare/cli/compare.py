@@ -43,6 +43,7 @@ from .options import (
     add_allow_special,
     add_alternatives,
     add_colour,
+    add_keep,
     add_mpi,
     add_tokenizer,
     allowed_special,
@@ -91,6 +92,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         f"each LAYER.HEAD from 0 (default: {','.join(EMBEDDED_PAIR)})",
     )  # fmt: skip
     add_tokenizer(parser)
+    add_keep(parser)
     add_allow_special(parser)
     take_generation_options(parser, SAMPLED)
     add_alternatives(parser, ALTERNATIVES)
@@ -128,10 +130,11 @@ def _compare(options: argparse.Namespace) -> None:
     if options.report:
         _report(options, names)
         return
+    how = {"tokenizer": options.tokenizer, "keep": options.keep, "parallel": options.ranks}
     if options.text is not None:
-        _read(options, load_models(names, options.tokenizer, options.ranks))
+        _read(options, load_models(names, **how))
     else:
-        _write(options, load_sides(names, options.tokenizer, options.ranks))
+        _write(options, load_sides(names, **how))
 
 
 def _checked_names(options: argparse.Namespace) -> list[str]:

@@ -125,7 +125,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         try:
             result = evaluation.evaluate(
                 options.model, name, options.data, **settings, folder=folder, source=options.source,
-                tokenizer=options.tokenizer, dask=options.dask, parallel=options.ranks,
+                tokenizer=options.tokenizer, keep=options.keep,
+                dask=options.dask, parallel=options.ranks,
             )  # fmt: skip
         except KeyboardInterrupt:
             show(f"stopped: run the same command again to resume from {folder}", file=sys.stderr)
@@ -152,8 +153,8 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError("--html is for several models or several numbers of shots")
     if (several or curve) and (options.contamination or options.dask is not None or options.beside is not None):
         raise ValueError("--contamination, --dask and --beside are for one model and one number of shots")
-    if options.mpi and (several or curve):
-        raise ValueError("--mpi is for one model and one number of shots")
+    if (options.mpi or options.keep) and (several or curve):
+        raise ValueError("--mpi and --keep are for one model and one number of shots")
     own = {"--model": options.model != DEFAULT_MODEL, "--source": options.source != DEFAULT_SOURCE,
            "--tokenizer": options.tokenizer is not None}  # fmt: skip
     if several and (given := [flag for flag, is_given in own.items() if is_given]):

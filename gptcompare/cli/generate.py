@@ -140,7 +140,9 @@ def _show_alternatives(
 
 def load_model(options: argparse.Namespace) -> LanguageModel:
     """Load the model that the options of `add_model` name."""
-    return load(options.model, source=options.source, tokenizer=options.tokenizer, parallel=options.ranks)
+    return load(
+        options.model, source=options.source, tokenizer=options.tokenizer, keep=options.keep, parallel=options.ranks
+    )
 
 
 def take_generation_options(parser: argparse.ArgumentParser, default: GenerationOptions = GREEDY) -> None:

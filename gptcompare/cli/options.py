@@ -15,6 +15,7 @@ from ..display.shades import CHOICES as COLOURS
 from ..files.atomic_files import naming, written_together
 from ..files.texts import decode_text, lines_of, read_text
 from ..files.whole_file import read_stream
+from ..sixteen_bits import KEEP
 from ..tokenizer import AllowedSpecial, Tokenizer
 
 MODEL_HELP = (
@@ -71,6 +72,7 @@ def add_model(parser: argparse.ArgumentParser, of_the_default: str) -> None:
     )  # fmt: skip
     add_source(parser)
     add_tokenizer(parser)
+    add_keep(parser)
 
 
 def names_in(text: str) -> list[str]:
@@ -85,6 +87,14 @@ def add_tokenizer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer", metavar="FOLDER_OR_NAME",
         help="use the tokenizer of another model, for a folder without one or with one of another kind",
+    )  # fmt: skip
+
+
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep", choices=KEEP,
+        help='keep the weights in 16 bits: "as stored", or rounded to float16 or bfloat16. That takes half the memory '
+        "and more time, and changes nothing in the texts of weights that are published so",
     )  # fmt: skip
 
 

@@ -39,6 +39,11 @@ NUMBERS = {
     "--batch": ("batch", int, "sequences per step"),
     "--context": ("context", int, f"tokens per sequence (default: the model's context, at most {DEFAULT_CONTEXT})"),
     "--learning-rate": ("learning_rate", float, "largest learning rate"),
+    "--final-learning-rate": (
+        "final_learning_rate",
+        float,
+        "the last one, as a part of the largest (default: 0.1)",
+    ),
     "--warmup-steps": ("warmup_steps", int, "steps of rising learning rate (default: a tenth of all, at most 100)"),
     "--optimizer": ("optimizer", str, "adamw, as for GPT-3 (default), or muon: Muon for the blocks' matrices"),
     "--weight-decay": ("weight_decay", float, "weight decay of the matrices"),

@@ -56,7 +56,7 @@ def options_of_all(
     return options, [replace(options, **writer.options) for writer in writers]
 
 
-def load_models(models: Models, tokenizer: str | None = None, parallel: Any = None) -> dict[str, LanguageModel]:
+def load_models(models: Models, **how: Any) -> dict[str, LanguageModel]:
     """Return name -> model of all sides, as `load_sides` does, for a text that is read.
 
     Raises
@@ -64,7 +64,7 @@ def load_models(models: Models, tokenizer: str | None = None, parallel: Any = No
     ValueError
         If a side has options of its own, which have no meaning where nothing is written.
     """
-    sides = load_sides(models, tokenizer, parallel)
+    sides = load_sides(models, **how)
     for name, side in sides.items():
         if side.options:
             raise ValueError(
@@ -74,11 +74,10 @@ def load_models(models: Models, tokenizer: str | None = None, parallel: Any = No
     return {name: side.lm for name, side in sides.items()}
 
 
-def load_sides(models: Models, tokenizer: str | None = None, parallel: Any = None) -> dict[str, Writer]:
+def load_sides(models: Models, **how: Any) -> dict[str, Writer]:
     """Return name -> side, loading each name or folder once; a model given without a name is named by its number.
 
-    With `tokenizer`, all that are loaded get that of this name or folder; with `parallel`, each is cut among its ranks,
-    as by `gptcompare.load`.
+    `how` are further arguments of `gptcompare.load`, for all that are loaded.
 
     Raises
     ------
@@ -98,7 +97,7 @@ def load_sides(models: Models, tokenizer: str | None = None, parallel: Any = Non
     writers: dict[str, Writer] = {}
     for side in sides:
         if isinstance(side.model, str):
-            lm = loaded.get(side.model) or load(side.model, tokenizer=tokenizer, parallel=parallel)
+            lm = loaded.get(side.model) or load(side.model, **how)
             loaded[side.model] = lm
         else:
             lm = side.model

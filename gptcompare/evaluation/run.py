@@ -40,6 +40,7 @@ def evaluate(
     folder: str | os.PathLike[str] | None = None,
     source: str = DEFAULT_SOURCE,
     tokenizer: str | os.PathLike[str] | None = None,
+    keep: str | None = None,
     dask: str | int | None = None,
     parallel: Any = None,
 ) -> Evaluation:
@@ -60,7 +61,7 @@ def evaluate(
         Where to save a row for each item, a few at a time as they are found, and the result at the end. If an
         evaluation was stopped, the same call of the same version of gptcompare resumes it. Of a changed model
         (`LanguageModel.changed`), this works for heads left out and for no other change.
-    source, tokenizer
+    source, tokenizer, keep
         As for `gptcompare.load`, if the model is given by its name or folder.
     dask : str or int, optional
         The address of a Dask cluster's scheduler, whose workers share the work, or the number of workers of a cluster
@@ -95,13 +96,13 @@ def evaluate(
     lm = (
         model
         if isinstance(model, LanguageModel)
-        else load(model, source=source, tokenizer=tokenizer, parallel=parallel)
+        else load(model, source=source, tokenizer=tokenizer, keep=keep, parallel=parallel)
     )
     ranks = lm.model.ranks
     settings = chosen.decided(wanted, lm)
     about_model = provenance.of_model(lm, name, source)
     prepared = chosen.prepare(lm, contents, settings)
-    workers = _workers(lm, about_model, source, tokenizer, dask)
+    workers = _workers(lm, about_model, source, tokenizer, keep, dask)
 
     about_data = provenance.of_data(contents)
     identity = {
@@ -115,14 +116,14 @@ def evaluate(
     with kept_rows(of_this_rank, identity) as kept, progress_bar(total=n, desc=chosen.name, unit="item") as bar:
         kept.found = ranks.broadcast(kept.found)
 
-        def keep(chunk: Chunk, rows: list[dict[str, Any]]) -> None:
+        def keep_rows(chunk: Chunk, rows: list[dict[str, Any]]) -> None:
             kept.add(chunk, rows)
             bar.update(len(chunk))
 
         missing = [chunk for chunk in in_chunks(prepared.items) if not all(number in kept.found for number in chunk)]
         bar.update(n - sum(map(len, missing)))
         if missing:
-            workers.score(prepared.protocol, prepared.items, missing, keep)
+            workers.score(prepared.protocol, prepared.items, missing, keep_rows)
         rows = [kept.found[number] for number in range(n)]
     metrics = tuple(prepared.protocol.metrics(rows, settings.seed))
     result = Evaluation(
@@ -202,11 +203,12 @@ def _workers(
     about_model: dict[str, Any],
     source: str,
     tokenizer: str | os.PathLike[str] | None,
+    keep: str | None,
     dask: str | int | None,
 ) -> Workers:
     if dask is None:
         return Threads(lm)
     name, digest = about_model["name"], about_model["sha256"]
     if isinstance(dask, str):
-        return Dask(name, source, digest, tokenizer, address=dask)
-    return Dask(name, source, digest, tokenizer, n_workers=dask or None)
+        return Dask(name, source, digest, tokenizer, keep, address=dask)
+    return Dask(name, source, digest, tokenizer, keep, n_workers=dask or None)

@@ -86,6 +86,8 @@ class Dask(Workers):
         SHA-256 of the model (`provenance.of_content`), which must be the same on all machines.
     tokenizer : path, optional
         Whose tokenizer to use instead of the model's own.
+    keep : str, optional
+        In which 16 bits to keep the weights, as for `gptcompare.load`.
     address : str, optional
         The address of the cluster's scheduler, such as "tcp://10.0.0.1:8786". If not given, a cluster on this machine
         is started (see `cluster`), and closed at the end.
@@ -104,6 +106,7 @@ class Dask(Workers):
         source: str,
         digest: str,
         tokenizer: str | os.PathLike[str] | None = None,
+        keep: str | None = None,
         *,
         address: str | None = None,
         n_workers: int | None = None,
@@ -114,7 +117,7 @@ class Dask(Workers):
         except ImportError:
             raise ImportError('this needs Dask: pip install "gptcompare[dask]"') from None
         named = None if tokenizer is None else os.fspath(tokenizer)
-        self._model = _absolute(name), source, digest, None if named is None else _absolute(named)
+        self._model = _absolute(name), source, digest, None if named is None else _absolute(named), keep
         self._address = address
         self._n_workers = n_workers
 
@@ -178,7 +181,9 @@ def _rows(lm: LanguageModel, protocol: Protocol, items: Sequence[Any]) -> list[R
         return scored(protocol, lm, items)
 
 
-def _score(model: tuple[str, str, str, str | None], protocol: Protocol, items: Sequence[Any]) -> list[Row] | Exception:
+def _score(
+    model: tuple[str, str, str, str | None, str | None], protocol: Protocol, items: Sequence[Any]
+) -> list[Row] | Exception:
     """Score a chunk in a Dask worker. An exception is returned as a result: raised, it would fill the worker's log."""
     try:
         with _loading:
@@ -192,9 +197,9 @@ _loading = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str, source: str, digest: str, tokenizer: str | None) -> LanguageModel:
+def _loaded(name: str, source: str, digest: str, tokenizer: str | None, keep: str | None) -> LanguageModel:
     """Load the model, for the first chunk that a worker gets."""
-    lm = load(name, source=source, tokenizer=tokenizer)
+    lm = load(name, source=source, tokenizer=tokenizer, keep=keep)
     if provenance.of_content(lm) != digest:
         raise ValueError(f"{name!r} on this worker is not the model that the evaluation was started with")
     return lm

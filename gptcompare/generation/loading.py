@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..checkpoints import locate
+from ..checkpoints import locate_with_room
 from ..checkpoints.export import write_gguf_model
 from ..checkpoints.folder import read_end_ids
 from ..checkpoints.layouts import TOKENIZER_FILES, has_gpt2_vocabulary, other_tokenizer
@@ -17,6 +17,7 @@ from ..checkpoints.single_files import single_file
 from ..checks import instance
 from ..model import GPT
 from ..model.changes import check_unchanged
+from ..parallel import communicator_of
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import read_vocabulary
 from ..tokenizer.single_files import gguf_values
@@ -29,6 +30,7 @@ def load(
     source: str = "huggingface",
     dtype: npt.DTypeLike = np.float32,
     tokenizer: str | os.PathLike[str] | Tokenizer | None = None,
+    keep: str | None = None,
     parallel: Any = None,
 ) -> LanguageModel:
     """Load a model with its tokenizer.
@@ -42,16 +44,24 @@ def load(
 
     Parameters
     ----------
-    name_or_folder, source
-        As for `GPT.from_pretrained`: a folder with a checkpoint, a file of llama.cpp (GGUF), llm.c or nanoGPT, or the
-        name of a model, which is downloaded if it is not on this machine.
+    name_or_folder
+        A folder with the published files, a file of llama.cpp (GGUF), llm.c or nanoGPT, or the name of a model: one
+        from `gptcompare.presets()`, or "owner/name" on the Hugging Face Hub, followed by "@revision" for another
+        revision than the main one. A model that is not on this machine is downloaded.
+    source : "huggingface" or "openai"
+        Where to download a named model from: Hugging Face or, for GPT-2, OpenAI.
     dtype : float32 or float64
     tokenizer : name, folder or Tokenizer, optional
         Whose tokenizer to use instead of the model's own: as for `Tokenizer.from_pretrained`.
+    keep : "float16", "bfloat16" or "as stored", optional
+        Keep the matrices in 16 bits, half the memory of float32: those of the file ("as stored"), or rounded to one of
+        the formats. Each is turned into float32 every time it is multiplied, so writing takes longer; the logits are
+        those of the same weights turned into float32 by loading. A matrix that lies in the file as the model wants it
+        stays there, mapped into memory: leave the file as it is while the model is in use. Such a model cannot be
+        trained or differentiated.
     parallel : mpi4py.MPI.Intracomm, optional
-        Of the processes among which the model is cut, as `GPT.from_pretrained` does it. All of them make the same
-        calls, with the same texts and seeds, and get the same results; `mpiexec -n 4 python -m mpi4py program.py` ends
-        all if one fails.
+        Of the processes among which the model is cut. All of them make the same calls, with the same texts and seeds,
+        and get the same results; `mpiexec -n 4 python -m mpi4py program.py` ends all if one fails.
 
     Returns
     -------
@@ -63,8 +73,11 @@ def load(
         If there is no such folder, or no checkpoint or tokenizer in it.
     DownloadError
         If a model of this name is not on this machine and cannot be downloaded.
+    MemoryError
+        If the model is larger than this machine's memory.
     CheckpointError, ValueError
-        If a file is damaged, or describes a model or tokenizer that the library cannot represent.
+        If a file is damaged, or describes a model or tokenizer that the library cannot represent; if `source`, `dtype`
+        or `keep` is not one of these, or a weight is beyond the range of the format to keep.
 
     Examples
     --------
@@ -72,8 +85,9 @@ def load(
     >>> gc.load("nano-gpt2").config.n_params
     2664576
     """
-    folder = locate(name_or_folder, source=source)
-    model = GPT.from_pretrained(folder, dtype=dtype, parallel=parallel)
+    ranks = communicator_of(parallel)
+    folder = locate_with_room(name_or_folder, dtype, keep, source=source, share=ranks.share)
+    model = GPT.from_pretrained(folder, dtype=dtype, keep=keep, parallel=parallel)
     name = os.fspath(name_or_folder)
     return LanguageModel(model, tokenizer_of(folder, model, tokenizer), read_end_ids(folder), name=name)
 

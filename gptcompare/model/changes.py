@@ -197,10 +197,11 @@ def check_index(what: str, indices: Iterable[int], n: int) -> None:
 
 
 class Changed(Protocol):
-    """A model that may have hooks of its own, or be one of the parts that ranks have of one."""
+    """A model that may have hooks of its own, be one of the parts that ranks have of one, or be kept in 16 bits."""
 
     hooks: tuple[Hook, ...]
     ranks: Ranks
+    kept_in: str | None
 
 
 def checked_hook(changes: Hook | Mapping[str, Change], config: GPTConfig) -> Hook:
@@ -249,6 +250,13 @@ def check_unchanged(model: Changed, done: str) -> None:
     if model.hooks:
         words = "; ".join(map(in_words, model.hooks))
         raise ValueError(f"a changed model cannot be {done} ({words}): give the model that it was made from")
+
+
+def check_trainable(model: Changed, done: str) -> None:
+    """Do the same, and raise ValueError also if the parameters are kept in 16 bits, in which no step can be taken."""
+    check_unchanged(model, done)
+    if model.kept_in is not None:
+        raise ValueError(f"a model that is kept in {model.kept_in} cannot be {done}: load it without `keep`")
 
 
 def check_whole(model: Changed, done: str) -> None:

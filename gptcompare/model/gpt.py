@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Array, Ids
-from ..checkpoints import locate, read_checkpoint, widened, write_checkpoint
+from ..arrays import AnyArray, Array, Ids
+from ..checkpoints import locate_with_room, read_checkpoint, write_checkpoint
 from ..checks import brief
 from ..config import GPTConfig
 from ..parallel import ALONE, Ranks, check_share, communicator_of
 from ..parameters import block_shapes, check_parameters, initial_parameters, output_matrix
+from ..sixteen_bits import Widened, is_sixteen_bits, name_of, widened
 from .attention import attend, attend_with_hooks
 from .changes import Change, Changing, check_unchanged, check_whole, checked_hook, one_after_another
 from .hooks import Hook, Trace, hook_at_last_place, hook_in_block, no_hook, trace
-from .inputs import LEAST_CHUNK, check_dtype, check_ids, chunks
+from .inputs import LEAST_CHUNK, check_dtype, check_ids, check_keep, chunks
 from .kv_cache import KVCache, LayerCache
 from .ops import ACTIVATION, layer_norm, linear
 from .products import in_fast_order, product, product_in_shares, taken_in_fast_order, threads_for
@@ -45,6 +46,8 @@ class GPT:
     dtype : float32 or float64
     ranks : Communicator, optional
         Of the processes that share the model (`gptcompare.parallel`): `parameters` are then this rank's part.
+    keep : bool
+        Whether matrices of 16 bits stay as they are.
 
     Attributes
     ----------
@@ -52,6 +55,8 @@ class GPT:
         Of the whole model.
     dtype : numpy.dtype
         The dtype of the parameters, the caches and the logits.
+    kept_in : str or None
+        The format in which matrices are kept, if it is not the one in which the model computes.
     hooks : tuple of hooks
         What changes everything that the model computes: see `changed`.
 
@@ -65,7 +70,7 @@ class GPT:
 
     def __init__(
         self, config: GPTConfig, parameters: Mapping[str, Array] | None = None, *, seed: int = 0,
-        dtype: npt.DTypeLike = np.float32, ranks: Ranks = ALONE,
+        dtype: npt.DTypeLike = np.float32, ranks: Ranks = ALONE, keep: bool = False,
     ) -> None:  # fmt: skip
         check_dtype(dtype)
         if not isinstance(config, GPTConfig):
@@ -78,9 +83,11 @@ class GPT:
         self.config, self.ranks, self._own = config, ranks, own
         self.dtype = np.dtype(dtype)
         self.hooks: tuple[Hook, ...] = ()
-        self._parameters = {
-            name: in_fast_order(widened(value).astype(dtype, copy=False)) for name, value in parameters.items()
+        self._parameters: Mapping[str, AnyArray] = {
+            name: in_fast_order(value if keep else widened(value).astype(dtype, copy=False))
+            for name, value in parameters.items()
         }
+        self.kept_in = next((name_of(p.dtype) for p in self._parameters.values() if is_sixteen_bits(p)), None)
         self._patterns = [config.pattern_of(layer) for layer in range(config.n_layer)]
         self._blocks = [
             {name: self._parameters[f"h.{layer}.{name}"] for name in block_shapes(own)}
@@ -88,42 +95,33 @@ class GPT:
         ]
 
     def __repr__(self) -> str:
-        return brief(self, f"{self.config.in_words()}, {self.dtype}")
+        kept = f", kept in {self.kept_in}" if self.kept_in else ""
+        return brief(self, f"{self.config.in_words()}, {self.dtype}{kept}")
 
     @classmethod
     def from_pretrained(
         cls, name_or_folder: str | os.PathLike[str], *, source: str = "huggingface", dtype: npt.DTypeLike = np.float32,
-        parallel: Any = None,
+        keep: str | None = None, parallel: Any = None,
     ) -> GPT:  # fmt: skip
         """Read a checkpoint: OpenAI's TensorFlow layout, Hugging Face's safetensors or torch zip, GGUF, or one of ours.
 
         Parameters
         ----------
-        name_or_folder
-            A folder with the published files, a file of llama.cpp (GGUF), llm.c or nanoGPT, or the name of a model: one
-            from `gptcompare.presets()`, or "owner/name" on the Hugging Face Hub, followed by "@revision" for another
-            revision than the main one. A model that is not on this machine is downloaded.
-        source : "huggingface" or "openai"
-            Where to download a named model from: Hugging Face or, for GPT-2, OpenAI.
-        dtype : float32 or float64
-        parallel : mpi4py.MPI.Intracomm, optional
-            Of the processes among which the model is cut; each makes this call, and every further one.
+        name_or_folder, source, dtype, keep, parallel
+            As for `gptcompare.load`: it reads the tokenizer, too.
 
         Raises
         ------
-        FileNotFoundError
-            If there is no such folder, or no checkpoint in it.
-        DownloadError
-            If a model of this name is not on this machine and cannot be downloaded.
-        CheckpointError
-            If a file is damaged, or describes a model that this forward pass cannot represent.
-        ValueError
-            If the source or the dtype is not one of these.
+        FileNotFoundError, DownloadError, CheckpointError, MemoryError, TypeError, ValueError
+            As for `gptcompare.load`.
         """
         check_dtype(dtype)
+        check_keep(keep, dtype)
         ranks = communicator_of(parallel)
-        config, stored = read_checkpoint(locate(name_or_folder, source=source, wanted="weights"), dtype, ranks.share)
-        return cls(config, taken_in_fast_order(stored, dtype), dtype=dtype, ranks=ranks)
+        place = locate_with_room(name_or_folder, dtype, keep, source=source, wanted="weights", share=ranks.share)
+        config, stored = read_checkpoint(place, dtype if keep is None else None, ranks.share)
+        parameters = taken_in_fast_order(stored, dtype, keep)
+        return cls(config, parameters, dtype=dtype, ranks=ranks, keep=keep is not None)
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: npt.DTypeLike | None = None) -> None:
         """Write config.json and model.safetensors; a dense model opens in Hugging Face transformers as "gpt2".
@@ -145,11 +143,11 @@ class GPT:
             If the dtype is not one of these, a parameter is beyond its range, or the model is a changed one.
         """
         check_unchanged(self, "saved")
-        write_checkpoint(folder, self.config, self._parameters, dtype)
+        write_checkpoint(folder, self.config, self.parameters(), dtype)
 
-    def parameters(self) -> dict[str, Array]:
-        """Return name -> array: the model's own arrays, in the shapes of `parameter_shapes`."""
-        return dict(self._parameters)
+    def parameters(self) -> Mapping[str, Array]:
+        """Return name -> array: the model's own arrays; of a kept model, each widened when it is asked for."""
+        return Widened(self._parameters) if self.kept_in else dict(self._parameters)
 
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
         """Return an empty cache for `batch` sequences of up to `capacity` tokens each (the model's context by default).

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Ids
-from ..checks import integer
+from ..checks import integer, one_text, shown
 from ..config import GPTConfig
+from ..sixteen_bits import KEEP
 from .threads import n_threads, shares
 
 # Tokens of each sequence that go through the layers together: enough for matrix products at full speed, few enough that
@@ -67,6 +68,14 @@ def check_dtype(dtype: npt.DTypeLike) -> None:
         raise TypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
     if given not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {given.name}")
+
+
+def check_keep(keep: object, dtype: npt.DTypeLike) -> None:
+    """Raise TypeError or ValueError if weights cannot be kept so: in 16 bits, for a model that computes in float32."""
+    if keep is not None and one_text("keep", keep) not in KEEP:
+        raise ValueError(f"keep must be one of {', '.join(map(repr, KEEP))} or None, got {shown(keep)}")
+    if keep is not None and np.dtype(dtype) != np.float32:
+        raise ValueError(f"weights that are kept are multiplied in float32, not in {np.dtype(dtype).name}")
 
 
 def chunks(n_new: int) -> list[slice]:

@@ -9,18 +9,26 @@ a BLAS multiplies two matrices in a way made for large ones: it first copies the
 takes longer than all the multiplications of a few vectors. For small matrices, OpenBLAS has functions without this copy
 for processors with AVX-512. So a few vectors are multiplied with one small piece of the matrix after another, each a
 run of memory as long as possible. `docs/performance.md` shows what that gains.
+
+A matrix may also be kept in 16 bits (`keep`). It becomes float32 a piece at a time, on the thread that multiplies the
+piece, in memory that stays in the processor's cache, and that is multiplied as the same piece of a float32 matrix would
+be: so the products have the same bits.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Array
-from ..checkpoints import copy_into, release
+from ..arrays import AnyArray, Array, Float32
+from ..checkpoints import release
+from ..sixteen_bits import AS_STORED, SIXTEEN_BITS, copy_into, is_finite, is_sixteen_bits, name_of, widen_finite
 from .threads import in_parallel, kernels, n_threads, products_on_one_thread, shares
 
 LARGE = 2**20  # bytes, above which two threads copy faster than one
@@ -38,6 +46,14 @@ IN_PIECES = range(3, 9)  # numbers of vectors that are multiplied piece by piece
 LONGEST_RUN = 3072  # numbers of a piece that lie one after the other
 SHARED = 2**19  # numbers of a matrix whose pieces are shared among threads
 
+# Numbers of a large matrix that many vectors are multiplied with at a time, and of one in 16 bits that are widened for
+# a single vector (measured: benchmarks/RESULTS.md).
+TILE, WIDENED = 2**22, 2**20
+# OpenBLAS computes a column alike wherever a matrix is cut, if it is cut after so many columns: of a matrix by columns,
+# or of one by rows with a multiple of them; otherwise only after as many as it works on at a time (NBMAX in its
+# kernel/x86_64/sgemv_n_4.c).
+STEP, LONG_STEP = 64, 4096
+
 
 def threads_for(n_vectors: int, n_largest: int) -> AbstractContextManager[object]:
     """Return a `with` block for products of so many vectors with matrices of up to `n_largest` numbers.
@@ -49,40 +65,118 @@ def threads_for(n_vectors: int, n_largest: int) -> AbstractContextManager[object
     return products_on_one_thread() if is_small else nullcontext()
 
 
-def product(x: Array, weight: Array) -> Array:
-    """Return x @ weight: (..., d_in) -> (..., d_out), weight (d_in, d_out)."""
+def product(x: Array, weight: AnyArray) -> Array:
+    """Return x @ weight: (..., d_in) -> (..., d_out), weight (d_in, d_out), in x's dtype or in 16 bits."""
     # A single product of two matrices: a stack of vectors would read the whole weight once per vector.
     vectors = x.reshape(-1, x.shape[-1])
     n = len(vectors)
     if n in IN_PIECES and kernels() in WITHOUT_COPY:
         y = _product_in_pieces(vectors, weight)
     elif n <= FEW_VECTORS:
-        y = (vectors[:, None] @ weight)[:, 0]
+        y = _products_one_by_one(vectors, weight)
     elif n < SOME_VECTORS and n % EIGHT:
         padded = np.zeros((-(-n // EIGHT) * EIGHT, x.shape[-1]), x.dtype)
         padded[:n] = vectors
-        y = (padded @ weight)[:n]
+        y = _product_in_tiles(padded, weight)[:n]
     else:
-        y = vectors @ weight
+        y = _product_in_tiles(vectors, weight)
     return y.reshape(*x.shape[:-1], weight.shape[-1])
 
 
-def product_in_shares(x: Array, weight: Array) -> Array:
+def product_in_shares(x: Array, weight: AnyArray) -> Array:
     """Return x @ weight for many vectors and a wide matrix, whose columns are shared among the threads.
 
-    (..., d_in) -> (..., d_out), weight (d_in, d_out).
+    (..., d_in) -> (..., d_out), weight (d_in, d_out), in x's dtype or in 16 bits.
     """
     vectors = x.reshape(-1, x.shape[-1])
     y: Array = np.empty((len(vectors), weight.shape[1]), x.dtype)
 
     def multiply(columns: slice) -> None:
-        np.matmul(vectors, weight[:, columns], out=y[:, columns])
+        y[:, columns] = _product_in_tiles(vectors, weight[:, columns])
 
     in_parallel(multiply, shares(weight.shape[1], n_threads()))
     return y.reshape(*x.shape[:-1], -1)
 
 
-def _product_in_pieces(vectors: Array, weight: Array) -> Array:
+def _products_one_by_one(vectors: Array, weight: AnyArray) -> Array:
+    """Return vectors @ weight for one or two vectors: (n, d_in) -> (n, d_out)."""
+    if not is_sixteen_bits(weight):
+        return (vectors[:, None] @ weight)[:, 0]
+    y: Array = np.empty((len(vectors), weight.shape[1]), vectors.dtype)
+
+    def multiply(share: slice) -> None:
+        for columns in _steps(share, _columns_widened(weight[:, share])):
+            y[:, columns] = (vectors[:, None] @ _wide(weight[:, columns]))[:, 0]
+
+    in_parallel(multiply, _shares_of_the_blas(weight))
+    return y
+
+
+def _columns_widened(weight: AnyArray) -> int:
+    """Return how many columns of a matrix are widened at a time for a vector."""
+    is_even = _lies_by_columns(weight) or weight.shape[1] % STEP == 0
+    return max(STEP, WIDENED // len(weight) // STEP * STEP) if is_even else LONG_STEP
+
+
+def _shares_of_the_blas(weight: AnyArray) -> list[slice]:
+    """Return which columns of a matrix OpenBLAS's threads get when it is multiplied with a single vector.
+
+    Each time a thread gets an equal part of what is left (blas_quickdivide in OpenBLAS's interface/gemv.c).
+    """
+    n_columns, n = weight.shape[1], n_threads() if weight.size > SHARED else 1
+    starts = [0]
+    for left in range(n, 0, -1):
+        starts.append(starts[-1] + -(-(n_columns - starts[-1]) // left))
+    return [slice(start, stop) for start, stop in pairwise(starts) if start < stop]
+
+
+def _product_in_tiles(vectors: Array, weight: AnyArray) -> Array:
+    """Return vectors @ weight for many vectors: (n, d_in) -> (n, d_out).
+
+    A large matrix is multiplied some columns at a time, so that not all of it need be widened at once.
+    """
+    n_columns = max(STEP, TILE // len(weight) // STEP * STEP)
+    if weight.shape[1] <= n_columns:
+        return vectors @ _wide(weight)
+    y: Array = np.empty((len(vectors), weight.shape[1]), vectors.dtype)
+    for columns in _steps(slice(0, weight.shape[1]), n_columns):
+        np.matmul(vectors, _wide(weight[:, columns]), out=y[:, columns])
+    return y
+
+
+def _steps(share: slice, length: int) -> Iterator[slice]:
+    """Cut a stretch of columns into parts of this length; the last one may be shorter, or one column longer.
+
+    A part of a single column would be a product of two vectors, which adds in another order.
+    """
+    start = share.start
+    while start < share.stop:
+        stop = start + length if start + length < share.stop - 1 else share.stop
+        yield slice(start, stop)
+        start = stop
+
+
+_scratch = threading.local()
+
+
+def _wide(part: AnyArray) -> Array:
+    """Return a part of a matrix as it is or, if it is kept in 16 bits, as float32, in its own order in memory.
+
+    These numbers last until this thread's next call, which reuses their memory.
+    """
+    if not is_sixteen_bits(part):
+        return part
+    memory: Float32 | None = getattr(_scratch, "memory", None)
+    if memory is None or memory.size < part.size:
+        memory = _scratch.memory = np.empty(part.size, np.float32)
+    by_columns = _lies_by_columns(part)
+    rows = part.T if by_columns else part
+    wide = memory[: part.size].reshape(rows.shape)
+    widen_finite(rows, wide)
+    return wide.T if by_columns else wide
+
+
+def _product_in_pieces(vectors: Array, weight: AnyArray) -> Array:
     """Return vectors @ weight for a few vectors: (n, d_in) -> (n, d_out)."""
     y: Array = np.empty((len(vectors), weight.shape[1]), vectors.dtype)
     n_rows, n_columns = piece_shape(weight, len(vectors))
@@ -90,16 +184,16 @@ def _product_in_pieces(vectors: Array, weight: Array) -> Array:
     def multiply(share: slice) -> None:
         for start in range(share.start, share.stop, n_columns):
             columns = slice(start, min(start + n_columns, share.stop))
-            np.matmul(vectors[:, :n_rows], weight[:n_rows, columns], out=y[:, columns])
+            np.matmul(vectors[:, :n_rows], _wide(weight[:n_rows, columns]), out=y[:, columns])
             for row in range(n_rows, len(weight), n_rows):
                 rows = slice(row, row + n_rows)
-                y[:, columns] += vectors[:, rows] @ weight[rows, columns]
+                y[:, columns] += vectors[:, rows] @ _wide(weight[rows, columns])
 
     in_parallel(multiply, shares(weight.shape[1], n_threads() if weight.size > SHARED else 1))
     return y
 
 
-def piece_shape(weight: Array, n: int) -> tuple[int, int]:
+def piece_shape(weight: AnyArray, n: int) -> tuple[int, int]:
     """Return rows and columns of a piece of a matrix that is small for `n` vectors, and long in the order of memory."""
     in_c_order = _order(weight) == "C"
     run = min(LONGEST_RUN, weight.shape[1] if in_c_order else weight.shape[0])
@@ -107,7 +201,12 @@ def piece_shape(weight: Array, n: int) -> tuple[int, int]:
     return (n_runs, run) if in_c_order else (run, n_runs)
 
 
-def in_fast_order(weight: Array) -> Array:
+def _lies_by_columns(weight: AnyArray) -> bool:
+    """Return whether the numbers of a column, and not those of a row, are neighbours in memory."""
+    return weight.strides[0] < weight.strides[1]
+
+
+def in_fast_order(weight: AnyArray) -> AnyArray:
     """Return the same matrix with its longer axis contiguous in memory, copied only if necessary.
 
     Decoding one token consists of matrix-vector products. Measured with OpenBLAS on x86-64 CPUs, these read memory
@@ -118,29 +217,60 @@ def in_fast_order(weight: Array) -> Array:
     return weight if in_order else _copied(weight, order, weight.dtype)
 
 
-def taken_in_fast_order(stored: dict[str, Array], dtype: npt.DTypeLike) -> dict[str, Array]:
+def taken_in_fast_order(
+    stored: dict[str, AnyArray], dtype: npt.DTypeLike, keep: str | None = None
+) -> dict[str, AnyArray]:
     """Return stored tensors in the same order, in memory of their own, which nothing that happens to a file can change.
 
-    The tensors are taken out of `stored` one by one, so that none stays in memory twice.
+    With `keep`, matrices are in 16 bits, and those that lie in a mapped file as they are needed stay there. The tensors
+    are taken out of `stored` one by one, so that none stays in memory twice.
+
+    Raises
+    ------
+    ValueError
+        If a number is beyond the range of the format that is kept.
     """
+    is_of_the_file = keep == AS_STORED or (keep is not None and stored["wte.weight"].dtype == SIXTEEN_BITS[keep])
     taken = {}
     for name in list(stored):
         value = stored.pop(name)
-        if value.flags.owndata and value.dtype == dtype:  # made by a reader, and not a part of a mapped file
-            taken[name] = in_fast_order(value)
+        if keep is None or value.ndim != 2 or name == "wpe.weight":
+            taken[name] = _taken(value, dtype)
+        elif is_of_the_file:
+            taken[name] = _kept(name, value, value.dtype if is_sixteen_bits(value) else np.dtype(dtype))
         else:
-            taken[name] = _copied(value, _order(value), dtype)
-            release(value)
+            taken[name] = _kept(name, value, SIXTEEN_BITS[keep])
     return taken
 
 
-def _order(weight: Array) -> Literal["C", "F"]:
+def _taken(value: AnyArray, dtype: npt.DTypeLike) -> AnyArray:
+    if value.flags.owndata and value.dtype == dtype:  # made by a reader, and not a part of a mapped file
+        return in_fast_order(value)
+    taken = _copied(value, _order(value), dtype)
+    release(value)
+    return taken
+
+
+def _kept(name: str, value: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    """Return a matrix in a dtype and in fast order; in float32 if it has infinities, which no product widens."""
+    with np.errstate(over="ignore"):  # an infinity is found below
+        kept = in_fast_order(value) if value.dtype == dtype else _copied(value, _order(value), dtype)
+    if kept is not value:
+        release(value)
+    if not is_sixteen_bits(kept) or is_finite(kept):
+        return kept
+    if dtype != value.dtype:
+        raise ValueError(f"{name} has numbers beyond the range of {name_of(dtype)}: keep them as they are stored")
+    return _copied(kept, _order(kept), np.float32)
+
+
+def _order(weight: AnyArray) -> Literal["C", "F"]:
     return "C" if weight.ndim != 2 or weight.shape[1] > weight.shape[0] else "F"
 
 
-def _copied(array: Array, order: Literal["C", "F"], dtype: npt.DTypeLike) -> Array:
+def _copied(array: AnyArray, order: Literal["C", "F"], dtype: npt.DTypeLike) -> AnyArray:
     """Return a copy in that memory order and dtype, of which each thread makes some rows."""
-    copy: Array = np.empty(array.shape, dtype, order)
+    copy: AnyArray = np.empty(array.shape, dtype, order)
 
     def copy_rows(share: slice) -> None:
         copy_into(copy[share], array[share])

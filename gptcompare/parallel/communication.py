@@ -15,7 +15,8 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Array, Ids
+from ..arrays import AnyArray, Array, Ids
+from ..sixteen_bits import widened
 from .cut import WHOLE, Share, evenly
 
 Value = TypeVar("Value")
@@ -39,9 +40,9 @@ class Alone:
     share = WHOLE
     title = ""
 
-    def looked_up(self, table: Array, ids: Ids, n_rows: int) -> Array:
+    def looked_up(self, table: AnyArray, ids: Ids, n_rows: int) -> Array:
         """Return the rows of a table, (..., D), of whose `n_rows` rows each rank has its part."""
-        return table[ids]
+        return widened(table[ids])
 
     def sum(self, x: Array) -> Array:
         """Return the sum over all ranks of an array that each has."""
@@ -97,11 +98,11 @@ class Communicator:
     def __repr__(self) -> str:
         return f"<Communicator: rank {self.share.rank} of {self.share.n}>"
 
-    def looked_up(self, table: Array, ids: Ids, n_rows: int) -> Array:
+    def looked_up(self, table: AnyArray, ids: Ids, n_rows: int) -> Array:
         """Return the rows of a table, (..., D), of whose `n_rows` rows each rank has its part: the others add zeros."""
         first = evenly(n_rows, self.share.n)[self.share.rank]
         own = (first <= ids) & (ids < first + len(table))
-        rows = table[np.where(own, ids - first, 0)]
+        rows = widened(table[np.where(own, ids - first, 0)])
         rows[~own] = 0
         return self.sum(rows)
 

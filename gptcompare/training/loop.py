@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Ids, Integers
-from ..backward.gradients import Parameters, check_ignore, counted_targets
+from ..backward.gradients import Gradients, Parameters, check_ignore, counted_targets
 from ..checks import instance, integer, path
 from ..display.progress import Bar, progress_bar
 from ..files.stopping import stop_after_step
 from ..generation import LanguageModel
 from ..model import GPT
-from ..model.changes import check_unchanged
+from ..model.changes import check_trainable
 from ..model.ops import cross_entropy
 from ..model.threads import Map, map_on_threads, n_threads_if_known, products_on, products_on_one_thread
 from ..parallel import Communicator, communicator_of
@@ -219,7 +219,7 @@ def _diverged(step: int, what: str, folder: RunFolder | None) -> DivergedError:
 
 def accumulated(
     model: GPT, ids: Ids, targets: Ids, recipe: Recipe, step: int, map_parts: Map, ignore: int | None = None
-) -> tuple[float, Parameters]:
+) -> tuple[float, Gradients]:
     """Return the mean loss of a batch and its gradients, computed in parts that are added in order.
 
     The mean over the targets that count is the mean over the parts, if each has its share: its number of targets that
@@ -231,7 +231,7 @@ def accumulated(
     counts = [int(counted_targets(part.targets, ignore).sum()) for part in parts]
     shares = [count * n / sum(counts) for count in counts]
 
-    loss, total = 0.0, Parameters()
+    loss, total = 0.0, Gradients()
     counting = [(part, share) for part, share in zip(parts, shares, strict=True) if share]
     computed = map_parts(partial(part_gradients, model, recipe, ignore), [part for part, _ in counting])
     for (_, share), (part_loss, gradients) in zip(counting, computed, strict=True):
@@ -258,7 +258,7 @@ def mean_loss(model: GPT, ids: Ids, targets: Ids, ignore: int | None) -> float:
 
 
 def _check(model: GPT, recipe: Recipe, ignore: int | None) -> None:
-    check_unchanged(instance("model", model, GPT), "trained")
+    check_trainable(instance("model", model, GPT), "trained")
     if instance("recipe", recipe, Recipe).context > model.config.n_ctx:
         raise ValueError(f"sequences of {recipe.context} tokens are longer than the model's {model.config.n_ctx}")
     check_ignore(ignore)

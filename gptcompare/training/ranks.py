@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Array, Ids
-from ..backward.gradients import Parameters, loss_and_grads
+from ..backward.gradients import Gradients, loss_and_grads
 from ..files.stopping import stop_after_step
 from ..model import GPT
 from ..model.threads import Map, map_on_threads, products_on_one_thread
@@ -36,7 +36,7 @@ class BatchPart(NamedTuple):
     targets: Ids
 
 
-def part_gradients(model: GPT, recipe: Recipe, ignore: int | None, part: BatchPart) -> tuple[float, Parameters]:
+def part_gradients(model: GPT, recipe: Recipe, ignore: int | None, part: BatchPart) -> tuple[float, Gradients]:
     """Return the mean loss of a part of a batch, and its gradients."""
     rng = np.random.default_rng([recipe.seed, 1, part.step, part.number])  # for dropout
     with np.errstate(all="ignore"):  # what is not finite ends the run, with one message instead of warnings
@@ -58,8 +58,8 @@ class Leader:
         self._ranks, self._model, self._map_own = ranks, model, map_own
 
     def map(
-        self, gradients_of: Callable[[BatchPart], tuple[float, Parameters]], parts: Sequence[BatchPart]
-    ) -> Iterator[tuple[float, Parameters]]:
+        self, gradients_of: Callable[[BatchPart], tuple[float, Gradients]], parts: Sequence[BatchPart]
+    ) -> Iterator[tuple[float, Gradients]]:
         """Yield the loss and the gradients of each part, in order, whichever rank computes them."""
         n = self._ranks.share.n
         self._ranks.broadcast(parts)
@@ -68,7 +68,7 @@ class Leader:
         for number in range(len(parts)):
             yield next(own) if number % n == 0 else self._received(number % n)
 
-    def _received(self, rank: int) -> tuple[float, Parameters]:
+    def _received(self, rank: int) -> tuple[float, Gradients]:
         """Return what a rank has computed next."""
         loss = np.empty(1)
         self._ranks.receive(loss, rank)

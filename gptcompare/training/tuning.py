@@ -18,7 +18,7 @@ from ..backward.gradients import check_ignore
 from ..checks import brief, each_text, elements, instance, integer, some
 from ..generation import LanguageModel
 from ..model import GPT
-from ..model.changes import check_unchanged
+from ..model.changes import check_trainable
 from ..uses import CLASSIFICATION, Classification, Query, Template, classify
 from ..uses.likelihood import checked_pair, request
 from ..uses.templates import several
@@ -152,7 +152,7 @@ def tune_classifier(
     ----------
     Radford et al. 2018, "Improving language understanding by generative pre-training", section 3.2.
     """
-    check_unchanged(instance("lm", lm, LanguageModel).model, "tuned")
+    check_trainable(instance("lm", lm, LanguageModel).model, "tuned")
     instance("recipe", recipe, Recipe)
     instance("template", template, Template)
     queries, answers = several("texts", texts), list(each_text("labels", labels))

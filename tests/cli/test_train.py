@@ -132,6 +132,7 @@ def test_a_text_is_the_same_from_every_system(config, tmp_path, mark, ends):
 
 def test_every_option_reaches_the_recipe(texts, config, tmp_path):
     values = {"n_steps": 3, "batch": 4, "context": 9, "learning_rate": 1e-2, "warmup_steps": 1, "weight_decay": 0.2}
+    values |= {"final_learning_rate": 0.5}
     values |= {"gradient_clip": 0.5, "accumulation": 2, "dropout": 0.1, "seed": 3, "optimizer": "muon"}
     options = [word for option, (name, *_) in NUMBERS.items() for word in (option, str(values[name]))]
     assert main(["train", texts[0], "--config", config, "--out", str(tmp_path / "run"), *options]) == 0

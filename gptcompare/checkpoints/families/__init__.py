@@ -26,11 +26,11 @@ class Family(NamedTuple):
     """Two functions that read the models of one architecture."""
 
     config: Callable[[Path, Mapping[str, Any]], GPTConfig]
-    parameters: Callable[[Path, Tensors, GPTConfig, npt.DTypeLike, Share], tuple[GPTConfig, Tensors]]
+    parameters: Callable[[Path, Tensors, GPTConfig, npt.DTypeLike | None, Share], tuple[GPTConfig, Tensors]]
     embedding: str = GPT2_EMBEDDING  # the name of its token embedding, with optional beginnings
 
     def read(
-        self, path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, share: Share
+        self, path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike | None, share: Share
     ) -> tuple[GPTConfig, Tensors]:
         """Return `parameters` of tensors that may all have a further name before their own."""
         tensors, prefix = without_prefix(path, tensors, self.embedding)

@@ -16,8 +16,8 @@ from ...checks import shown, some
 from ...config import GPTConfig
 from ...parallel import Share
 from ...parameters import check_parameters, parameter_shapes
+from ...sixteen_bits import widened
 from ..errors import CheckpointError
-from ..formats.sixteen_bits import widened
 from ..formats.tensor_file import release
 
 Tensors = dict[str, AnyArray]

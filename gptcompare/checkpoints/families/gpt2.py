@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ...arrays import AnyArray
@@ -15,8 +16,8 @@ from ...checks import shown
 from ...config import GPTConfig
 from ...parallel import WHOLE, Share
 from ...patterns import Dense
+from ...sixteen_bits import widened
 from ..errors import CheckpointError
-from ..formats.sixteen_bits import widened
 from .common import ACTIVATIONS, Tensors, activation, cut, field, make_config, require, with_output
 
 REQUIRED = {"add_cross_attention": False}
@@ -78,13 +79,14 @@ def parameters(
     path: Path,
     tensors: Tensors,
     config: GPTConfig,
-    dtype: npt.DTypeLike,
+    dtype: npt.DTypeLike | None,
     share: Share = WHOLE,
     values: Mapping[str, Any] | None = None,
 ) -> tuple[GPTConfig, Tensors]:
     """Drop the prefix "transformer." and the masks, and transpose the output matrix to (d_in, d_out).
 
-    If config.json is given and has other scores, their factor becomes part of the queries, in arrays of `dtype`.
+    If config.json is given and has other scores, their factor becomes part of the queries, in arrays of
+    `dtype`, or of float32 if that is None.
     """
     found: Tensors = {}
     for name, tensor in tensors.items():
@@ -101,7 +103,7 @@ def parameters(
             scale = 1.0 if values.get("scale_attn_weights", True) else math.sqrt(config.d_head)
             scale /= layer + 1 if values.get("scale_attn_by_inverse_layer_idx", False) else 1
             for name in (f"h.{layer}.attn.c_attn.weight", f"h.{layer}.attn.c_attn.bias"):
-                found[name] = widened(found[name]).astype(dtype)
+                found[name] = widened(found[name]).astype(np.float32 if dtype is None else dtype)
                 found[name][..., : found[name].shape[-1] // 3] *= scale
     return config, found
 

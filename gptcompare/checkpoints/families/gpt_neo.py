@@ -89,7 +89,7 @@ def _attention(path: Path, values: Mapping[str, Any], n_layer: int) -> tuple[str
 
 
 def parameters(
-    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, share: Share = WHOLE
+    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike | None, share: Share = WHOLE
 ) -> tuple[GPTConfig, Tensors]:
     """Convert to our names and layout, add zero biases, and multiply the queries' weights by sqrt(d_head)."""
     without_masks = {name: tensor for name, tensor in tensors.items() if not MASKS.fullmatch(name)}

@@ -5,17 +5,20 @@ Ours are (d_in, d_out), with queries, keys and values side by side in one matrix
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import AnyArray
 from ...config import GPTConfig
 from ...parameters import check_array, parameter_shapes
+from ...sixteen_bits import LARGEST_FLOAT16, copy_into, is_sixteen_bits, widened
 from ..errors import CheckpointError
-from ..formats.sixteen_bits import copy_into, widened
 from ..formats.tensor_file import release
 from .common import INSIDE, Tensors
 
@@ -78,30 +81,41 @@ def other_shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, shape in parameter_shapes(config).items() if ".c_attn." not in name}
 
 
-def joined_qkv(qkv: Tensors, dtype: npt.DTypeLike, *, query_scale: float = 1.0) -> Tensors:
+def joined_qkv(qkv: Tensors, dtype: npt.DTypeLike | None, *, query_scale: float = 1.0) -> Tensors:
     """Return each layer's c_attn, joined from its q_proj, k_proj and v_proj.
 
     The arrays are made in the dtype that the model computes in, so that scaling the queries is as exact as everything
-    else. If there are no biases, they are zero.
+    else; or, if that is None, in the 16 bits of the file where nothing is lost by that, and in float32 elsewhere. If
+    there are no biases, they are zero.
     """
     joined: Tensors = {}
+    wide = np.dtype(np.float32 if dtype is None else dtype)
     for name, queries in qkv.items():
         layer, _, kind = name.partition(".attn.q_proj.")
         if kind != "weight":
             continue
         D, A = queries.shape
         parts = [qkv[f"{layer}.attn.{one}_proj.weight"] for one in "qkv"]
-        weight = np.empty((D, 3 * A), dtype)
+        weight = np.empty((D, 3 * A), _exact_in(parts, query_scale) if dtype is None else wide)
         for n, part in enumerate(parts):
-            copy_into(weight[:, n * A : (n + 1) * A], part)
+            scaled = part if n or query_scale == 1 else widened(part).astype(wide) * query_scale
+            copy_into(weight[:, n * A : (n + 1) * A], scaled)
             release(part)
-        weight[:, :A] *= query_scale
-        bias = np.zeros(3 * A, dtype)
+        bias = np.zeros(3 * A, wide)
         if f"{layer}.attn.q_proj.bias" in qkv:
             bias[:] = np.concatenate([widened(qkv[f"{layer}.attn.{one}_proj.bias"]) for one in "qkv"])
             bias[:A] *= query_scale
         joined |= {f"{layer}.attn.c_attn.weight": weight, f"{layer}.attn.c_attn.bias": bias}
     return joined
+
+
+def _exact_in(parts: list[AnyArray], query_scale: float) -> np.dtype[Any]:
+    """Return the dtype of 16 bits that the parts have, if it also holds the scaled queries; otherwise float32."""
+    dtypes = {part.dtype for part in parts}
+    largest = max(abs(float(widened(parts[0]).max(initial=0))), abs(float(widened(parts[0]).min(initial=0))))
+    is_power_of_2 = query_scale >= 1 and math.frexp(query_scale)[0] == 0.5
+    fits = is_sixteen_bits(parts[0]) and len(dtypes) == 1 and largest * query_scale <= LARGEST_FLOAT16
+    return parts[0].dtype if fits and is_power_of_2 else np.dtype(np.float32)
 
 
 def _take(path: Path, found: Tensors, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.floating]:

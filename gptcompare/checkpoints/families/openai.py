@@ -27,7 +27,7 @@ def config(path: Path, hparams: Mapping[str, Any]) -> GPTConfig:
 
 
 def parameters(
-    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, share: Share = WHOLE
+    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike | None, share: Share = WHOLE
 ) -> tuple[GPTConfig, Tensors]:
     """Rename "model/h0/attn/c_attn/w" and the like to ours; matrices lose a leading axis of 1."""
     found = {}

@@ -71,7 +71,7 @@ def config(path: Path, values: Mapping[str, Any]) -> GPTConfig:
 
 
 def parameters(
-    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike, share: Share = WHOLE
+    path: Path, tensors: Tensors, config: GPTConfig, dtype: npt.DTypeLike | None, share: Share = WHOLE
 ) -> tuple[GPTConfig, Tensors]:
     """Convert to our names and layout, and drop the unused rows of positions."""
     if narrow := [name for name in tensors if PROJECTION.fullmatch(PREFIX.sub("", name))]:

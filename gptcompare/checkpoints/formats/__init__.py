@@ -1,5 +1,4 @@
 """Byte formats in which tensors are stored: each reader returns name -> array and knows nothing of models.
 
-`tensor_file` has what they share: mapping a file, and taking an array from a checked place in it. `sixteen_bits` widens
-float16 and bfloat16 to float32.
+`tensor_file` has what they share: mapping a file, and taking an array from a checked place in it.
 """

@@ -59,7 +59,7 @@ def config(path: Path) -> GPTConfig:
     return _config(path, header.values, {name: info.shape for name, info in header.tensors.items()})
 
 
-def parameters(path: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+def parameters(path: Path, dtype: npt.DTypeLike | None) -> tuple[GPTConfig, Tensors]:
     """Read a file's model, with our names and layout."""
     values, tensors = read_tensors(path)
     if unknown := [name for name in tensors if not _is_ours(name)]:  # llama.cpp does not run such a file either

@@ -41,7 +41,7 @@ def end_ids(path: Path) -> list[int] | None:
     return None
 
 
-def parameters(path: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+def parameters(path: Path, dtype: npt.DTypeLike | None) -> tuple[GPTConfig, Tensors]:
     """Read a file's model, without the rows with which the token embedding is padded, and which llm.c never uses."""
     buffer = map_file(path)
     config, n_rows, element = _parse(path, buffer)

@@ -35,15 +35,15 @@ def end_ids(path: Path) -> list[int] | None:
     return None
 
 
-def parameters(path: Path, dtype: npt.DTypeLike) -> tuple[GPTConfig, Tensors]:
+def parameters(path: Path, dtype: npt.DTypeLike | None) -> tuple[GPTConfig, Tensors]:
     """Read a file's model: matrices are transposed, and biases of zero are added where there are none."""
     tensors, others = read_torch_file(path)
     config = _config(path, others)
     found, _ = without_prefix(path, tensors, GPT2_EMBEDDING)
     for name in [name for name in found if re.search(r"\.(ln_\w|c_\w+)\.weight$", name)]:
         found[name] = found[name].T
-        # as many numbers as the matrix has columns, or the gain has
-        found.setdefault(f"{name.removesuffix('weight')}bias", np.zeros(found[name].shape[-1:], dtype))
+        zeros = np.zeros(found[name].shape[-1:], np.float32)  # as many as the matrix has columns, or the gain has
+        found.setdefault(f"{name.removesuffix('weight')}bias", zeros)
     return gpt2.parameters(path, found, config, dtype)
 
 

@@ -27,7 +27,7 @@ class Format(NamedTuple):
     magic: bytes
     suffix: str
     config: Callable[[Path], GPTConfig]
-    parameters: Callable[[Path, npt.DTypeLike], tuple[GPTConfig, Tensors]]
+    parameters: Callable[[Path, npt.DTypeLike | None], tuple[GPTConfig, Tensors]]
     end_ids: Callable[[Path], list[int] | None]
 
 

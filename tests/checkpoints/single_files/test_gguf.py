@@ -7,10 +7,11 @@ from support.forge import assert_same_arrays, random_parameters, small_config
 from support.recorded_gguf import EDGE, FILE_LOGITS, FILES, FOLDER, HALF_OF_ALL, ROUNDING, logits_with_the_table
 
 import gptcompare as gc
-from gptcompare.checkpoints import CheckpointError, widened
+from gptcompare.checkpoints import CheckpointError
 from gptcompare.checkpoints.formats.gguf import read_header, read_tensors, write_gguf
 from gptcompare.checkpoints.single_files import gguf
 from gptcompare.patterns import PATTERNS
+from gptcompare.sixteen_bits import widened
 
 
 def written(path, config, parameters, **changes):

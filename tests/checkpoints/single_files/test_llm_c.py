@@ -9,8 +9,9 @@ from support.forge import assert_same_arrays, damaged, little_memory, random_par
 from support.llm_c_files import header, in_bfloat16, model_file, tokens_file
 
 import gptcompare as gc
-from gptcompare.checkpoints import CheckpointError, widened
+from gptcompare.checkpoints import CheckpointError
 from gptcompare.checkpoints.single_files import llm_c
+from gptcompare.sixteen_bits import widened
 
 CONFIG = small_config()
 PARAMETERS = random_parameters(CONFIG)
