@@ -29,7 +29,6 @@ from gptcompare.model.threads import kernels, n_threads, products_on_one_thread
 from gptcompare.parameters import parameter_shapes
 from gptcompare.sixteen_bits import SIXTEEN_BITS, copy_into, widen_finite
 
-REPETITIONS = 3
 BLOCK = 2**22  # random numbers, which are repeated: speed does not depend on them
 N_READ, N_WRITTEN, N_SCORED = 16, 12, 512
 FIELDS = {"load, s": 1, "peak, GB": 2, "decode, tokens/s": 2, f"score {N_SCORED} tokens, s": 2}
@@ -95,9 +94,9 @@ def ceiling(config: gc.GPTConfig, dtype: str) -> float:
     return n_threads() / (taken * config.n_params)
 
 
-def table(config: gc.GPTConfig, sides: dict[str, tuple[str, Path]], ceilings: dict[str, float]) -> None:
+def table(sides: dict[str, tuple[str, Path]], ceilings: dict[str, float], repetitions: int) -> None:
     measured: dict[str, list[list[float]]] = {side: [] for side in sides}
-    for _ in range(REPETITIONS):
+    for _ in range(repetitions):
         for side, (keep, folder) in sides.items():
             measured[side].append(json.loads(process(PROGRAM.replace("KEEP", repr(keep or None)), folder)))
     print("| | " + " | ".join(FIELDS) + " | ceiling of decoding (reached) |\n|---|" + "---:|" * (len(FIELDS) + 1))
@@ -113,6 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="gpt2-xl", help="a name of GPT-2's or Cerebras-GPT's family")
     parser.add_argument("--folder", help="where the checkpoints are written (default: a temporary folder)")
+    parser.add_argument("--repetitions", type=int, default=3)
     options = parser.parse_args()
     config = gc.GPTConfig.preset(options.model)
     in_float32 = 4 * config.n_params / 1e9
@@ -128,7 +128,7 @@ def main() -> None:
             sides = {"float32": ("", folders["bfloat16"]), **sides}
         except MemoryError as error:
             print(f"float32 is left out: {error}", end="\n\n", file=sys.stderr)
-        table(config, sides, {f"kept in {dtype}": ceiling(config, dtype) for dtype in SIXTEEN_BITS})
+        table(sides, {f"kept in {dtype}": ceiling(config, dtype) for dtype in SIXTEEN_BITS}, options.repetitions)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from .catalogue import listing
 from .errors import CheckpointError, DownloadError
 from .folder import read_checkpoint, write_checkpoint
 from .formats.tensor_file import release
-from .room import locate_with_room
+from .room import locate_with_room, memory_of_machine
 
 __all__ = [
     "CheckpointError",
@@ -20,6 +20,7 @@ __all__ = [
     "listing",
     "locate",
     "locate_with_room",
+    "memory_of_machine",
     "read_checkpoint",
     "release",
     "remove",

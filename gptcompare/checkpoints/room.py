@@ -24,7 +24,7 @@ from .folder import files_of, read_config
 
 IN_16_BITS = 2  # bytes of a number
 NUMBERS_IN_A_BYTE = 4  # more than any format packs into a byte: a description that claims more is wrong
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS, GROUPS_OF_PROCESS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def locate_with_room(
@@ -89,7 +89,7 @@ def _what_would_fit(config: GPTConfig, name: str, room: int) -> str:
     """Say in which form the model can be loaded, and which models of its family can as they are."""
     kept = bytes_of_parameters(config, keep="as stored")
     slowly = "" if kept <= room else ", slowly, from the disk"
-    advice = f'Weights kept in 16 bits (keep="as stored", --keep "as stored") need {in_bytes(kept)}{slowly}'
+    advice = f'Weights kept in 16 bits (keep="as stored", --keep as-stored) need {in_bytes(kept)}{slowly}'
     if smaller := _smaller_relatives(name, room):
         advice += f"; of its family, {smaller[-1]} fits in float32"
     return advice
@@ -137,7 +137,7 @@ def _limits_of_groups() -> list[int]:
     """Return the limits of the control groups, of both versions, that a process on Linux is in, and of those above."""
     limits = []
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in GROUPS_OF_PROCESS.read_text().splitlines():
             _, controllers, place = line.split(":", 2)
             root, file = (CGROUPS, "memory.max") if not controllers else (CGROUPS / "memory", "memory.limit_in_bytes")
             if controllers in ("", "memory"):

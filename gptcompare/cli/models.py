@@ -21,7 +21,7 @@ from ..display.messages import show
 from ..display.units import in_bytes, in_letters
 from ..presets import presets
 from ..report.pictures.architecture import architecture
-from ..report.table import table
+from ..report.table import FLOAT32, IN_16_BITS, table
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import files_of_vocabulary
 from .options import MODEL_HELP, add_source
@@ -59,7 +59,10 @@ def _table(options: argparse.Namespace) -> None:
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
-    parser.description = "List the models that can be loaded by name, and where those on this machine are."
+    parser.description = (
+        "List the models that can be loaded by name, the memory that their weights need in float32 and kept in 16 bits "
+        "(--keep), and where those on this machine are."
+    )
     parser.add_argument("--json", action="store_true", help="print the list as JSON, with sizes in bytes")
     parser.set_defaults(run=_models)
 
@@ -69,15 +72,17 @@ def _models(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps([{**asdict(model), "folder": str(model.folder or "") or None} for model in models], indent=2))
         return
-    rows = [("name", "parameters", "on disk", "where")]
+    rows = [("name", "parameters", "float32", "16 bits", "on disk", "where")]
     for model in models:
         size = "-" if model.folder is None else in_bytes(model.n_bytes) + ("" if model.complete else ", incomplete")
-        parameters = "" if model.n_params is None else in_letters(model.n_params)
+        n = model.n_params
+        numbers = ("", "", "") if n is None else (in_letters(n), in_bytes(FLOAT32 * n), in_bytes(IN_16_BITS * n))
         name = model.name if model.source == DEFAULT_SOURCE else f"{model.name} ({model.source})"
-        rows.append((name, parameters, size, str(model.folder or model.published_as)))
-    widths = [max(len(row[n]) for row in rows) for n in range(3)]
-    for name, parameters, size, where in rows:
-        show(f"{name:<{widths[0]}}  {parameters:>{widths[1]}}  {size:>{widths[2]}}  {where}")
+        rows.append((name, *numbers, size, str(model.folder or model.published_as)))
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
+    for name, *numbers, where in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:], strict=True)]
+        show("  ".join([f"{name:<{widths[0]}}", *cells, where]))
 
 
 def add_download(parser: argparse.ArgumentParser) -> None:

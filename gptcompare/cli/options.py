@@ -92,9 +92,9 @@ def add_tokenizer(parser: argparse.ArgumentParser) -> None:
 
 def add_keep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--keep", choices=KEEP,
-        help='keep the weights in 16 bits: "as stored", or rounded to float16 or bfloat16. That takes half the memory '
-        "and more time, and changes nothing in the texts of weights that are published so",
+        "--keep", choices=KEEP, type=lambda given: given.replace("-", " "),
+        help="keep the weights in 16 bits: as-stored, or rounded to float16 or bfloat16. That takes half the memory "
+        "and more time, and changes nothing in the texts of weights that are stored so",
     )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class GPT:
     ranks : Communicator, optional
         Of the processes that share the model (`gptcompare.parallel`): `parameters` are then this rank's part.
     keep : bool
-        Whether matrices of 16 bits stay as they are.
+        Whether matrices stay in the dtype and the memory order that they have.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class GPT:
         self.dtype = np.dtype(dtype)
         self.hooks: tuple[Hook, ...] = ()
         self._parameters: Mapping[str, AnyArray] = {
-            name: in_fast_order(value if keep else widened(value).astype(dtype, copy=False))
+            name: value if keep else in_fast_order(widened(value).astype(dtype, copy=False))
             for name, value in parameters.items()
         }
         self.kept_in = next((name_of(p.dtype) for p in self._parameters.values() if is_sixteen_bits(p)), None)

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import AnyArray, Array, Float32
-from ..checkpoints import release
+from ..checkpoints import memory_of_machine, release
 from ..sixteen_bits import AS_STORED, SIXTEEN_BITS, copy_into, is_finite, is_sixteen_bits, name_of, widen_finite
 from .threads import in_parallel, kernels, n_threads, products_on_one_thread, shares
 
@@ -47,8 +47,9 @@ LONGEST_RUN = 3072  # numbers of a piece that lie one after the other
 SHARED = 2**19  # numbers of a matrix whose pieces are shared among threads
 
 # Numbers of a large matrix that many vectors are multiplied with at a time, and of one in 16 bits that are widened for
-# a single vector (measured: benchmarks/RESULTS.md).
-TILE, WIDENED = 2**22, 2**20
+# a single vector: as many as keep a thread busy for much longer than the other threads take to wake. Of a matrix by rows,
+# each row has at least so long a stretch of them.
+TILE, WIDENED, STRETCH = 2**22, 2**20, 512
 # OpenBLAS computes a column alike wherever a matrix is cut, if it is cut after so many columns: of a matrix by columns,
 # or of one by rows with a multiple of them; otherwise only after as many as it works on at a time (NBMAX in its
 # kernel/x86_64/sgemv_n_4.c).
@@ -114,8 +115,10 @@ def _products_one_by_one(vectors: Array, weight: AnyArray) -> Array:
 
 def _columns_widened(weight: AnyArray) -> int:
     """Return how many columns of a matrix are widened at a time for a vector."""
-    is_even = _lies_by_columns(weight) or weight.shape[1] % STEP == 0
-    return max(STEP, WIDENED // len(weight) // STEP * STEP) if is_even else LONG_STEP
+    by_columns = _lies_by_columns(weight)
+    if not by_columns and weight.shape[1] % STEP:
+        return LONG_STEP
+    return max(STEP if by_columns else STRETCH, WIDENED // len(weight) // STEP * STEP)
 
 
 def _shares_of_the_blas(weight: AnyArray) -> list[slice]:
@@ -222,14 +225,16 @@ def taken_in_fast_order(
 ) -> dict[str, AnyArray]:
     """Return stored tensors in the same order, in memory of their own, which nothing that happens to a file can change.
 
-    With `keep`, matrices are in 16 bits, and those that lie in a mapped file as they are needed stay there. The tensors
-    are taken out of `stored` one by one, so that none stays in memory twice.
+    With `keep`, matrices are in 16 bits, and those that lie in a mapped file as they are needed stay there; all do, if
+    they are larger than memory. The tensors are taken out of `stored` one by one, so that none stays in memory twice.
 
     Raises
     ------
     ValueError
         If a number is beyond the range of the format that is kept.
     """
+    room = memory_of_machine()
+    stay = keep is not None and room is not None and sum(value.nbytes for value in stored.values()) > room
     is_of_the_file = keep == AS_STORED or (keep is not None and stored["wte.weight"].dtype == SIXTEEN_BITS[keep])
     taken = {}
     for name in list(stored):
@@ -237,9 +242,9 @@ def taken_in_fast_order(
         if keep is None or value.ndim != 2 or name == "wpe.weight":
             taken[name] = _taken(value, dtype)
         elif is_of_the_file:
-            taken[name] = _kept(name, value, value.dtype if is_sixteen_bits(value) else np.dtype(dtype))
+            taken[name] = _kept(name, value, value.dtype if is_sixteen_bits(value) else np.dtype(dtype), stay)
         else:
-            taken[name] = _kept(name, value, SIXTEEN_BITS[keep])
+            taken[name] = _kept(name, value, SIXTEEN_BITS[keep], stay)
     return taken
 
 
@@ -251,11 +256,16 @@ def _taken(value: AnyArray, dtype: npt.DTypeLike) -> AnyArray:
     return taken
 
 
-def _kept(name: str, value: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
-    """Return a matrix in a dtype and in fast order; in float32 if it has infinities, which no product widens."""
+def _kept(name: str, value: AnyArray, dtype: np.dtype[Any], stay: bool) -> AnyArray:
+    """Return a matrix in a dtype and in fast order; in float32 if it has infinities, which no product widens.
+
+    If it is to stay in its file, only one of another dtype is copied.
+    """
     with np.errstate(over="ignore"):  # an infinity is found below
-        kept = in_fast_order(value) if value.dtype == dtype else _copied(value, _order(value), dtype)
-    if kept is not value:
+        kept = value if value.dtype == dtype else _copied(value, _order(value), dtype)
+    if not stay:
+        kept = in_fast_order(kept)
+    if kept is not value or stay:
         release(value)
     if not is_sixteen_bits(kept) or is_finite(kept):
         return kept

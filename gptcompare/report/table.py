@@ -19,7 +19,7 @@ from ..presets import Published, canonical_name, presets, published
 from ..presets.record import ZERO_SHOT
 
 NOT_PUBLISHED = "–"
-FLOAT32 = 4  # bytes
+FLOAT32, IN_16_BITS = 4, 2  # bytes
 INDENT = re.compile(r"^ +")  # of what belongs to the label above; Markdown drops spaces at the beginning of a cell
 PETAFLOP_S_DAY = 1e15 * 24 * 60 * 60  # operations
 
@@ -69,6 +69,7 @@ CELLS: dict[str, Callable[[GPTConfig, Published], str]] = {
     "  MLP": lambda config, _: count(config.n_params_by_part["mlp"]),
     "FLOPs a token, full context": lambda config, _: scaled(config.flops_per_token(config.n_ctx), " kMGT"),
     "weights, float32": lambda config, _: in_bytes(FLOAT32 * config.n_params),
+    "  kept in 16 bits": lambda config, _: in_bytes(IN_16_BITS * config.n_params),
     "key/value cache, full context": lambda config, _: in_bytes(config.kv_cache_bytes(config.n_ctx)),
     "training tokens": lambda _, model: count(model.training.tokens),
     "batch, tokens": lambda _, model: count(model.training.batch_tokens),
@@ -98,7 +99,10 @@ class Table:
         return self.to_text()
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Return name -> everything about the model, as plain values that JSON can hold; bytes are for float32."""
+        """Return name -> everything about the model, as plain values that JSON can hold; bytes are for float32.
+
+        "weights_bytes_kept" alone is for weights that are kept in 16 bits (`gptcompare.load`).
+        """
         return {name: _facts(GPTConfig.preset(name), published(name)) for name in self.names}
 
     def to_text(self, width: int = 100) -> str:
@@ -223,6 +227,7 @@ def _facts(config: GPTConfig, model: Published) -> dict[str, Any]:
         "n_params_by_part": config.n_params_by_part,
         "flops_per_token": config.flops_per_token(config.n_ctx),
         "weights_bytes": FLOAT32 * config.n_params,
+        "weights_bytes_kept": IN_16_BITS * config.n_params,
         "kv_cache_bytes": config.kv_cache_bytes(config.n_ctx),
         "training_flops": None if tokens is None else config.training_flops(tokens),
     }

@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import pytest
 from support.command import start
-from support.places import STORY_FOLDER
+from support.places import ALICE, STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import main
+from gptcompare.model import GPT
 
 STORY = ["--model", str(STORY_FOLDER)]
 
@@ -48,6 +49,26 @@ def test_a_draft_changes_nothing_of_what_is_written(draft, capsys):
     plain = capsys.readouterr().out
     main([*options, "--draft", draft])
     assert capsys.readouterr().out == plain
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["generate", "Once", "--max-new-tokens", "9"],
+        ["score", "The king had a daughter."],
+        ["compare", "Once", "--greedy", "--max-new-tokens", "9"],
+        ["compare", "--text", str(ALICE)],
+        ["choose", "The fox is", "red", "blue"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_weights_that_are_kept_change_nothing_of_what_is_written(command, capsys, monkeypatch):
+    assert main(command) == 0
+    expected, found, load = capsys.readouterr().out, [], GPT.from_pretrained
+    monkeypatch.setattr(GPT, "from_pretrained", lambda *given, **how: found.append(load(*given, **how)) or found[-1])
+    assert main([*command, "--keep", "as-stored"]) == 0
+    assert capsys.readouterr().out == expected
+    assert {model.kept_in for model in found} == {"float16"}
 
 
 def test_a_prompt_is_read_from_standard_input(monkeypatch, capsys):

@@ -24,11 +24,12 @@ def test_download_models_and_remove(story, capsys, monkeypatch):
 
     assert main(["models"]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["name", "parameters", "on", "disk", "where"]
+    assert header.split() == ["name", "parameters", "float32", "16", "bits", "on", "disk", "where"]
     assert [row.split()[0] for row in rows] == [model.name for model in gc.checkpoints.listing()]
-    assert rows[0].split() == ["gpt2", "124M", "-", "openai-community/gpt2"]
+    assert rows[0].split() == ["gpt2", "124M", "498MB", "249MB", "-", "openai-community/gpt2"]
     size = in_bytes(sum(path.stat().st_size for path in Path(out.strip()).iterdir()))
-    assert rows[-1].split() == ["someone/story", in_letters(story.config.n_params), size, out.strip()]
+    n = story.config.n_params
+    assert rows[-1].split() == ["someone/story", in_letters(n), in_bytes(4 * n), in_bytes(2 * n), size, out.strip()]
     assert main(["models", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[-1]["folder"] == out.strip()
 

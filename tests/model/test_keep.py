@@ -143,7 +143,7 @@ class TestProducts:
 
     @pytest.mark.parametrize("shape", [(96, 130), (130, 96), (7, 501), (501, 7), (1, 1), (65, 4097)], ids=str)
     def test_are_right_however_small_the_pieces_are(self, shape, dtype, monkeypatch):
-        for name, value in {"WIDENED": 1, "TILE": 1, "SHARED": 0, "SMALL": 2000, "LONGEST_RUN": 50}.items():
+        for name, value in {"WIDENED": 1, "STRETCH": 64, "TILE": 1, "SHARED": 0, "SMALL": 2000, "LONGEST_RUN": 50}.items():
             monkeypatch.setattr(products, name, value)
         rng = np.random.default_rng(1)
         kept = in_fast_order(rounded(rng.standard_normal(shape, np.float32), dtype))
@@ -166,6 +166,16 @@ class TestWhatIsKept:
         model = gc.GPT.from_pretrained(gpt2_folder(dtype), keep="as stored")
         in_file = [name for name, value in model._parameters.items() if not value.flags.owndata]
         assert in_file == [f"h.{layer}.{name}.weight" for layer in range(2) for name in ("attn.c_attn", "mlp.c_fc")]
+
+    def test_all_stay_in_a_file_that_is_larger_than_memory(self, folder, dtype, monkeypatch):
+        wide = gc.GPT.from_pretrained(folder)
+        monkeypatch.setattr(products, "memory_of_machine", lambda: 1000)
+        kept = gc.GPT.from_pretrained(folder, keep="as stored")
+        in_memory = {name for name, value in kept._parameters.items() if value.flags.owndata and value.ndim == 2}
+        joined = {f"h.{layer}.attn.c_attn.weight" for layer in range(2)} if "gpt2" not in str(folder) else set()
+        assert in_memory == {"wpe.weight"} | joined
+        for n in (1, 2, 5, 30):
+            np.testing.assert_allclose(kept(range(n)), wide(range(n)), rtol=0, atol=2e-5)
 
     def test_loading_takes_two_bytes_a_number(self, dtype, gpt2_folder):
         folder = gpt2_folder(dtype)

@@ -50,6 +50,7 @@ def test_the_data_are_what_the_configuration_says_and_survive_json():
     assert facts["gpt3-175b"]["n_params"] == sum(facts["gpt3-175b"]["n_params_by_part"].values()) == config.n_params
     assert facts["gpt3-175b"]["flops_per_token"] == config.flops_per_token(2048)
     assert facts["gpt3-175b"]["weights_bytes"] == 4 * config.n_params
+    assert facts["gpt3-175b"]["weights_bytes_kept"] == 2 * config.n_params
     assert facts["gpt3-175b"]["kv_cache_bytes"] == config.kv_cache_bytes(2048)
     assert facts["gpt3-175b"]["training_flops"] == config.training_flops(300e9)
     assert facts["gpt3-175b"]["training"]["tokens"] == 300_000_000_000
@@ -63,6 +64,7 @@ def test_the_text_has_a_cell_for_every_model_in_every_row():
     assert cells(text, "heads x width") == ["12 x 64", "12 x 64", "96 x 128"]
     assert cells(text, "parameters") == ["124M", "125M", "175B"]
     assert cells(text, "weights, float32") == ["498MB", "501MB", "698GB"]
+    assert cells(text, "  kept in 16 bits") == ["249MB", "250MB", "349GB"]
     assert cells(text, "training tokens") == ["–", "300B", "300B"]
     assert cells(text, "learning rate") == ["–", "0.0006", "6e-05"]
     assert cells(text, "  as published") == ["–", "2.6", "3640"]
