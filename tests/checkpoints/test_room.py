@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -85,6 +86,34 @@ class TestTooLargeModels:
         assert locate_with_room(tmp_path, np.float32, None) == tmp_path
         with pytest.raises(gc.CheckpointError, match=r"wte\.weight"):
             gc.load(tmp_path)
+
+
+WITH_LITTLE_MEMORY = """
+import resource, sys
+import numpy as np
+import gptcompare as gc
+gc.load("nano-gpt2").generate("Once", max_new_tokens=2)  # what the BLAS takes once
+used = int(next(line for line in open("/proc/self/status") if line.startswith("VmData")).split()[1]) * 1024
+resource.setrlimit(resource.RLIMIT_DATA, (used + int(sys.argv[3]),) * 2)
+model = gc.GPT.from_pretrained(sys.argv[1], keep=sys.argv[2] or None)
+print(model([1, 2, 3], last_only=True).shape)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and Linux counts what RLIMIT_DATA limits")
+def test_a_kept_model_runs_within_a_limit_that_its_float32_does_not_fit_into(tmp_path):
+    config = gc.GPTConfig(n_layer=6, n_head=8, d_model=512, n_ctx=64, n_vocab=2048)
+    gc.GPT(config).save_pretrained(tmp_path, dtype="float16")
+
+    def run(keep, limit):
+        command = [sys.executable, "-c", WITH_LITTLE_MEMORY, str(tmp_path), keep, str(limit)]
+        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+
+    limit = 3 * config.n_params  # bytes
+    assert run("as stored", limit).stdout == f"({config.n_vocab},)\n"
+    refused = run("", limit)
+    assert refused.returncode == 1
+    assert "MemoryError" in refused.stderr.splitlines()[-1]
 
 
 class TestMemoryOfMachine:

@@ -143,7 +143,8 @@ class TestProducts:
 
     @pytest.mark.parametrize("shape", [(96, 130), (130, 96), (7, 501), (501, 7), (1, 1), (65, 4097)], ids=str)
     def test_are_right_however_small_the_pieces_are(self, shape, dtype, monkeypatch):
-        for name, value in {"WIDENED": 1, "STRETCH": 64, "TILE": 1, "SHARED": 0, "SMALL": 2000, "LONGEST_RUN": 50}.items():
+        sizes = {"WIDENED": 1, "STRETCH": 64, "TILE": 1, "SHARED": 0, "SMALL": 2000, "LONGEST_RUN": 50}
+        for name, value in sizes.items():
             monkeypatch.setattr(products, name, value)
         rng = np.random.default_rng(1)
         kept = in_fast_order(rounded(rng.standard_normal(shape, np.float32), dtype))

@@ -36,18 +36,19 @@ MAX_ELEMENTS = 2**60  # more than any file has; keeps products of sizes from a h
 def map_file(path: Path) -> Buffer:
     """Memory-map the bytes of a file, or read them where the system maps none, as in WebAssembly.
 
-    Writing to the array changes memory, never the file.
+    The array cannot be written to, so that its pages belong to the file alone, and a limit on memory does not count them.
     """
     size = path.stat().st_size
     if size == 0:
         raise CheckpointError(path, "the file is empty")
     try:
-        buffer: Buffer = np.asarray(np.memmap(path, np.uint8, mode="c"))
+        buffer: Buffer = np.asarray(np.memmap(path, np.uint8, mode="r"))
     except OSError:
         buffer = np.empty(size, np.uint8)
         with open(path, "rb") as file:
             if file.readinto(buffer.data) < size:
                 raise CheckpointError(path, "the file became shorter while it was read") from None
+    buffer.flags.writeable = False
     if buffer[: len(LFS_POINTER)].tobytes() == LFS_POINTER:
         raise CheckpointError(path, "a Git LFS pointer, not the weights themselves: `git lfs pull` fetches them")
     return buffer
