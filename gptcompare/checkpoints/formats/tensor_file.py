@@ -36,7 +36,7 @@ MAX_ELEMENTS = 2**60  # more than any file has; keeps products of sizes from a h
 def map_file(path: Path) -> Buffer:
     """Memory-map the bytes of a file, or read them where the system maps none, as in WebAssembly.
 
-    The array cannot be written to, so that its pages belong to the file alone, and a limit on memory does not count them.
+    The array cannot be written to: so its pages belong to the file alone, and a limit on memory does not count them.
     """
     size = path.stat().st_size
     if size == 0:
