@@ -47,8 +47,8 @@ LONGEST_RUN = 3072  # numbers of a piece that lie one after the other
 SHARED = 2**19  # numbers of a matrix whose pieces are shared among threads
 
 # Numbers of a large matrix that many vectors are multiplied with at a time, and of one in 16 bits that are widened for
-# a single vector: as many as keep a thread busy for much longer than another takes to wake. Of a matrix by rows, each row
-# has at least so long a stretch of them.
+# a single vector: as many as keep a thread busy for much longer than another takes to wake. Of a matrix by rows, each
+# row has at least so long a stretch of them.
 TILE, WIDENED, STRETCH = 2**22, 2**20, 512
 # OpenBLAS computes a column alike wherever a matrix is cut, if it is cut after so many columns: of a matrix by columns,
 # or of one by rows with a multiple of them; otherwise only after as many as it works on at a time (NBMAX in its
