@@ -51,7 +51,6 @@ class TestBfloat16:
         wide = np.zeros((2, 3), np.float32)
         assert widened(wide) is wide
 
-
     def test_rounding_finds_the_nearest_and_of_two_the_even_one(self):
         below, above = widened(np.array([0x3F80, 0x3F81], np.uint16).view(BFLOAT16)).tolist()  # 1 and the next number
         middle = (below + above) / 2

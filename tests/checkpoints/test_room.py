@@ -38,7 +38,7 @@ class TestTooLargeModels:
         assert main(["generate", "Once", "--model", "cerebras-gpt-13b"]) == 2
         said = capsys.readouterr().err
         assert said.count("\n") == 1
-        assert 'need 25.7GB, slowly, from the disk; of its family, cerebras-gpt-1.3b fits in float32' in said
+        assert "need 25.7GB, slowly, from the disk; of its family, cerebras-gpt-1.3b fits in float32" in said
 
     def test_a_folder_s_is_refused_by_its_description(self, with_memory, tmp_path):
         lm = gc.load("nano-gpt2")
