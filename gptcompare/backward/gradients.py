@@ -81,7 +81,7 @@ def loss_and_grads(
     ------
     TypeError, ValueError
         As the model does; also if `targets` and `ids` differ in shape, no target counts, a required generator is
-        missing, or the model is a changed one.
+        missing, or the model is a changed one, or one that is kept in 16 bits.
     """
     check_trainable(instance("model", model, GPT), "trained")
     checked, checked_targets, counted = _check_batch(ids, targets, model.config, ignore)
@@ -120,7 +120,7 @@ def score_and_input_grads(model: GPT, embedded: Array, score: Score) -> tuple[Ar
     Raises
     ------
     TypeError, ValueError
-        If the model is a changed one, or the sequences are longer than its context.
+        If the model is a changed one, or kept in 16 bits, or the sequences are longer than its context.
     """
     check_trainable(instance("model", model, GPT), "differentiated")
     p, config, (B, T, D) = model.parameters(), model.config, embedded.shape

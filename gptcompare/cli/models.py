@@ -17,11 +17,12 @@ from ..checkpoints.by_name import download
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..checkpoints.folder import files_of, read_end_ids
 from ..checkpoints.formats.gguf import WRITTEN_TYPES
+from ..checkpoints.room import IN_16_BITS
 from ..display.messages import show
 from ..display.units import in_bytes, in_letters
 from ..presets import presets
 from ..report.pictures.architecture import architecture
-from ..report.table import FLOAT32, IN_16_BITS, table
+from ..report.table import FLOAT32, table
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import files_of_vocabulary
 from .options import MODEL_HELP, add_source
@@ -80,9 +81,9 @@ def _models(options: argparse.Namespace) -> None:
         name = model.name if model.source == DEFAULT_SOURCE else f"{model.name} ({model.source})"
         rows.append((name, *numbers, size, str(model.folder or model.published_as)))
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
-    for name, *numbers, where in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:], strict=True)]
-        show("  ".join([f"{name:<{widths[0]}}", *cells, where]))
+    for name, *cells, where in rows:
+        padded = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)]
+        show("  ".join([f"{name:<{widths[0]}}", *padded, where]))
 
 
 def add_download(parser: argparse.ArgumentParser) -> None:

@@ -111,11 +111,13 @@ def joined_qkv(qkv: Tensors, dtype: npt.DTypeLike | None, *, query_scale: float 
 
 def _exact_in(parts: list[AnyArray], query_scale: float) -> np.dtype[Any]:
     """Return the dtype of 16 bits that the parts have, if it also holds the scaled queries; otherwise float32."""
-    dtypes = {part.dtype for part in parts}
-    largest = max(abs(float(widened(parts[0]).max(initial=0))), abs(float(widened(parts[0]).min(initial=0))))
+    queries = parts[0]
+    is_of_one_kind = is_sixteen_bits(queries) and all(part.dtype == queries.dtype for part in parts)
     is_power_of_2 = query_scale >= 1 and math.frexp(query_scale)[0] == 0.5
-    fits = is_sixteen_bits(parts[0]) and len(dtypes) == 1 and largest * query_scale <= LARGEST_FLOAT16
-    return parts[0].dtype if fits and is_power_of_2 else np.dtype(np.float32)
+    if not is_of_one_kind or not is_power_of_2:
+        return np.dtype(np.float32)
+    largest = float(np.abs(widened(queries)).max(initial=0)) * query_scale
+    return queries.dtype if largest <= LARGEST_FLOAT16 else np.dtype(np.float32)
 
 
 def _take(path: Path, found: Tensors, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.floating]:
