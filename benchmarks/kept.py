@@ -3,8 +3,8 @@
     python benchmarks/kept.py                        # GPT-2's largest shape: ten minutes, 7 GB of disk
     python benchmarks/kept.py cerebras-gpt-6.7b      # 27 GB of disk; float32 is left out where it does not fit
 
-Needs nothing but the library; with the extra `mpi`, two ranks of one thread are measured, too, which need not take turns
-in Python. The weights are random, in float16 and in bfloat16, stored as Hugging Face's GPT-2 stores them. Each
+Needs nothing but the library; with the extra `mpi`, two ranks of one thread are measured, too, which need not take
+turns in Python. The weights are random, in float16 and in bfloat16, stored as Hugging Face's GPT-2 stores them. Each
 measurement is a process of its own, and they take turns; the medians are reported. The ceiling is the speed of decoding
 if all weights were widened and multiplied in the processor's cache, on all threads.
 """
