@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 import io
 import re
+import shlex
 import subprocess
 import sys
 from types import FunctionType
@@ -223,6 +224,15 @@ def test_a_copied_page_leads_to_pages_or_names_files():
     )
     assert relinked == "[a](../repository/pair.md) ![b](training.png) [`c`](../index.md) [d](https://x.y) e (`LICENSE`)"
     assert pictures == ["weights/training.png"]
+
+
+def test_a_refreshed_page_shows_what_its_commands_print_now_and_is_otherwise_as_it_was(tmp_path):
+    command = 'gptcompare tokenize "Once upon a time" --ids --model nano-gpt2'
+    page = "# One\n\n```console\n$ {0}\n{1}\n$ {0}\n{1}```\n\n```console\n$ ls\nstays\n```\n"
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        main(shlex.split(command)[1:])
+    refreshed = module_of_the_docs("refresh").refreshed(page.format(command, "old\nlines\n"), tmp_path)
+    assert refreshed == page.format(command, out.getvalue())
 
 
 needs_sphinx = pytest.mark.skipif(
