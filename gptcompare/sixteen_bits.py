@@ -91,7 +91,7 @@ def copy_into(target: AnyArray, source: AnyArray) -> None:
     if source.ndim != 2:
         _copy_piece(target, source)
         return
-    if _is_by_columns(source):
+    if lies_by_columns(source):
         target, source = target.T, source.T
     for rows in _few_rows(source):
         _copy_piece(target[rows], source[rows])
@@ -107,12 +107,13 @@ def widen_finite(source: AnyArray, wide: Float32) -> None:
 
 def _in_order(matrix: AnyArray) -> Iterator[AnyArray]:
     """Yield a few rows or columns at a time, those that lie one after the other in memory."""
-    rows_first = matrix.T if _is_by_columns(matrix) else matrix
+    rows_first = matrix.T if lies_by_columns(matrix) else matrix
     for rows in _few_rows(rows_first):
         yield rows_first[rows]
 
 
-def _is_by_columns(matrix: AnyArray) -> bool:
+def lies_by_columns(matrix: AnyArray) -> bool:
+    """Return whether the numbers of a column, and not those of a row, are neighbours in memory."""
     return abs(matrix.strides[0]) < abs(matrix.strides[1])
 
 

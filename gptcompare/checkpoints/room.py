@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from .download.cache import Wanted
 from .download.publishers import DEFAULT_SOURCE
 from .folder import files_of, read_config
 
-IN_16_BITS = 2  # bytes of a number
+FLOAT32, IN_16_BITS = 4, 2  # bytes of a number
 NUMBERS_IN_A_BYTE = 4  # more than any format packs into a byte: a description that claims more is wrong
 CGROUPS, GROUPS_OF_PROCESS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
@@ -56,38 +55,18 @@ def locate_with_room(
 
 
 def check_room(config: GPTConfig, name: str, dtype: npt.DTypeLike, keep: str | None, share: Share = WHOLE) -> None:
-    """Raise MemoryError if a model is larger than memory; one that is kept in 16 bits can stay in its file: warn."""
-    room = memory_of_machine()
-    if room is None:
-        return
-    n_bytes = bytes_of_parameters(config, dtype, keep) // share.n
-    if n_bytes <= room:
-        return
-    larger = f"{name} needs {in_bytes(n_bytes)} for its parameters in {'16 bits' if keep else np.dtype(dtype).name}"
-    if keep is not None:
-        warnings.warn(
-            f"{larger}, and this machine has {in_bytes(room)} of memory: what does not fit is read from the file again "
-            "for each token, at the speed of the disk",
-            stacklevel=4,
+    """Raise MemoryError if a model is larger than memory. One that is kept in 16 bits can stay in its file."""
+    room, n_bytes = memory_of_machine(), config.n_params * np.dtype(dtype).itemsize // share.n
+    if keep is None and room is not None and n_bytes > room:
+        raise MemoryError(
+            f"{name} needs {in_bytes(n_bytes)} for its parameters in {np.dtype(dtype).name}, and this machine has "
+            f"{in_bytes(room)} of memory. {_what_would_fit(config, name, room)}"
         )
-        return
-    raise MemoryError(
-        f"{larger}, and this machine has {in_bytes(room)} of memory. {_what_would_fit(config, name, room)}"
-    )
-
-
-def bytes_of_parameters(config: GPTConfig, dtype: npt.DTypeLike = np.float32, keep: str | None = None) -> int:
-    """Return how many bytes the parameters take in memory.
-
-    >>> bytes_of_parameters(GPTConfig.preset("opt-13b"), keep="as stored")
-    25706055680
-    """
-    return config.n_params * (np.dtype(dtype).itemsize if keep is None else IN_16_BITS)
 
 
 def _what_would_fit(config: GPTConfig, name: str, room: int) -> str:
     """Say in which form the model can be loaded, and which models of its family can as they are."""
-    kept = bytes_of_parameters(config, keep="as stored")
+    kept = IN_16_BITS * config.n_params
     slowly = "" if kept <= room else ", slowly, from the disk"
     advice = f'Weights kept in 16 bits (keep="as stored", --keep as-stored) need {in_bytes(kept)}{slowly}'
     if smaller := _smaller_relatives(name, room):
@@ -101,8 +80,10 @@ def _smaller_relatives(name: str, room: int) -> list[str]:
         return []
     family = published(name).family
     relatives = [other for other in presets() if published(other).family == family and _is_published(other)]
-    fitting = [other for other in relatives if bytes_of_parameters(GPTConfig.preset(other)) <= room]
-    return sorted(fitting, key=lambda other: GPTConfig.preset(other).n_params)
+    n_params = {other: GPTConfig.preset(other).n_params for other in relatives}
+    return sorted(
+        (other for other in relatives if FLOAT32 * n_params[other] <= room), key=lambda other: n_params[other]
+    )
 
 
 def _is_published(name: str) -> bool:

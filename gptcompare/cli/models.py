@@ -17,12 +17,12 @@ from ..checkpoints.by_name import download
 from ..checkpoints.download.publishers import DEFAULT_SOURCE
 from ..checkpoints.folder import files_of, read_end_ids
 from ..checkpoints.formats.gguf import WRITTEN_TYPES
-from ..checkpoints.room import IN_16_BITS
+from ..checkpoints.room import FLOAT32, IN_16_BITS
 from ..display.messages import show
 from ..display.units import in_bytes, in_letters
 from ..presets import presets
 from ..report.pictures.architecture import architecture
-from ..report.table import FLOAT32, table
+from ..report.table import table
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import files_of_vocabulary
 from .options import MODEL_HELP, add_source

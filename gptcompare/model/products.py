@@ -18,6 +18,7 @@ be: so the products have the same bits.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
@@ -28,7 +29,17 @@ import numpy.typing as npt
 
 from ..arrays import AnyArray, Array, Float32
 from ..checkpoints import memory_of_machine, release
-from ..sixteen_bits import AS_STORED, SIXTEEN_BITS, copy_into, is_finite, is_sixteen_bits, name_of, widen_finite
+from ..display.units import in_bytes
+from ..sixteen_bits import (
+    AS_STORED,
+    SIXTEEN_BITS,
+    copy_into,
+    is_finite,
+    is_sixteen_bits,
+    lies_by_columns,
+    name_of,
+    widen_finite,
+)
 from .threads import in_parallel, kernels, n_threads, products_on_one_thread, shares
 
 LARGE = 2**20  # bytes, above which two threads copy faster than one
@@ -115,7 +126,7 @@ def _products_one_by_one(vectors: Array, weight: AnyArray) -> Array:
 
 def _columns_widened(weight: AnyArray) -> int:
     """Return how many columns of a matrix are widened at a time for a vector."""
-    by_columns = _lies_by_columns(weight)
+    by_columns = lies_by_columns(weight)
     if not by_columns and weight.shape[1] % STEP:
         return LONG_STEP
     return max(STEP if by_columns else STRETCH, WIDENED // len(weight) // STEP * STEP)
@@ -172,7 +183,7 @@ def _wide(part: AnyArray) -> Array:
     memory: Float32 | None = getattr(_scratch, "memory", None)
     if memory is None or memory.size < part.size:
         memory = _scratch.memory = np.empty(part.size, np.float32)
-    by_columns = _lies_by_columns(part)
+    by_columns = lies_by_columns(part)
     rows = part.T if by_columns else part
     wide = memory[: part.size].reshape(rows.shape)
     widen_finite(rows, wide)
@@ -204,11 +215,6 @@ def piece_shape(weight: AnyArray, n: int) -> tuple[int, int]:
     return (n_runs, run) if in_c_order else (run, n_runs)
 
 
-def _lies_by_columns(weight: AnyArray) -> bool:
-    """Return whether the numbers of a column, and not those of a row, are neighbours in memory."""
-    return weight.strides[0] < weight.strides[1]
-
-
 def in_fast_order(weight: AnyArray) -> AnyArray:
     """Return the same matrix with its longer axis contiguous in memory, copied only if necessary.
 
@@ -233,8 +239,14 @@ def taken_in_fast_order(
     ValueError
         If a number is beyond the range of the format that is kept.
     """
-    room = memory_of_machine()
-    stay = keep is not None and room is not None and sum(value.nbytes for value in stored.values()) > room
+    room, n_bytes = memory_of_machine(), sum(value.nbytes for value in stored.values())
+    stay = keep is not None and room is not None and n_bytes > room
+    if stay:
+        warnings.warn(
+            f"the weights, {in_bytes(n_bytes)}, are larger than this machine's memory of {in_bytes(room or 0)}: what does "
+            "not fit is read from the file again for each token, at the speed of the disk",
+            stacklevel=3,
+        )
     is_of_the_file = keep == AS_STORED or (keep is not None and stored["wte.weight"].dtype == SIXTEEN_BITS[keep])
     taken = {}
     for name in list(stored):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..checkpoints.catalogue import nearest_in_size
 from ..checkpoints.layouts import GPT2_SIZE
+from ..checkpoints.room import FLOAT32
 from ..checks import together
 from ..config import GPTConfig
 from ..display.units import in_bytes
@@ -13,7 +14,6 @@ from ..presets import EMBEDDED_PAIR, Published, published
 from ..presets.record import SHOTS
 from .blocks import Block, Grid, Heading, Items, merged
 from .structure import Model
-from .table import FLOAT32
 
 TRAINED_ARRAYS = 4  # for each parameter: itself, its gradient and AdamW's two moments
 PROMPT = '"Once upon a time"'

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
+from ..checkpoints.room import FLOAT32
 from ..checks import together
 from ..config import GPTConfig
 from ..display.units import in_bytes, in_letters, scaled, three_digits
@@ -13,7 +14,6 @@ from ..patterns import PATTERNS, Pattern
 from ..presets import Published
 from .blocks import POSITIONS, Block, Drawing, Grid, Heading, Items, Picture, Sources, merged
 from .pictures.architecture import architecture
-from .table import FLOAT32
 
 # The label of a field of the configuration; the label of a field that is not listed is its name.
 LABELS = {

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..checkpoints.room import IN_16_BITS
+from ..checkpoints.room import FLOAT32, IN_16_BITS
 from ..checks import brief, together
 from ..config import GPTConfig
 from ..display.units import in_bytes, in_letters, scaled, three_digits
@@ -20,7 +20,6 @@ from ..presets import Published, canonical_name, presets, published
 from ..presets.record import ZERO_SHOT
 
 NOT_PUBLISHED = "–"
-FLOAT32 = 4  # bytes
 INDENT = re.compile(r"^ +")  # of what belongs to the label above; Markdown drops spaces at the beginning of a cell
 PETAFLOP_S_DAY = 1e15 * 24 * 60 * 60  # operations
 
