@@ -81,9 +81,7 @@ def _smaller_relatives(name: str, room: int) -> list[str]:
     family = published(name).family
     relatives = [other for other in presets() if published(other).family == family and _is_published(other)]
     n_params = {other: GPTConfig.preset(other).n_params for other in relatives}
-    return sorted(
-        (other for other in relatives if FLOAT32 * n_params[other] <= room), key=lambda other: n_params[other]
-    )
+    return sorted((other for other, n in n_params.items() if FLOAT32 * n <= room), key=lambda other: n_params[other])
 
 
 def _is_published(name: str) -> bool:

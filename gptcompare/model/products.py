@@ -243,8 +243,8 @@ def taken_in_fast_order(
     stay = keep is not None and room is not None and n_bytes > room
     if stay:
         warnings.warn(
-            f"the weights, {in_bytes(n_bytes)}, are larger than this machine's memory of {in_bytes(room or 0)}: what does "
-            "not fit is read from the file again for each token, at the speed of the disk",
+            f"the weights, {in_bytes(n_bytes)}, are larger than this machine's memory of {in_bytes(room or 0)}: what "
+            "does not fit is read from the file again for each token, at the speed of the disk",
             stacklevel=3,
         )
     is_of_the_file = keep == AS_STORED or (keep is not None and stored["wte.weight"].dtype == SIXTEEN_BITS[keep])
