@@ -17,6 +17,7 @@ from ..checkpoints.single_files import single_file
 from ..checks import instance
 from ..model import GPT
 from ..model.changes import check_unchanged
+from ..model.inputs import check_dtype, check_keep
 from ..parallel import communicator_of
 from ..tokenizer import Tokenizer
 from ..tokenizer.files import read_vocabulary
@@ -85,6 +86,8 @@ def load(
     >>> gc.load("nano-gpt2").config.n_params
     2664576
     """
+    check_dtype(dtype)
+    check_keep(keep, dtype)
     ranks = communicator_of(parallel)
     folder = locate_with_room(name_or_folder, dtype, keep, source=source, share=ranks.share)
     model = GPT.from_pretrained(folder, dtype=dtype, keep=keep, parallel=parallel)
