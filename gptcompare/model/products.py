@@ -11,8 +11,8 @@ for processors with AVX-512. So a few vectors are multiplied with one small piec
 run of memory as long as possible. `docs/performance.md` shows what that gains.
 
 A matrix may also be kept in 16 bits (`keep`). It becomes float32 a piece at a time, on the thread that multiplies the
-piece, in memory that stays in the processor's cache, and that is multiplied as the same piece of a float32 matrix would
-be: so the products have the same bits.
+piece, in memory that this thread uses again for the next one, and is multiplied as the same piece of a float32 matrix
+would be: so the products have the same bits.
 """
 
 from __future__ import annotations
