@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from run import machine, seconds, take_turns
+from measuring import machine, seconds, take_turns
 
 import gptcompare as gc
 from gptcompare.model.attention import causal_attention

@@ -15,8 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from peers import installed
-from run import TEXT, machine, seconds, shape, take_turns
+from measuring import TEXT, installed, machine, seconds, shape, take_turns
 
 import gptcompare as gc
 from gptcompare.evaluation import Item, provenance

@@ -24,13 +24,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from peers import installed
-from run import machine, seconds
+from measuring import installed, machine, seconds
 
 import gptcompare as gc
 from gptcompare.checkpoints.families.gpt2 import config_to_hf
 from gptcompare.checkpoints.folder import write_end_ids
-from gptcompare.model.threads import kernels, n_threads, products_on_one_thread
+from gptcompare.model.threads import n_threads, products_on_one_thread
 from gptcompare.parameters import parameter_shapes
 from gptcompare.sixteen_bits import SIXTEEN_BITS, copy_into, widen_finite
 
@@ -146,7 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     config = gc.GPTConfig.preset(options.model)
     in_float32 = 4 * config.n_params / 1e9
-    print(f"{machine()}; kernels for {kernels()}", end="\n\n")
+    print(machine(), end="\n\n")
     print(f"{options.model}: {in_float32:.2f} GB of parameters in float32, {in_float32 / 2:.2f} in 16 bits", end="\n\n")
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         folders = {dtype: Path(temporary) / dtype for dtype in SIXTEEN_BITS}

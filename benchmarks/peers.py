@@ -3,15 +3,14 @@
     side.decode(ids, n)      seconds for n more tokens, chosen greedily, after ids (B, T), whose reading is not counted
     side.logits(ids)         the logits of all positions of ids (T,): (T, V)
     side.FIRST_TOKEN         a program that loads the folder in sys.argv[1] and prints the first token it writes
+    side.AS_STORED           the same, with the weights left in the dtype of the files
 
-All compute in float32 with the number of threads that this process may use. A package that is not installed
-(`installed`) is left out.
+All compute in float32, but for the last, with the number of threads that this process may use.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import time
@@ -31,8 +30,9 @@ class Gptcompare:
     FIRST_TOKEN = f"""
 import sys
 import gptcompare as gc
-print(next(gc.load(sys.argv[1]).stream({PROMPT!r}, max_new_tokens=1), ""))
+print(next(gc.load(sys.argv[1], keep=None).stream({PROMPT!r}, max_new_tokens=1), ""))
 """
+    AS_STORED = FIRST_TOKEN.replace("keep=None", "keep='as stored'")
 
     def __init__(self, folder: Path, n_threads: int) -> None:
         self.model = gc.GPT.from_pretrained(folder)
@@ -59,6 +59,7 @@ tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
 ids = tokenizer({PROMPT!r}, return_tensors="pt")
 print(tokenizer.decode(model.generate(**ids, max_new_tokens=1, do_sample=False, pad_token_id=0)[0, -1]))
 """
+    AS_STORED = FIRST_TOKEN.replace('"float32"', '"auto"')
 
     def __init__(self, folder: Path, n_threads: int) -> None:
         import torch
@@ -181,10 +182,6 @@ def _sizes(folder: Path) -> dict[str, Any]:
 
 
 PEERS = (Transformers, CTranslate2, LlamaCpp)
-
-
-def installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 """Measure gptcompare beside the libraries that are installed, in one run on one machine.
 
-    python benchmarks/run.py                   # everything: a quarter of an hour
+    python benchmarks/run.py                   # everything: an hour
     python benchmarks/run.py decode scoring    # some of it
+
+What other scripts of this folder measure comes after the table of this one, each under its name.
 
 The other libraries are Hugging Face transformers (PyTorch), CTranslate2 and llama.cpp (llama-cpp-python), all
 in float32 and with the same number of threads. The `benchmark` extra installs them, which compiles llama-cpp-python.
-The models have the published shapes and random weights: speed does not depend on their values, and nothing needs to be
-downloaded.
 
 In every repetition the sides take turns, and so does a measurement of what the machine can do at most: reading memory
 at full speed for decoding, a large matrix product for scoring. So a machine that slows down slows all of them. The
@@ -16,49 +16,21 @@ median of the repetitions is reported. "Ratio" always says how many times better
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from peers import PEERS, Gptcompare, Transformers, installed
+from measuring import TEXT, in_float16, installed, machine, multiplying, reading_memory, seconds, shape, take_turns
+from peers import PEERS, Gptcompare, Transformers
 
 import gptcompare as gc
-from gptcompare.checkpoints.formats.safetensors import write_safetensors
-from gptcompare.model.threads import in_parallel, n_threads, shares
-
-REPETITIONS = 5
-PAUSE = 0.2  # seconds, until the previous side's threads, which wait for more work, have gone to sleep
-ROOT = Path(__file__).parents[1]
-TEXT = ROOT / "tests" / "data" / "alice.txt"
-
-
-def take_turns(sides: dict[str, Callable[[], float]], repetitions: int = REPETITIONS) -> dict[str, float]:
-    """Return side -> the median of its results over the repetitions, after one for warming up that is not counted."""
-    results: dict[str, list[float]] = {name: [] for name in sides}
-    for repetition in range(repetitions + 1):
-        for name, measure in sides.items():
-            time.sleep(PAUSE)
-            value = measure()
-            if repetition:
-                results[name].append(value)
-    return {name: statistics.median(values) for name, values in results.items()}
-
-
-def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+from gptcompare.model.threads import n_threads
 
 
 @dataclass
@@ -89,67 +61,12 @@ SIDES = [Gptcompare.name, *(peer.name for peer in PEERS), "tokenizers"]
 CEILING = "ceiling"
 
 
-def shape(names: str, folder: Path) -> Path:
-    """Return a checkpoint with the shape of a published model and random weights, made when it is first needed."""
-    made = folder / names
-    if not made.exists():
-        gc.GPT(gc.GPTConfig.preset(names)).save_pretrained(made)
-        gc.Tokenizer.from_pretrained("gpt2").save_pretrained(made)
-    return made
-
-
-def in_float16(name: str, folder: Path) -> Path:
-    """Return a checkpoint of OPT's shape as it is published, in float16, with random weights.
-
-    Their standard deviation is that of initial weights, 0.02; two or three in a thousand are then subnormal.
-    """
-    made = folder / f"{name}-float16"
-    if made.exists():
-        return made
-    config, rng = gc.GPTConfig.preset(name), np.random.default_rng(0)
-    D, M = config.d_model, config.d_mlp
-    linear = {f"self_attn.{part}_proj": (D, D) for part in ("q", "k", "v", "out")} | {"fc1": (M, D), "fc2": (D, M)}
-    shapes = {"embed_tokens.weight": (config.n_vocab, D), "embed_positions.weight": (config.n_ctx + 2, D)}
-    for layer in range(config.n_layer):
-        shapes |= {f"layers.{layer}.{module}.weight": shape for module, shape in linear.items()}
-        shapes |= {f"layers.{layer}.{module}.bias": shape[:1] for module, shape in linear.items()}
-        norms = ("self_attn_layer_norm", "final_layer_norm")
-        shapes |= {f"layers.{layer}.{norm}.{kind}": (D,) for norm in norms for kind in ("weight", "bias")}
-    shapes |= {"final_layer_norm.weight": (D,), "final_layer_norm.bias": (D,)}
-    tensors = {
-        f"model.decoder.{name}": (0.02 * rng.standard_normal(shape, np.float32)).astype(np.float16)
-        for name, shape in shapes.items()
-    }
-    sizes = {"hidden_size": D, "word_embed_proj_dim": D, "ffn_dim": M, "num_hidden_layers": config.n_layer}
-    sizes |= {"num_attention_heads": config.n_head, "max_position_embeddings": config.n_ctx}
-    values = {"model_type": "opt", "architectures": ["OPTForCausalLM"], "vocab_size": config.n_vocab, **sizes}
-    gc.Tokenizer.from_pretrained("gpt2").save_pretrained(made)
-    (made / "config.json").write_text(json.dumps(values))
-    with open(made / "model.safetensors", "wb") as file:
-        write_safetensors(file, tensors)
-    return made
-
-
 def sides_for(folder: Path) -> dict[str, object]:
     return {side.name: side(folder, n_threads()) for side in (Gptcompare, *PEERS) if installed(side.package)}
 
 
 def random_ids(*size: int) -> np.ndarray:
     return np.random.default_rng(0).integers(50257, size=size)
-
-
-def reading_memory(n_bytes: int) -> Callable[[], float]:
-    """Return a function that times reading so many bytes once, each thread its share, by a BLAS dot product."""
-    numbers = np.ones(n_bytes // 4, np.float32)
-    parts = [numbers[share] for share in shares(len(numbers), n_threads())]
-
-    return lambda: seconds(lambda: in_parallel(lambda part: part.dot(part), parts))
-
-
-def multiplying(size: int = 2048) -> Callable[[], float]:
-    """Return a function that measures the floating-point operations per second of a product of square matrices."""
-    a, b = np.ones((2, size, size), np.float32)
-    return lambda: 2 * size**3 / seconds(lambda: a @ b)
 
 
 def decode(folder: Path) -> Iterator[Row]:
@@ -163,7 +80,8 @@ def decode(folder: Path) -> Iterator[Row]:
             near_the_end = weights + config.kv_cache_bytes(1000)
             yield decoding("decode after 950 tokens, gpt2", sides, random_ids(1, 950), n_new, near_the_end)
             sides.pop("llama.cpp", None)
-            yield decoding("decode, 8 prompts, gpt2", sides, random_ids(8, 32), 16, None)
+            for n in (4, 8):
+                yield decoding(f"decode, {n} prompts, gpt2", sides, random_ids(n, 32), 16, None)
 
 
 def decoding(what: str, sides: dict[str, object], ids: np.ndarray, n: int, n_bytes: int | None) -> Row:
@@ -227,12 +145,13 @@ def start(folder: Path) -> Iterator[Row]:
         less_is_better=True, digits=2,
     )  # fmt: skip
     large = in_float16("opt-1.3b", folder)
-    several = {side.name: side.FIRST_TOKEN for side in (Gptcompare, Transformers) if installed(side.package)}
-    yield Row(
-        "start to first token, opt-1.3b in float16, s",
-        take_turns({name: partial(process_seconds, program, large) for name, program in several.items()}, 3),
-        less_is_better=True, digits=2,
-    )  # fmt: skip
+    sides = [side for side in (Gptcompare, Transformers) if installed(side.package)]
+    for how, programs in (
+        ("in float16", {side.name: side.FIRST_TOKEN for side in sides}),
+        ("kept in float16", {side.name: side.AS_STORED for side in sides}),
+    ):
+        turns = {name: partial(process_seconds, program, large) for name, program in programs.items()}
+        yield Row(f"start to first token, opt-1.3b {how}, s", take_turns(turns, 3), less_is_better=True, digits=2)
 
 
 def memory(folder: Path) -> Iterator[Row]:
@@ -290,35 +209,33 @@ def encode(folder: Path) -> Iterator[Row]:
 
 
 BENCHMARKS = {"decode": decode, "scoring": scoring, "start": start, "memory": memory, "encode": encode}
+SCRIPTS = ("several_tokens", "speculation", "busy", "training", "evaluation")
+NAMES = (*BENCHMARKS, *SCRIPTS)
 
 
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        model = next((line.split(": ")[1] for line in cpuinfo.read_text().splitlines() if "model name" in line), model)
-    packages = ["numpy", "torch", "transformers", "ctranslate2", "llama-cpp-python", "tokenizers"]
-    modules = {"llama-cpp-python": "llama_cpp"}
-    versions = [f"{name} {version(name)}" for name in packages if installed(modules.get(name, name))]
-    threads = f"{os.cpu_count()} cores, {n_threads()} threads"
-    return f"{model}, {threads}, Python {platform.python_version()}, {', '.join(versions)}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
-    names = parser.parse_args().names or list(BENCHMARKS)
-    if unknown := sorted(set(names) - set(BENCHMARKS)):
-        parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(BENCHMARKS)}")
-    if n_threads() == 1 and os.cpu_count() != 1 and "OPENBLAS_NUM_THREADS" not in os.environ:
-        parser.error("the number of NumPy's threads is unknown: set OPENBLAS_NUM_THREADS=1, so that all sides use one")
-    print(machine(), end="\n\n")
-    print("| " + " | ".join(["what", SIDES[0], *(f"{name} (ratio)" for name in SIDES[1:]), "ceiling (reached)"]) + " |")
-    print("|---|" + "---:|" * (len(SIDES) + 1))
+def table(names: list[str]) -> None:
+    heads = ["what", SIDES[0], *(f"{name} (ratio)" for name in SIDES[1:]), "ceiling (reached)"]
+    print(f"\n| {' | '.join(heads)} |\n|---|" + "---:|" * (len(heads) - 1), flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         for name in names:
             for row in BENCHMARKS[name](Path(temporary)):
                 print(row, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (default: all)")
+    names = parser.parse_args().names or NAMES
+    if unknown := sorted(set(names) - set(NAMES)):
+        parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(NAMES)}")
+    if n_threads() == 1 and os.cpu_count() != 1 and "OPENBLAS_NUM_THREADS" not in os.environ:
+        parser.error("the number of NumPy's threads is unknown: set OPENBLAS_NUM_THREADS=1, so that all sides use one")
+    print(machine(), flush=True)
+    if own := [name for name in names if name in BENCHMARKS]:
+        table(own)
+    for name in (name for name in names if name in SCRIPTS):
+        print(f"\n## {name}\n", flush=True)
+        subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")], check=True)
 
 
 if __name__ == "__main__":

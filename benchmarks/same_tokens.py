@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
-from run import TEXT, machine
+from measuring import TEXT, machine
 
 import gptcompare as gc
 from gptcompare.generation import GenerationOptions

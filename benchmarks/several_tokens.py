@@ -13,11 +13,10 @@ import statistics
 from collections.abc import Callable
 
 import numpy as np
-from run import machine, seconds, take_turns
+from measuring import machine, seconds, take_turns
 
 import gptcompare as gc
 from gptcompare.model import products
-from gptcompare.model.threads import kernels
 
 NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16)
 N_BEFORE = 64
@@ -57,7 +56,7 @@ def table(model: gc.GPT, what: str, shape: Callable[[int], tuple[int, int]]) -> 
 
 
 def main() -> None:
-    print(f"{machine()}; kernels for {kernels()}", end="\n\n")
+    print(machine(), end="\n\n")
     model = gc.GPT(gc.GPTConfig.preset("gpt2"))
     table(model, "tokens of one sequence", lambda n: (1, n))
     table(model, "sequences, one token each", lambda n: (n, 1))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from run import TEXT, machine, take_turns
+from measuring import TEXT, machine, take_turns
 
 import gptcompare as gc
 from gptcompare.generation import GenerationOptions

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from run import machine, seconds, take_turns
+from measuring import machine, seconds, take_turns
 
 SIZES = {"n_layer": 4, "n_head": 8, "n_ctx": 512, "n_vocab": 4096}
 WIDTH = 256
