@@ -3,7 +3,7 @@
     python benchmarks/several_tokens.py
 
 Needs nothing but the library. The model has GPT-2's 124M shape and random weights, and has read 64 tokens. Each number
-of tokens is read in turns with the products cut into small pieces of the matrices (`gptcompare/model/products.py`) and
+of tokens is read in turns with the products cut into small pieces of the matrices (`gptcompare/model/products/`) and
 with each product as a whole; where the BLAS has no functions for small matrices, both columns are the same.
 """
 
@@ -16,13 +16,13 @@ import numpy as np
 from measuring import machine, seconds, take_turns
 
 import gptcompare as gc
-from gptcompare.model import products
+from gptcompare.model.products import multiplication
 
 NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16)
 N_BEFORE = 64
 CALLS = 5  # in each turn
 REPETITIONS = 7
-WAYS = {"in pieces": products.IN_PIECES, "whole": range(0)}
+WAYS = {"in pieces": multiplication.IN_PIECES, "whole": range(0)}
 
 
 def reading(model: gc.GPT, n_sequences: int, n_tokens: int, in_pieces: range) -> Callable[[], float]:
@@ -38,7 +38,7 @@ def reading(model: gc.GPT, n_sequences: int, n_tokens: int, in_pieces: range) ->
         return taken
 
     def measure() -> float:
-        products.IN_PIECES = in_pieces
+        multiplication.IN_PIECES = in_pieces
         return statistics.median(once() for _ in range(CALLS))
 
     return measure

@@ -7,7 +7,7 @@
 # in the last bit, not only at its end. OpenBLAS works on blocks of 4,096 columns (NBMAX in
 # its kernel/x86_64/sgemv_n_4.c): of 8,191 columns some differ beyond the first 4,096, and cut there, none.
 # It matters here: weights that are kept in 16 bits are widened and multiplied some columns at a time, and must give the
-# bits of the whole product: model/products.py cuts them where that is so.
+# bits of the whole product: model/products/ cuts them where that is so.
 # It fails if a matrix of 1,008 columns gives other bits, if one of 1,001 or of 8,191 does not, or if that is not mended by
 # cutting after 4,096.
 set -euo pipefail

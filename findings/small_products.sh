@@ -6,7 +6,7 @@
 # them SkylakeX or Cooperlake): the pieces take half of the time, or less. A product of at most a million multiplications
 # is computed without the copy of the matrix that OpenBLAS makes for larger ones. Its functions for AVX2
 # (OPENBLAS_CORETYPE=Haswell) have no such case.
-# It matters here: drafts, batches and answers read a few tokens at a time; model/products.py cuts their products, for
+# It matters here: drafts, batches and answers read a few tokens at a time; model/products/ cuts their products, for
 # the processors where that helps.
 # It fails if the pieces are not at least a third faster than the whole.
 set -euo pipefail

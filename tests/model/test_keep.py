@@ -11,8 +11,9 @@ from support.ranks import on_ranks
 import gptcompare as gc
 from gptcompare.checkpoints.families.gpt2 import parameters_to_hf
 from gptcompare.evaluation.provenance import of_content
-from gptcompare.model import products
-from gptcompare.model.products import in_fast_order, product, product_in_shares
+from gptcompare.model.products import (
+    in_fast_order, memory_order, multiplication, pieces, product, product_in_shares,
+)  # fmt: skip
 from gptcompare.model.threads import products_on
 from gptcompare.parameters import digest_of
 from gptcompare.sixteen_bits import SIXTEEN_BITS, copy_into, widened
@@ -136,16 +137,20 @@ class TestProducts:
         kept = in_fast_order(rounded(rng.standard_normal(shape, np.float32), dtype))
         wide = widened(kept)
         with products_on(n_threads):
-            for n in (1, 2, 5, 130):
+            for n in (1, 2, 5, 12, 13, 130):
                 x = rng.standard_normal((n, shape[0]), np.float32)
                 np.testing.assert_array_equal(product(x, kept), product(x, wide))
                 np.testing.assert_array_equal(product_in_shares(x, kept), product_in_shares(x, wide))
 
     @pytest.mark.parametrize("shape", [(96, 130), (130, 96), (7, 501), (501, 7), (1, 1), (65, 4097)], ids=str)
     def test_are_right_however_small_the_pieces_are(self, shape, dtype, monkeypatch):
-        sizes = {"WIDENED": 1, "STRETCH": 64, "TILE": 1, "SHARED": 0, "SMALL": 2000, "LONGEST_RUN": 50}
-        for name, value in sizes.items():
-            monkeypatch.setattr(products, name, value)
+        sizes = {
+            multiplication: {"WIDENED": 1, "STRETCH": 64, "TILE": 1, "SHARED": 0},
+            pieces: {"SMALL": 2000, "LONGEST_RUN": 50, "BLOCK": 1, "SHARED_PIECES": 0},
+        }
+        for module, of_module in sizes.items():
+            for name, value in of_module.items():
+                monkeypatch.setattr(module, name, value)
         rng = np.random.default_rng(1)
         kept = in_fast_order(rounded(rng.standard_normal(shape, np.float32), dtype))
         for n in (1, 2, 4, 11, 129):
@@ -170,7 +175,7 @@ class TestWhatIsKept:
 
     def test_all_stay_in_a_file_that_is_larger_than_memory(self, folder, dtype, monkeypatch):
         wide = gc.GPT.from_pretrained(folder)
-        monkeypatch.setattr(products, "memory_of_machine", lambda: 1000)
+        monkeypatch.setattr(memory_order, "memory_of_machine", lambda: 1000)
         with pytest.warns(UserWarning, match="read from the file again for each token, at the speed of the disk"):
             kept = gc.GPT.from_pretrained(folder, keep="as stored")
         in_memory = {name for name, value in kept._parameters.items() if value.flags.owndata and value.ndim == 2}
