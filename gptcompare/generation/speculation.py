@@ -24,12 +24,12 @@ REPETITIONS = "repetitions"  # the draft that needs no model
 # Number of tokens read at once -> the cost, in passes over one token: measured with a model of GPT-2's 124M shape
 # (benchmarks/RESULTS.md). With a smaller model, or on more cores, many tokens cost less, so guesses pay even more. All
 # tokens but one can be wrong: a cache must be able to take back that many (kv_cache.MAX_ROLLBACK).
-READING_COST = {1: 1.0, 2: 1.6, 8: 2.1, 16: 2.9}
+READING_COST = {1: 1.0, 2: 1.6, 4: 1.8, 8: 2.2, 16: 3.1}
 # The smallest expected speedup for which guesses are read: the hit rate is only an estimate, the cost is certain.
 MIN_SPEEDUP = 1.2
 # The weight of a new observation in the estimated hit rate.
 HIT_RATE_STEP = 0.1
-# A draft that costs something and does not pay is tried again once in this many steps.
+# A draft that costs something and does not pay is tried again after this many steps at the latest.
 RETRY = 16
 # Lengths of the runs of tokens whose repetition is noticed, longest first.
 RUNS = (3, 2)
@@ -118,23 +118,26 @@ class DraftLength:
     def __init__(self, cost: float) -> None:
         self.cost = cost
         self.hit_rate = 0.9 if cost else 0.5  # a draft with a cost is tried until it turns out not to pay
-        self._steps = 0
+        self._wait = 1  # steps until the next trial: half as long after each hit, twice as long after each miss
+        self._waited = 0
         # Whether it would pay if every guess were right.
         self._can_pay = any(n_read > MIN_SPEEDUP * self._time(n_read) for n_read in READING_COST)
 
     def note(self, hit: bool) -> None:
         """Record whether a guess was right."""
         self.hit_rate += HIT_RATE_STEP * (hit - self.hit_rate)
+        self._wait = max(1, self._wait // 2) if hit else min(2 * self._wait, RETRY)
 
     def next_guesses(self) -> int:
         """Return how many guesses to read next to write fastest: 0 if none pay, but 1 now and then."""
-        self._steps += 1
         best = max(READING_COST, key=self.gain)
-        if self.gain(best) < MIN_SPEEDUP:
-            best = 1
-        if best == 1 and self.cost and self._can_pay and self._steps % RETRY == 0:
-            return 1
-        return best - 1
+        if self.gain(best) >= MIN_SPEEDUP:
+            return best - 1
+        self._waited += 1
+        if not (self.cost and self._can_pay) or self._waited < self._wait:
+            return 0
+        self._waited = 0
+        return 1
 
     def gain(self, n_read: int) -> float:
         """Return the expected speedup of a pass over `n_read` tokens, all but the first of which are guesses."""

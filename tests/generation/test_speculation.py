@@ -240,8 +240,7 @@ def test_a_period_goes_on_in_the_guesses():
 def test_more_hits_never_make_fewer_guesses_and_none_make_none(cost):
     pace, numbers = DraftLength(cost), []
     for rate in np.linspace(0, 1, 21):
-        pace.hit_rate = float(rate)
-        pace._steps = 0
+        pace.hit_rate, pace._wait, pace._waited = float(rate), speculation.RETRY, 0
         numbers.append(pace.next_guesses())
     assert numbers == sorted(numbers)
     assert numbers[0] == 0
@@ -264,5 +263,25 @@ def test_a_draft_that_could_pay_is_tried_again_and_one_that_cannot_never_is():
     for cost in (0.05, 1.0):
         pace = DraftLength(cost)
         pace.hit_rate = 0.0
-        tried[cost] = sum(pace.next_guesses() for _ in range(10 * speculation.RETRY))
-    assert tried == {0.05: 10, 1.0: 0}
+        tried[cost] = 0
+        for _ in range(10 * speculation.RETRY):
+            if pace.next_guesses():
+                tried[cost] += 1
+                pace.note(False)
+    n_growing = speculation.RETRY.bit_length()  # trials after 1, 2, 4, 8 and 16 steps
+    n_steady = (10 * speculation.RETRY - (2 * speculation.RETRY - 1)) // speculation.RETRY
+    assert tried == {0.05: n_growing + n_steady, 1.0: 0}
+
+
+def test_a_draft_that_is_right_again_is_soon_trusted_again():
+    pace = DraftLength(0.2)
+    for _ in range(50):
+        pace.note(False)
+    for step in range(3 * speculation.RETRY):
+        guesses = pace.next_guesses()
+        if guesses > 1:
+            break
+        if guesses:
+            pace.note(True)
+    assert guesses > 1
+    assert step > speculation.RETRY  # not at once: a draft that is mostly wrong is right now and then
