@@ -79,7 +79,7 @@ def check_keep(keep: object, dtype: npt.DTypeLike) -> None:
 
 
 def chunks(n_new: int) -> list[slice]:
-    """Split `n_new` tokens into chunks that go through the layers together."""
-    wanted = 2 * n_threads() if n_threads() > 1 else 1  # two each, since later chunks see more keys and take longer
+    """Split `n_new` tokens into chunks that go through the layers together, as many for each thread."""
+    for_each = -(-n_new // (CHUNK * n_threads()))
     fewest, most = -(-n_new // CHUNK), n_new // LEAST_CHUNK
-    return shares(n_new, max(fewest, min(wanted, most)))
+    return shares(n_new, max(fewest, min(for_each * n_threads(), most)))

@@ -271,20 +271,21 @@ def test_all_of_a_checkpoint_is_copied_and_leaves_the_memory(tmp_path, monkeypat
     model = gc.GPT(CONFIGS["dense"], seed=0)
     model.save_pretrained(tmp_path)
     released = []
-    monkeypatch.setattr("gptcompare.model.products.release", released.append)
+    monkeypatch.setattr("gptcompare.model.products.memory_order.release", released.append)
     loaded = gc.GPT.from_pretrained(tmp_path).parameters()
     assert sorted(array.shape for array in released) == sorted(value.shape for value in loaded.values())
     assert not any(np.may_share_memory(value, array) for value in loaded.values() for array in released)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 16])
-@pytest.mark.parametrize("n_new", [1, 63, 64, 100, 128, 512, 1000, 5000])
+@pytest.mark.parametrize("n_new", [1, 63, 64, 100, 128, 192, 512, 1000, 5000])
 def test_chunks_are_neither_too_long_nor_shorter_than_pays(n_new, n_threads, monkeypatch):
     monkeypatch.setattr(inputs, "n_threads", lambda: n_threads)
     lengths = [chunk.stop - chunk.start for chunk in inputs.chunks(n_new)]
     assert sum(lengths) == n_new
     assert max(lengths) <= inputs.CHUNK
     assert n_new < inputs.LEAST_CHUNK or min(lengths[:-1], default=n_new) >= inputs.LEAST_CHUNK
+    assert n_new < n_threads * inputs.LEAST_CHUNK or len(lengths) % n_threads == 0  # no thread waits for the others
 
 
 def test_a_band_as_wide_as_the_context_is_dense_attention():
