@@ -122,5 +122,6 @@ def machine() -> str:
     packages = ["numpy", "torch", "transformers", "ctranslate2", "llama-cpp-python", "tokenizers"]
     modules = {"llama-cpp-python": "llama_cpp"}
     versions = [f"{name} {version(name)}" for name in packages if installed(modules.get(name, name))]
-    threads = f"{os.cpu_count()} cores, {n_threads()} threads, OpenBLAS's kernels for {kernels() or 'unknown'}"
+    threads = f"{os.cpu_count()} cores, {n_threads()} threads"
+    threads += f", OpenBLAS's kernels for {kernels()}" if kernels() else ""
     return f"{model}, {threads}, Python {platform.python_version()}, {', '.join(versions)}"

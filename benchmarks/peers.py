@@ -3,9 +3,10 @@
     side.decode(ids, n)      seconds for n more tokens, chosen greedily, after ids (B, T), whose reading is not counted
     side.logits(ids)         the logits of all positions of ids (T,): (T, V)
     side.FIRST_TOKEN         a program that loads the folder in sys.argv[1] and prints the first token it writes
-    side.AS_STORED           the same, with the weights left in the dtype of the files
+    side.AS_STORED           the same, with the weights left in the dtype of the files, where that can be asked for
 
-All compute in float32, but for the last, with the number of threads that this process may use.
+All compute in float32 with the number of threads that this process may use; transformers' AS_STORED in the dtype of the
+files.
 """
 
 from __future__ import annotations

@@ -209,7 +209,10 @@ def encode(folder: Path) -> Iterator[Row]:
 
 
 BENCHMARKS = {"decode": decode, "scoring": scoring, "start": start, "memory": memory, "encode": encode}
-SCRIPTS = ("several_tokens", "speculation", "busy", "training", "evaluation")
+# Other scripts of this folder, and the packages that they need.
+SCRIPTS = {
+    "several_tokens": [], "speculation": [], "busy": [], "evaluation": [], "training": ["torch", "transformers"],
+}  # fmt: skip
 NAMES = (*BENCHMARKS, *SCRIPTS)
 
 
@@ -235,7 +238,10 @@ def main() -> None:
         table(own)
     for name in (name for name in names if name in SCRIPTS):
         print(f"\n## {name}\n", flush=True)
-        subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")], check=True)
+        if missing := [package for package in SCRIPTS[name] if not installed(package)]:
+            print(f"left out: {', '.join(missing)} not installed")
+        else:
+            subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")], check=True)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,9 @@ READING_COST = {1: 1.0, 2: 1.6, 4: 1.8, 8: 2.2, 16: 3.1}
 MIN_SPEEDUP = 1.2
 # The weight of a new observation in the estimated hit rate.
 HIT_RATE_STEP = 0.1
-# A draft that costs something and does not pay is tried again after this many steps at the latest.
-RETRY = 16
+# Steps after which a draft that costs something and does not pay is tried again: half as many after each hit, twice as
+# many after each miss, within these bounds.
+RETRY_SOON, RETRY = 4, 16
 # Lengths of the runs of tokens whose repetition is noticed, longest first.
 RUNS = (3, 2)
 
@@ -118,20 +119,20 @@ class DraftLength:
     def __init__(self, cost: float) -> None:
         self.cost = cost
         self.hit_rate = 0.9 if cost else 0.5  # a draft with a cost is tried until it turns out not to pay
-        self._wait = 1  # steps until the next trial: half as long after each hit, twice as long after each miss
-        self._waited = 0
+        self._wait, self._waited = RETRY_SOON, 0
         # Whether it would pay if every guess were right.
         self._can_pay = any(n_read > MIN_SPEEDUP * self._time(n_read) for n_read in READING_COST)
 
     def note(self, hit: bool) -> None:
         """Record whether a guess was right."""
         self.hit_rate += HIT_RATE_STEP * (hit - self.hit_rate)
-        self._wait = max(1, self._wait // 2) if hit else min(2 * self._wait, RETRY)
+        self._wait = max(self._wait // 2, RETRY_SOON) if hit else min(2 * self._wait, RETRY)
 
     def next_guesses(self) -> int:
         """Return how many guesses to read next to write fastest: 0 if none pay, but 1 now and then."""
         best = max(READING_COST, key=self.gain)
         if self.gain(best) >= MIN_SPEEDUP:
+            self._waited = 0
             return best - 1
         self._waited += 1
         if not (self.cost and self._can_pay) or self._waited < self._wait:

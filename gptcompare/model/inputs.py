@@ -79,7 +79,11 @@ def check_keep(keep: object, dtype: npt.DTypeLike) -> None:
 
 
 def chunks(n_new: int) -> list[slice]:
-    """Split `n_new` tokens into chunks that go through the layers together, as many for each thread."""
+    """Split `n_new` tokens into chunks that go through the layers together.
+
+    If there are enough tokens, each thread gets as many chunks as the others: with three on two threads, one thread
+    would wait while the other works on the third.
+    """
     for_each = -(-n_new // (CHUNK * n_threads()))
     fewest, most = -(-n_new // CHUNK), n_new // LEAST_CHUNK
     return shares(n_new, max(fewest, min(for_each * n_threads(), most)))

@@ -268,20 +268,31 @@ def test_a_draft_that_could_pay_is_tried_again_and_one_that_cannot_never_is():
             if pace.next_guesses():
                 tried[cost] += 1
                 pace.note(False)
-    n_growing = speculation.RETRY.bit_length()  # trials after 1, 2, 4, 8 and 16 steps
-    n_steady = (10 * speculation.RETRY - (2 * speculation.RETRY - 1)) // speculation.RETRY
-    assert tried == {0.05: n_growing + n_steady, 1.0: 0}
+    steps = 10 * speculation.RETRY - 3 * speculation.RETRY_SOON  # after the first two trials
+    assert tried == {0.05: 2 + steps // speculation.RETRY, 1.0: 0}
 
 
 def test_a_draft_that_is_right_again_is_soon_trusted_again():
     pace = DraftLength(0.2)
     for _ in range(50):
         pace.note(False)
-    for step in range(3 * speculation.RETRY):
+    for _ in range(6 * speculation.RETRY):
         guesses = pace.next_guesses()
         if guesses > 1:
             break
         if guesses:
             pace.note(True)
     assert guesses > 1
-    assert step > speculation.RETRY  # not at once: a draft that is mostly wrong is right now and then
+
+
+@pytest.mark.parametrize(("cost", "rate"), [(0.35, 0.75), (0.2, 0.7), (0.2, 0.2), (0.05, 0.3)])
+def test_a_draft_that_never_pays_costs_little(cost, rate):
+    pace, rng, times, tokens = DraftLength(cost), np.random.default_rng(0), 0.0, 0
+    for _ in range(3000):
+        n = pace.next_guesses()
+        hits = rng.random(n) < rate
+        n_right = int(np.argmin(hits)) if not hits.all() else n
+        times, tokens = times + pace._time(1 + n), tokens + 1 + n_right
+        for hit in hits[: n_right + 1]:
+            pace.note(bool(hit))
+    assert times / tokens < 1.06

@@ -285,7 +285,7 @@ def test_chunks_are_neither_too_long_nor_shorter_than_pays(n_new, n_threads, mon
     assert sum(lengths) == n_new
     assert max(lengths) <= inputs.CHUNK
     assert n_new < inputs.LEAST_CHUNK or min(lengths[:-1], default=n_new) >= inputs.LEAST_CHUNK
-    assert n_new < n_threads * inputs.LEAST_CHUNK or len(lengths) % n_threads == 0  # no thread waits for the others
+    assert n_new < n_threads * inputs.LEAST_CHUNK or len(lengths) % n_threads == 0  # as many for each
 
 
 def test_a_band_as_wide_as_the_context_is_dense_attention():

@@ -12,7 +12,12 @@ import gptcompare as gc
 from gptcompare.checkpoints.families.gpt2 import parameters_to_hf
 from gptcompare.evaluation.provenance import of_content
 from gptcompare.model.products import (
-    in_fast_order, memory_order, multiplication, pieces, product, product_in_shares,
+    in_fast_order,
+    memory_order,
+    multiplication,
+    pieces,
+    product,
+    product_in_shares,
 )  # fmt: skip
 from gptcompare.model.threads import products_on
 from gptcompare.parameters import digest_of

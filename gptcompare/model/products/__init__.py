@@ -10,16 +10,16 @@ takes longer than all the multiplications of a few vectors. For small matrices, 
 for processors with AVX-512. So a few vectors are multiplied with one small piece of the matrix after another, each of
 some runs of memory that are as long as possible. `docs/performance.md` shows what that gains.
 
-A matrix may also be kept in 16 bits (`keep`). It becomes float32 a piece at a time, on the thread that multiplies the
-piece, in memory that this thread uses again for the next one, and is multiplied as the same piece of a float32 matrix
+A matrix may also be kept in 16 bits (`keep`). It becomes float32 a part at a time, on the thread that multiplies the
+part, in memory that this thread uses again for the next one, and is multiplied as the same part of a float32 matrix
 would be: so the products have the same bits.
 
-Read `multiplication` first: which way suits how many vectors. `pieces` is the one for a few, `scratch` holds the memory
-in which a piece becomes float32, and `memory_order` brings matrices into the order in which they are read fastest.
+Read `multiplication` first: which way suits how many vectors. `pieces` is the one for a few, `scratch` holds memory
+that is used again and again, and `memory_order` brings matrices into the order in which they are read fastest.
 """
 
 from .memory_order import in_fast_order, taken_in_fast_order
-from .pieces import piece_shape
 from .multiplication import product, product_in_shares, threads_for
+from .pieces import piece_shape
 
 __all__ = ["in_fast_order", "piece_shape", "product", "product_in_shares", "taken_in_fast_order", "threads_for"]

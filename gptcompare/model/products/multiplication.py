@@ -1,4 +1,4 @@
-"""Products of vectors with a matrix: which way of OpenBLAS suits how many vectors."""
+"""Products of vectors with a matrix: which way suits how many vectors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from ..threads import in_parallel, kernels, n_threads, products_on_one_thread, s
 from .pieces import EIGHT, IN_PIECES, WITHOUT_COPY, product_in_pieces
 from .scratch import wide
 
-# What suits OpenBLAS (measured: benchmarks/RESULTS.md). One or two vectors are faster one by one than as a matrix, for
-# which it would make a packed copy of the weight. Up to 127 vectors are padded to a multiple of 8, the width of its
-# inner loop: eight vectors take less time than four or seven.
+# What suits OpenBLAS (measured: benchmarks/RESULTS.md), where `pieces` does not help. One or two vectors are faster
+# one by one than as a matrix, for which it would make a packed copy of the weight. More, up to 127, are padded to a
+# multiple of 8, the width of its inner loop: eight vectors take less time than four or seven.
 FEW_VECTORS, SOME_VECTORS = 2, 128
-SHARED = 2**19  # numbers of a matrix above which OpenBLAS's threads share it
+# Up to so many vectors, and numbers of a matrix, the calling thread works alone.
+ALONE, SHARED = 8, 2**19
 
 # Numbers of a large matrix that many vectors are multiplied with at a time, and of one in 16 bits that are widened for
 # a single vector: as many as keep a thread busy for much longer than another takes to wake. Of a matrix by rows, each
@@ -36,7 +37,7 @@ def threads_for(n_vectors: int, n_largest: int) -> AbstractContextManager[object
     Those of a few vectors with small matrices stay on the calling thread: other threads would save nothing, and on a
     busy machine each product would wait for them.
     """
-    is_small = n_vectors < IN_PIECES.stop and n_largest <= SHARED
+    is_small = n_vectors <= ALONE and n_largest <= SHARED
     return products_on_one_thread() if is_small else nullcontext()
 
 
@@ -113,22 +114,22 @@ def _product_in_tiles(vectors: Array, weight: AnyArray) -> Array:
     A large matrix is multiplied some columns at a time, so that not all of it need be widened at once.
     """
     n_columns = max(STEP, TILE // len(weight) // STEP * STEP)
-    if weight.shape[1] <= n_columns:
-        return _product_of_matrices(vectors, wide(weight))
     y: Array = np.empty((len(vectors), weight.shape[1]), vectors.dtype)
     for columns in _steps(slice(0, weight.shape[1]), n_columns):
-        y[:, columns] = _product_of_matrices(vectors, wide(weight[:, columns]))
+        _multiply(vectors, wide(weight[:, columns]), y[:, columns])
     return y
 
 
-def _product_of_matrices(vectors: Array, matrix: Array) -> Array:
-    """Return vectors @ matrix.
+def _multiply(vectors: Array, matrix: Array, out: Array) -> None:
+    """Do out[...] = vectors @ matrix.
 
-    Of a few vectors and a matrix by columns, OpenBLAS's functions for AVX-512 copy less if they compute the transpose.
+    Of up to 128 vectors and a matrix by columns, OpenBLAS's functions for AVX-512 copy the matrix faster if they
+    compute the transpose (`findings/turned_product.sh`).
     """
     if len(vectors) <= SOME_VECTORS and lies_by_columns(matrix) and kernels() in WITHOUT_COPY:
-        return np.ascontiguousarray((matrix.T @ vectors.T).T)
-    return vectors @ matrix
+        out[...] = (matrix.T @ vectors.T).T
+    else:
+        np.matmul(vectors, matrix, out=out)
 
 
 def _steps(share: slice, length: int) -> Iterator[slice]:

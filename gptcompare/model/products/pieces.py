@@ -19,10 +19,11 @@ EIGHT = 8  # the width of OpenBLAS's inner loop
 
 # OpenBLAS's kernels, by its names of processors, that multiply small matrices without a packed copy: those for AVX-512.
 # What is small is decided in its kernel/x86_64/sgemm_small_kernel_permit_skylakex.c: by the number of multiplications
-# and, for a matrix by columns, by that of results, 1,200, which these pieces do not reach.
+# and, for a matrix by columns, by that of results, of which these pieces have less than the 1,200 allowed, and by the
+# length of a run, of which at least 32 numbers are wanted.
 WITHOUT_COPY = ("SkylakeX", "Cooperlake", "SapphireRapids")
 SMALL = 10**6  # multiplications
-IN_PIECES = range(2, 13)  # numbers of vectors that are multiplied piece by piece; odd ones take as long as the next
+IN_PIECES = range(2, 13)  # numbers of vectors that are multiplied piece by piece, odd ones with another one of zeros
 LONGEST_RUN = 3072  # numbers of a piece that lie one after the other
 SIDE_BY_SIDE = 32  # of these runs: they are read side by side, and a processor fetches only so many ahead from memory
 BLOCK = 2**21  # numbers of a matrix whose pieces are multiplied in one call
@@ -69,7 +70,10 @@ def _add_by_columns(y: Array, vectors: Array, weight: AnyArray) -> None:
 
 
 def _products(vectors: Array, pieces: Array) -> Array:
-    """Return vectors @ pieces in one call, which no other thread's need for Python's lock interrupts."""
+    """Return vectors @ pieces: of float32, in memory that lasts until this thread's next call.
+
+    It is one call for many pieces, so that the thread asks for Python's lock only once.
+    """
     shape = len(pieces), vectors.shape[-2], pieces.shape[-1]
     if vectors.dtype != np.float32:
         return vectors @ pieces

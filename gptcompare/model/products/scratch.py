@@ -1,4 +1,4 @@
-"""Memory that each thread uses again and again, among others for the pieces of a matrix that become float32."""
+"""Memory that each thread uses again and again: for numbers that become float32, and for the products of pieces."""
 
 from __future__ import annotations
 
