@@ -24,23 +24,26 @@ NEW_TOKENS = 64
 REPETITIONS = 5
 
 
-def tokens_per_second(lm: gc.LanguageModel, prompt: str, **options: object) -> float:
+def tokens_per_second(lm: gc.LanguageModel, prompts: list[str], **options: object) -> float:
     start = time.perf_counter()
-    completion = lm.generate(prompt, max_new_tokens=NEW_TOKENS, **options)
-    return len(completion.ids) / (time.perf_counter() - start)
+    completions = lm.generate(prompts, max_new_tokens=NEW_TOKENS, **options)
+    return sum(len(one.ids) for one in completions) / (time.perf_counter() - start)
 
 
-def compare(what: str, lm: gc.LanguageModel, prompt: str, draft: gc.LanguageModel | str, **options: object) -> None:
-    plain = lm.generate(prompt, max_new_tokens=NEW_TOKENS, **options)
-    with_draft = lm.generate(prompt, max_new_tokens=NEW_TOKENS, draft=draft, **options)
+def compare(
+    what: str, lm: gc.LanguageModel, prompt: str | list[str], draft: gc.LanguageModel | str, **options: object
+) -> None:
+    prompts = [prompt] if isinstance(prompt, str) else prompt
+    plain = lm.generate(prompts, max_new_tokens=NEW_TOKENS, **options)
+    with_draft = lm.generate(prompts, max_new_tokens=NEW_TOKENS, draft=draft, **options)
     speed = take_turns(
         {
-            "without": lambda: tokens_per_second(lm, prompt, **options),
-            "with": lambda: tokens_per_second(lm, prompt, draft=draft, **options),
+            "without": lambda: tokens_per_second(lm, prompts, **options),
+            "with": lambda: tokens_per_second(lm, prompts, draft=draft, **options),
         },
         REPETITIONS,
     )
-    same = "yes" if with_draft.ids == plain.ids else "no"
+    same = "yes" if [one.ids for one in with_draft] == [one.ids for one in plain] else "no"
     ratio = speed["with"] / speed["without"]
     print(f"| {what} | {speed['without']:.1f} | {speed['with']:.1f} | {ratio:.2f} | {same} |", flush=True)
 
@@ -89,6 +92,8 @@ def main() -> None:
     compare("nano-gpt2, free text, sampled", nano, free, "repetitions", **sampled)
     compare("gpt2, text that repeats itself (greedy)", large, free, "repetitions")
     compare("gpt2, text that does not (sampled)", large, free, "repetitions", **sampled)
+    four = [text[start : start + 300] for start in range(3000, 7000, 1000)]
+    compare("gpt2, four prompts, texts that repeat themselves (greedy)", large, four, "repetitions")
     for loudness in (0.0, 1.0):
         lm, draft = with_quiet_layers("gpt2-medium", 2, loudness)
         share = draft.config.n_params / lm.config.n_params

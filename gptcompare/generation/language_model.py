@@ -170,7 +170,7 @@ class LanguageModel:
         draft : LanguageModel or "repetitions", optional
             Guesses the next tokens, so that several can be checked at once (`gptcompare.generation.speculation`): a
             smaller model with the same vocabulary, or the text's own repetitions. It makes writing faster where it
-            guesses well, and changes no token. It is not used for several prompts, which already share each step.
+            guesses well, and changes no token. For several prompts it guesses less: they share each step already.
         allowed_special : collection of str, or "all"
             Special tokens that are recognised in the prompt, as in `Tokenizer.encode`; by default it is plain text.
         alternatives : int

@@ -8,14 +8,20 @@ In those papers a guess is accepted at random, so that the distribution of the t
 itself stays the same: the model chooses every token as it would without a draft, with the same noise, and a guess
 counts only if it is that token. A smaller model guesses with that noise, too, so it is right nearly as often as the two
 distributions allow (`noise`). So a draft affects the time and nothing else.
+
+Several texts are written in step: a pass reads as many guesses of each, and each keeps those that were right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..model import GPT
+import numpy as np
+
+from ..arrays import Array
+from ..model import GPT, KVCache
 from .completion import Continuation, write_in_step
 from .noise import Noise
 from .sampling import Sampling
@@ -113,11 +119,26 @@ class SmallerModel:
         return text[len(ids) :]
 
 
-class DraftLength:
-    """The number of guesses worth reading, estimated from how often earlier guesses were right."""
+def reading_cost(n: int) -> float:
+    """Return the cost of reading n tokens at once, of one text or of several, in passes over one token."""
+    numbers, costs = list(READING_COST), list(READING_COST.values())
+    slope = max(0.0, (costs[-1] - costs[-2]) / (numbers[-1] - numbers[-2]))  # beyond the table
+    return float(np.interp(n, numbers, costs)) + slope * max(0, n - numbers[-1])
 
-    def __init__(self, cost: float) -> None:
-        self.cost = cost
+
+class DraftLength:
+    """The number of guesses worth reading, estimated from how often earlier guesses were right.
+
+    Parameters
+    ----------
+    cost : float
+        Of one guess, in passes of the model over one token.
+    n_texts : int
+        Texts that are written in step, as many guesses read of each.
+    """
+
+    def __init__(self, cost: float, n_texts: int = 1) -> None:
+        self.cost, self.n_texts = cost, n_texts
         self.hit_rate = 0.9 if cost else 0.5  # a draft with a cost is tried until it turns out not to pay
         self._wait, self._waited = RETRY_SOON, 0
         # Whether it would pay if every guess were right.
@@ -146,41 +167,83 @@ class DraftLength:
         return expected / self._time(n_read)
 
     def _time(self, n_read: int) -> float:
-        """Return the time to guess and read, in passes of the model over one token."""
-        return READING_COST[n_read] + (n_read - 1) * self.cost
+        """Return the time to guess and read `n_read` tokens of each text, in passes over one token of each."""
+        guessing = (n_read - 1) * self.n_texts * self.cost  # one text after the other
+        return (reading_cost(self.n_texts * n_read) + guessing) / reading_cost(self.n_texts)
+
+
+@dataclass
+class _Text:
+    """A text that is written with a draft: its row of the cache, and what the last pass has read of it."""
+
+    row: int
+    continuation: Continuation
+    draft: Draft
+    cache: KVCache
+    logits: Array  # (1 + tokens that were read after the last one, V)
+    guesses: list[int] = field(default_factory=list)
+
+    def accept(self, pace: DraftLength, sampling: Sampling, n_ctx: int, end_ids: Collection[int]) -> Iterator[str]:
+        """Choose a token from each row of logits, up to and including the one at the first wrong guess."""
+        for row, guess in zip(self.logits, [*self.guesses, None], strict=False):
+            id_ = sampling.choose(row, self.continuation.noise, self.continuation.read_ids)
+            yield self.continuation.accept(id_, row, n_ctx, end_ids)
+            if self.continuation.finish_reason:
+                return
+            if guess is not None:
+                pace.note(guess == id_)
+            if guess != id_:
+                break
+        # The wrong guesses leave the cache; the last token has not been read yet.
+        self.cache.take_back(self.cache.n_tokens[0] - (len(self.continuation.read_ids) - 1))
+
+    def room(self, n_ctx: int) -> int:
+        """Return how many guesses may be read: one token more is written in any case."""
+        left = self.continuation.options.max_new_tokens - len(self.continuation.ids) - 1
+        return min(n_ctx - len(self.continuation.read_ids), left)
+
+    def guess(self, wanted: int) -> None:
+        """Let the draft guess; one that costs nothing does it in any case, to learn how often it is right."""
+        self.guesses = self.draft.guess(self.continuation.read_ids, wanted or (1 if self.draft.cost == 0 else 0))
+
+    def next_ids(self, n: int) -> list[int]:
+        """Return the last token and n guesses; where there are fewer, the last token again stands for them."""
+        last = self.continuation.read_ids[-1]
+        return [last, *self.guesses[:n], *[last] * (n - len(self.guesses))]
 
 
 def speculate(
-    model: GPT, draft: Draft, continuation: Continuation, sampling: Sampling, end_ids: Collection[int]
-) -> Iterator[str]:
-    """Write a continuation to its end; yield the new text after each token."""
-    n_ctx, prompt_ids = model.config.n_ctx, continuation.prompt_ids
-    cache = model.new_cache(capacity=min(len(prompt_ids) + continuation.options.max_new_tokens, n_ctx))
-    draft_length = DraftLength(draft.cost)
-    guesses: list[int] = []
-    # 1. Prefill.
-    logits = model(prompt_ids, cache, last_only=True)[None]  # (1 + guesses that were read, V)
-    while True:
-        # 2. Choose a token from each row of logits, up to and including the one at the first wrong guess.
-        for row, guess in zip(logits, [*guesses, None], strict=False):
-            id_ = sampling.choose(row, continuation.noise, continuation.read_ids)
-            yield continuation.accept(id_, row, n_ctx, end_ids)
-            if continuation.finish_reason:
-                return
-            if guess is not None:
-                draft_length.note(guess == id_)
-            if guess != id_:
-                break
-        # 3. Take the wrong guesses back from the cache.
-        ids = continuation.read_ids
-        cache.take_back(cache.n_tokens[0] - (len(ids) - 1))  # the last token has not been read yet
-        # 4. Let the draft guess again.
-        room = min(n_ctx - len(ids), continuation.options.max_new_tokens - len(continuation.ids) - 1)
-        wanted = min(draft_length.next_guesses(), room)
-        # A draft that costs nothing guesses even if its guess will not be read, to learn how often it is right.
-        guesses = draft.guess(ids, wanted or (1 if draft.cost == 0 else 0))
-        # 5. Read the last token and the guesses in one pass.
-        logits = model([ids[-1], *guesses[:wanted]], cache)
+    model: GPT, drafts: Sequence[Draft], continuations: Sequence[Continuation], sampling: Sampling,
+    end_ids: Collection[int],
+) -> Iterator[str]:  # fmt: skip
+    """Write all continuations to their ends, with drafts of one kind; yield the new text after each token."""
+    n_ctx = model.config.n_ctx
+    lengths = [len(one.prompt_ids) + one.options.max_new_tokens for one in continuations]
+    cache = model.new_cache(batch=len(continuations), capacity=min(max(lengths, default=n_ctx), n_ctx))
+    # 1. Prefill: read each prompt by itself, into its own row of the cache.
+    texts = []
+    for row, (continuation, draft) in enumerate(zip(continuations, drafts, strict=True)):
+        own = cache.select([row])
+        logits = model(continuation.prompt_ids, own, last_only=True)[None]
+        texts.append(_Text(row, continuation, draft, own, logits))
+    pace = DraftLength(drafts[0].cost if drafts else 0.0)
+    while texts:
+        # 2. Choose the next tokens of each text, and drop those that have ended.
+        for text in texts:
+            yield from text.accept(pace, sampling, n_ctx, end_ids)
+        texts = [text for text in texts if not text.continuation.finish_reason]
+        if not texts:
+            return
+        # 3. Let the drafts guess again, as many tokens of each text as are worth reading.
+        pace.n_texts = len(texts)
+        wanted = min(pace.next_guesses(), *(text.room(n_ctx) for text in texts))
+        for text in texts:
+            text.guess(wanted)
+        # 4. Read the last token and the guesses of all texts in one pass.
+        n = min(wanted, max(len(text.guesses) for text in texts))
+        of_all = model([text.next_ids(n) for text in texts], cache.select([text.row for text in texts]))
+        for text, logits in zip(texts, of_all, strict=True):
+            text.logits = logits
 
 
 def write(
@@ -190,16 +253,15 @@ def write(
     end_ids: Collection[int],
     draft: GPT | str | None = None,
 ) -> Iterator[str]:
-    """Write all continuations to their ends, a single one with the draft; yield the new text after each token."""
+    """Write all continuations to their ends, with the draft if there is one; yield the new text after each token."""
     for continuation in continuations:
         continuation.check_room(model.config.n_ctx)
         continuation.noise = model.ranks.broadcast(continuation.noise)  # without a seed, it is the first rank's
     writing = [continuation for continuation in continuations if not continuation.finish_reason]
-    if draft is None or len(continuations) != 1:
+    if draft is None:
         yield from write_in_step(model, writing, sampling, end_ids)
         return
-    for continuation in writing:
-        guesser: Draft = Repetitions()
-        if isinstance(draft, GPT):
-            guesser = SmallerModel(draft, model, sampling, continuation.noise)
-        yield from speculate(model, guesser, continuation, sampling, end_ids)
+    drafts: list[Draft] = [
+        SmallerModel(draft, model, sampling, one.noise) if isinstance(draft, GPT) else Repetitions() for one in writing
+    ]
+    yield from speculate(model, drafts, writing, sampling, end_ids)

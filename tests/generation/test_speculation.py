@@ -198,10 +198,39 @@ def test_stop_strings_end_of_text_and_streams_are_what_they_are_without_a_draft(
     assert reasons == {"stop", "length", "end_of_text"}
 
 
-def test_a_batch_is_written_as_without_a_draft(tokenizer):
+@pytest.mark.usefixtures("every_guess_is_read")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.9, "seed": 3, "stop": "sat"}], ids=["greedy", "sampled"])
+@few_or_many("n", 3, 60)
+def test_several_texts_are_written_as_without_a_draft(tokenizer, kind, options, n):
+    lm, smaller = random_model(tokenizer, **KINDS[kind]), random_model(tokenizer, seed=1, n_layer=1, **KINDS[kind])
+    rng = np.random.default_rng(0)
+    for trial in range(n):
+        fills_the_context = "the " * 25
+        prompts = ["", "one two one two", *(random_prompt(rng) for _ in range(3)), fills_the_context]
+        plain = lm.generate(prompts, max_new_tokens=24, **options)
+        for draft in ("repetitions", smaller, lm):
+            with_draft = lm.generate(prompts, max_new_tokens=24, draft=draft, **options)
+            for completion, expected in zip(with_draft, plain, strict=True):
+                assert_same(completion, expected)
+        assert trial or len({len(completion.ids) for completion in plain}) > 1  # they end at different steps
+
+
+def test_several_texts_that_repeat_themselves_are_read_in_fewer_passes(tokenizer):
     lm = random_model(tokenizer)
-    prompts = ["the", "one two one two", ""]
-    assert lm.generate(prompts, draft="repetitions") == lm.generate(prompts)
+    prompts = ["the hare ran and " * 3, "one two " * 4]
+    options = {"max_new_tokens": 40}
+    assert passes(lm, prompts, draft="repetitions", **options) < 0.8 * passes(lm, prompts, **options)
+
+
+def test_of_more_texts_fewer_guesses_are_read():
+    lengths = []
+    for n_texts in (1, 4, 16, 64):
+        pace = DraftLength(0.0, n_texts)
+        pace.hit_rate = 0.9
+        lengths.append(pace.next_guesses())
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[0] > lengths[-1]
 
 
 def test_a_draft_of_another_kind_or_vocabulary_is_refused(tokenizer):
