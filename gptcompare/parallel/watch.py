@@ -13,7 +13,7 @@ import secrets
 import select
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .communication import Communicator
 
@@ -86,8 +86,25 @@ def _first_killed(server: socket.socket, n: int, token: bytes) -> str | None:
     if not rank_of:
         return None
     # Whatever comes first: a goodbye is the end of the work, or that of all ranks, whom mpiexec is about to end.
-    first = select.select(list(rank_of), [], [])[0][0]
+    first = _Poller(rank_of).first()
     return f"rank {rank_of[first]} of {n}" if _has_died(first) else None
+
+
+class _Poller:
+    """Waits for connections that say something or end.
+
+    On Linux, whatever has happened before this process gets a core comes in the order in which it happened: on a busy
+    machine mpiexec may have ended all other ranks by then.
+    """
+
+    def __init__(self, connections: Iterable[socket.socket]) -> None:
+        self._connections = {connection.fileno(): connection for connection in connections}
+        self._poll = select.epoll() if hasattr(select, "epoll") else select.poll()
+        for number in self._connections:
+            self._poll.register(number, select.POLLIN)
+
+    def first(self) -> socket.socket:
+        return self._connections[self._poll.poll()[0][0]]
 
 
 def _has_died(connection: socket.socket) -> bool:
