@@ -15,7 +15,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..checks import brief, shown
-from ..model import GPT
+from ..model import GPT, KVCache
 from ..model.ops import log_softmax
 from ..tokenizer import Tokenizer
 from .noise import Noise
@@ -161,17 +161,24 @@ class TextStream:
         return self._continuation.completion()
 
 
+def prefill(model: GPT, continuations: Sequence[Continuation]) -> tuple[KVCache, list[Array]]:
+    """Read each prompt by itself, into its own row of a new cache; return it, and the logits (V,) after each prompt."""
+    n_ctx = model.config.n_ctx
+    lengths = [len(continuation.prompt_ids) + continuation.options.max_new_tokens for continuation in continuations]
+    cache = model.new_cache(batch=len(continuations), capacity=min(max(lengths, default=n_ctx), n_ctx))
+    return cache, [
+        model(continuation.prompt_ids, cache.select([row]), last_only=True)
+        for row, continuation in enumerate(continuations)
+    ]
+
+
 def write_in_step(
     model: GPT, continuations: Sequence[Continuation], sampling: Sampling, end_ids: Collection[int]
 ) -> Iterator[str]:
     """Write all continuations to their ends, one token each per step; yield the new text after each token."""
     n_ctx, writing = model.config.n_ctx, list(continuations)
-    # 1. Prefill: read each prompt by itself, into its own row of the cache.
-    lengths = [len(continuation.prompt_ids) + continuation.options.max_new_tokens for continuation in writing]
-    cache = model.new_cache(batch=len(writing), capacity=min(max(lengths, default=n_ctx), n_ctx))
-    logits = [
-        model(continuation.prompt_ids, cache.select([row]), last_only=True) for row, continuation in enumerate(writing)
-    ]
+    # 1. Prefill: read the prompts.
+    cache, logits = prefill(model, writing)
     while writing:
         # 2. Choose one token for each text.
         for continuation, row_logits in zip(writing, logits, strict=True):

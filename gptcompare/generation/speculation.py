@@ -22,7 +22,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..model import GPT, KVCache
-from .completion import Continuation, write_in_step
+from .completion import Continuation, prefill, write_in_step
 from .noise import Noise
 from .sampling import Sampling
 
@@ -141,8 +141,6 @@ class DraftLength:
         self.cost, self.n_texts = cost, n_texts
         self.hit_rate = 0.9 if cost else 0.5  # a draft with a cost is tried until it turns out not to pay
         self._wait, self._waited = RETRY_SOON, 0
-        # Whether it would pay if every guess were right.
-        self._can_pay = any(n_read > MIN_SPEEDUP * self._time(n_read) for n_read in READING_COST)
 
     def note(self, hit: bool) -> None:
         """Record whether a guess was right."""
@@ -156,7 +154,7 @@ class DraftLength:
             self._waited = 0
             return best - 1
         self._waited += 1
-        if not (self.cost and self._can_pay) or self._waited < self._wait:
+        if not (self.cost and self._can_pay()) or self._waited < self._wait:
             return 0
         self._waited = 0
         return 1
@@ -165,6 +163,10 @@ class DraftLength:
         """Return the expected speedup of a pass over `n_read` tokens, all but the first of which are guesses."""
         expected = sum(self.hit_rate**n_hits for n_hits in range(n_read))
         return expected / self._time(n_read)
+
+    def _can_pay(self) -> bool:
+        """Return whether guesses would pay if every one were right."""
+        return any(n_read > MIN_SPEEDUP * self._time(n_read) for n_read in READING_COST)
 
     def _time(self, n_read: int) -> float:
         """Return the time to guess and read `n_read` tokens of each text, in passes over one token of each."""
@@ -176,7 +178,6 @@ class DraftLength:
 class _Text:
     """A text that is written with a draft: its row of the cache, and what the last pass has read of it."""
 
-    row: int
     continuation: Continuation
     draft: Draft
     cache: KVCache
@@ -218,22 +219,21 @@ def speculate(
 ) -> Iterator[str]:  # fmt: skip
     """Write all continuations to their ends, with drafts of one kind; yield the new text after each token."""
     n_ctx = model.config.n_ctx
-    lengths = [len(one.prompt_ids) + one.options.max_new_tokens for one in continuations]
-    cache = model.new_cache(batch=len(continuations), capacity=min(max(lengths, default=n_ctx), n_ctx))
-    # 1. Prefill: read each prompt by itself, into its own row of the cache.
-    texts = []
-    for row, (continuation, draft) in enumerate(zip(continuations, drafts, strict=True)):
-        own = cache.select([row])
-        logits = model(continuation.prompt_ids, own, last_only=True)[None]
-        texts.append(_Text(row, continuation, draft, own, logits))
+    # 1. Prefill: read the prompts.
+    cache, of_prompts = prefill(model, continuations)
+    texts = [
+        _Text(continuation, draft, cache.select([row]), logits[None])
+        for row, (continuation, draft, logits) in enumerate(zip(continuations, drafts, of_prompts, strict=True))
+    ]
     pace = DraftLength(drafts[0].cost if drafts else 0.0)
-    while texts:
+    while True:
         # 2. Choose the next tokens of each text, and drop those that have ended.
         for text in texts:
             yield from text.accept(pace, sampling, n_ctx, end_ids)
-        texts = [text for text in texts if not text.continuation.finish_reason]
-        if not texts:
+        rows = [row for row, text in enumerate(texts) if not text.continuation.finish_reason]
+        if not rows:
             return
+        cache, texts = cache.select(rows), [texts[row] for row in rows]
         # 3. Let the drafts guess again, as many tokens of each text as are worth reading.
         pace.n_texts = len(texts)
         wanted = min(pace.next_guesses(), *(text.room(n_ctx) for text in texts))
@@ -241,8 +241,7 @@ def speculate(
             text.guess(wanted)
         # 4. Read the last token and the guesses of all texts in one pass.
         n = min(wanted, max(len(text.guesses) for text in texts))
-        of_all = model([text.next_ids(n) for text in texts], cache.select([text.row for text in texts]))
-        for text, logits in zip(texts, of_all, strict=True):
+        for text, logits in zip(texts, model([text.next_ids(n) for text in texts], cache), strict=True):
             text.logits = logits
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...arrays import AnyArray, Array
 from ...sixteen_bits import is_sixteen_bits, lies_by_columns
 from ..threads import in_parallel, kernels, n_threads, products_on_one_thread, shares
-from .pieces import EIGHT, IN_PIECES, WITHOUT_COPY, product_in_pieces
+from .pieces import EIGHT, IN_PIECES, WITHOUT_COPY, padded, product_in_pieces
 from .scratch import wide
 
 # What suits OpenBLAS (measured: benchmarks/RESULTS.md), where `pieces` does not help. One or two vectors are faster
@@ -50,12 +50,11 @@ def product(x: Array, weight: AnyArray) -> Array:
         y = product_in_pieces(vectors, weight)
     elif n <= FEW_VECTORS:
         y = _products_one_by_one(vectors, weight)
-    elif n < SOME_VECTORS and n % EIGHT:
-        padded = np.zeros((-(-n // EIGHT) * EIGHT, x.shape[-1]), x.dtype)
-        padded[:n] = vectors
-        y = _product_in_tiles(padded, weight)[:n]
     else:
-        y = _product_in_tiles(vectors, weight)
+        vectors = padded(vectors, EIGHT) if n < SOME_VECTORS else vectors
+        y = np.empty((len(vectors), weight.shape[1]), x.dtype)
+        _multiply_in_tiles(vectors, weight, y)
+        y = y[:n]
     return y.reshape(*x.shape[:-1], weight.shape[-1])
 
 
@@ -68,7 +67,7 @@ def product_in_shares(x: Array, weight: AnyArray) -> Array:
     y: Array = np.empty((len(vectors), weight.shape[1]), x.dtype)
 
     def multiply(columns: slice) -> None:
-        y[:, columns] = _product_in_tiles(vectors, weight[:, columns])
+        _multiply_in_tiles(vectors, weight[:, columns], y[:, columns])
 
     in_parallel(multiply, shares(weight.shape[1], n_threads()))
     return y.reshape(*x.shape[:-1], -1)
@@ -108,16 +107,14 @@ def _shares_of_the_blas(weight: AnyArray) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(starts) if start < stop]
 
 
-def _product_in_tiles(vectors: Array, weight: AnyArray) -> Array:
-    """Return vectors @ weight for many vectors: (n, d_in) -> (n, d_out).
+def _multiply_in_tiles(vectors: Array, weight: AnyArray, out: Array) -> None:
+    """Do out[...] = vectors @ weight for many vectors: (n, d_in) -> (n, d_out).
 
     A large matrix is multiplied some columns at a time, so that not all of it need be widened at once.
     """
     n_columns = max(STEP, TILE // len(weight) // STEP * STEP)
-    y: Array = np.empty((len(vectors), weight.shape[1]), vectors.dtype)
     for columns in _steps(slice(0, weight.shape[1]), n_columns):
-        _multiply(vectors, wide(weight[:, columns]), y[:, columns])
-    return y
+        _multiply(vectors, wide(weight[:, columns]), out[:, columns])
 
 
 def _multiply(vectors: Array, matrix: Array, out: Array) -> None:

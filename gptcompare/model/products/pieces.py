@@ -32,9 +32,7 @@ SHARED_PIECES = 2**20  # numbers of a matrix above which its pieces are shared a
 
 def product_in_pieces(vectors: Array, weight: AnyArray) -> Array:
     """Return vectors @ weight for a few vectors: (n, d_in) -> (n, d_out)."""
-    n = len(vectors)
-    if n % 2:
-        vectors = np.concatenate([vectors, np.zeros_like(vectors[:1])])
+    n, vectors = len(vectors), padded(vectors, 2)
     y: Array = np.zeros((len(vectors), weight.shape[1]), vectors.dtype)
     add = _add_by_columns if lies_by_columns(weight) else _add_by_rows
 
@@ -43,6 +41,12 @@ def product_in_pieces(vectors: Array, weight: AnyArray) -> Array:
 
     in_parallel(multiply, shares(weight.shape[1], n_threads() if weight.size > SHARED_PIECES else 1))
     return y[:n]
+
+
+def padded(vectors: Array, multiple: int) -> Array:
+    """Return the vectors followed by vectors of zeros, up to the next multiple of a number of them."""
+    missing = -len(vectors) % multiple
+    return np.concatenate([vectors, np.zeros_like(vectors, shape=(missing, vectors.shape[1]))]) if missing else vectors
 
 
 def _add_by_rows(y: Array, vectors: Array, weight: AnyArray) -> None:
