@@ -103,7 +103,7 @@ def other_ways(lm: gc.LanguageModel) -> dict[str, Write]:
     return {
         **{f"in batches of {n}": in_batches(lm, n) for n in (2, 8, 64)},
         "with a draft: repetitions": alone(lm, "repetitions"),
-        "with a draft: the first 2 of its 4 layers": alone(lm, first_layers(lm, 2)),
+        f"with a draft: the first 2 of its {lm.config.n_layer} layers": alone(lm, first_layers(lm, 2)),
         "the prompt in chunks of 7 tokens": alone(lm, within=small_chunks),
         "on one thread": alone(lm, within=single_threaded),
     }

@@ -93,17 +93,21 @@ class TestLastWords:
         ]
 
 
+def corpus_of_two(folder):
+    columns = ("gutenberg_id", "title", "author", "year", "file", "split", "style")
+    rows = [("1", "A", "B", "1900", "1.txt", "train", "simple"), ("2", "C", "D", "1901", "2.txt", "val", "richer")]
+    lines = ["\t".join(row) for row in (columns, *rows)]
+    (folder / "MANIFEST.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for number in "12":
+        text = "Once upon a time there was a king who had a daughter.\n\n" * 3
+        (folder / f"{number}.txt").write_text(text, encoding="utf-8")
+    return WRITING.read_manifest(folder)
+
+
 def test_a_model_is_measured_on_a_corpus_and_the_table_shows_it(tmp_path, monkeypatch):
     monkeypatch.setattr(WRITING, "MAX_NEW_TOKENS", 6)
     monkeypatch.setattr(WRITING, "kept_sentences", lambda: list(TestLastWords.SENTENCES))
-    columns = ("gutenberg_id", "title", "author", "year", "file", "split")
-    rows = [("1", "A", "B", "1900", "1.txt", "train"), ("2", "C", "D", "1901", "2.txt", "val")]
-    lines = ["\t".join(row) for row in (columns, *rows)]
-    (tmp_path / "MANIFEST.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    for number in "12":
-        text = "Once upon a time there was a king who had a daughter.\n\n" * 3
-        (tmp_path / f"{number}.txt").write_text(text, encoding="utf-8")
-    books = WRITING.read_manifest(tmp_path)
+    books = corpus_of_two(tmp_path)
     measured = WRITING.measure_writing(gc.load("nano-gpt2"), books, n_prompts=2)
     assert measured[WRITING.COPIED]["text"] in (tmp_path / "1.txt").read_text(encoding="utf-8")
     table = WRITING.writing_table({"one": measured, "other": measured})
@@ -135,3 +139,32 @@ class TestWaysToChoose:
         assert perplexities[0] == min(perplexities)
         assert perplexities[0] == pytest.approx(math.exp(-sum(found[0].logprobs) / 30))
         assert {"temperature": SAMPLED.temperature, "top_p": SAMPLED.top_p} in sampling.WAYS.values()
+
+
+class TestPilots:
+    """weights/pilots.py, which trains them."""
+
+    @pytest.fixture
+    def pilots(self, monkeypatch):
+        monkeypatch.syspath_prepend(ROOT / "weights")
+        return module_at(ROOT / "weights" / "pilots.py")
+
+    def test_each_differs_from_the_base_in_one_thing(self, pilots):
+        base, *others = pilots.PILOTS.values()
+        assert base == pilots.Pilot()
+        for pilot in others:
+            changed = [field for field in pilot._fields if getattr(pilot, field) != getattr(base, field)]
+            assert len(changed) == 1
+
+    def test_books_are_read_as_often_as_it_says_and_held_out_ones_not(self, pilots, tmp_path):
+        books = corpus_of_two(tmp_path)
+        assert list(pilots.texts_of(pilots.Pilot(simple=2), books)) == [str(books[0].path)] * 2
+        assert list(pilots.texts_of(pilots.Pilot(simple=0), books)) == []
+
+    def test_a_run_is_measured(self, pilots, tmp_path, monkeypatch):
+        books = corpus_of_two(tmp_path)
+        monkeypatch.setattr(pilots, "SHAPE", {"n_layer": 2, "n_head": 2, "d_model": 8, "n_ctx": 16, "n_vocab": 260})
+        monkeypatch.setattr(pilots, "RECIPE", pilots.RECIPE | {"steps": 2, "context": 8})
+        folder = pilots.train("banded first, 8", books, tmp_path / "runs")
+        assert gc.load(folder).config.attention == ("banded", "dense")
+        assert 0 < pilots.bits_per_byte(folder, books) < 10

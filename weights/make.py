@@ -1,9 +1,10 @@
-"""Turn two runs of `weights/train.sh` into the embedded pair, measure it and write its model card.
+"""Turn the runs of `weights/train.sh` into the embedded pair, measure it and write its model card.
 
     python weights/make.py CORPUS RUNS
 
 Writes `weights/nano-gpt2`, `weights/nano-gpt3` (float16), `measurements.json`, `training.png` and `README.md`, whose
-text is `card.md` with the measured numbers filled in. Needs the `plots` extra. Then run
+text is `card.md` with the measured numbers filled in; and `stages/`, what the runs recorded of themselves: RUNS needs
+the last stage, and those before it only as long as they are not there yet. Needs the `plots` extra. Then run
 `tests/data/make_nano_records.py`, so that `gptcompare verify` knows the new pair.
 """
 
@@ -12,24 +13,34 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 import string
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from writing import Book, measure_writing, read_manifest, writing_table
+from writing import SAMPLING, Book, measure_writing, read_manifest, writing_table
 
 import gptcompare as gc
 from gptcompare import plots
 from gptcompare.presets import published
-from gptcompare.training import read_metrics
+from gptcompare.training import Metrics, read_metrics
 from gptcompare.training.data import read_text
 
 WEIGHTS = Path(__file__).parent
+STAGES = WEIGHTS / "stages"
+RECORDS = ("run.json", "metrics.csv")
 NAMES = ("nano-gpt2", "nano-gpt3")
 BITS = "bits per byte"
-PROMPTS = ("Once upon a time", '"Where are you going?" asked the fox', "The king had three daughters")
+PROMPTS = (
+    "Once upon a time",
+    '"Where are you going?" asked the fox',
+    "The king had three daughters",
+    "The little rabbit ran down the hill",
+    "It was raining, and the children",
+)
 
 
 def export(run: Path, folder: Path) -> gc.LanguageModel:
@@ -39,12 +50,37 @@ def export(run: Path, folder: Path) -> gc.LanguageModel:
     return gc.load(folder)
 
 
-def check_same_data(runs: Path) -> None:
-    """Check that recipe and data, and so the order of the batches, are the same: only the attention may differ."""
-    first, second = (json.loads((runs / name / "run.json").read_text(encoding="utf-8")) for name in NAMES)
-    first["config"] |= {name: second["config"][name] for name in ("attention", "band_width")}
-    if first != second:
-        raise ValueError("the two runs differ in more than the attention pattern")
+def keep_records(runs: Path) -> list[Path]:
+    """Copy what the runs recorded of themselves, and return the folders of all stages that are recorded, in order."""
+    for stage in (folder for folder in runs.iterdir() if folder.name.isdigit()):
+        for name in NAMES:
+            (STAGES / stage.name / name).mkdir(parents=True, exist_ok=True)
+            for record in RECORDS:
+                shutil.copyfile(stage / name / record, STAGES / stage.name / name / record)
+    return sorted(STAGES.iterdir(), key=lambda stage: int(stage.name))
+
+
+def check_same_data(stage: Path) -> None:
+    """Check that recipe and data, and so the order of the batches, are the same: only the attention may differ.
+
+    The initial parameters are the same in the first stage alone: those of a later one are what the stage before made.
+    """
+    runs = [json.loads((stage / name / "run.json").read_text(encoding="utf-8")) for name in NAMES]
+    for run in runs:
+        del run["sha256"], run["config"]["attention"], run["config"]["band_width"]
+        if stage.name != "1":
+            del run["parameters"]
+    if runs[0] != runs[1]:
+        raise ValueError(f"the two runs of stage {stage.name} differ in more than the attention pattern")
+
+
+def whole_run(stages: list[Path], name: str) -> list[Metrics]:
+    """Return the metrics of all stages one after the other, with the tokens counted from the first one's beginning."""
+    lines: list[Metrics] = []
+    for stage in stages:
+        before = lines[-1].tokens if lines else 0
+        lines += [replace(line, tokens=before + line.tokens) for line in read_metrics(stage / name)]
+    return lines
 
 
 def cross_entropies(tokens: list[int], counted: list[int], n_vocab: int) -> tuple[float, float]:
@@ -101,21 +137,18 @@ def figures(nats: float, n_tokens: int, n_bytes: int) -> dict[str, float]:
     }
 
 
-def draw(runs: Path, path: Path) -> None:
+def draw(runs: dict[str, list[Metrics]], path: Path) -> None:
     ax = None
-    for name in NAMES:
-        ax = plots.loss_curve(read_metrics(runs / name), ax, label=name)
+    for name, lines in runs.items():
+        ax = plots.loss_curve(lines, ax, label=name)
     ax.set_ylim(top=6)
     ax.figure.savefig(path, dpi=100)
 
 
-def validation_table(runs: Path) -> str:
+def validation_table(runs: dict[str, list[Metrics]]) -> str:
     """Put the validation losses of both runs side by side."""
-    losses = [
-        {line.tokens: line.validation_loss for line in read_metrics(runs / name) if line.validation_loss is not None}
-        for name in NAMES
-    ]
-    lines = [f"| million tokens | {' | '.join(NAMES)} |", "|---:|---:|---:|"]
+    losses = [{line.tokens: line.validation_loss for line in lines if line.validation_loss} for lines in runs.values()]
+    lines = [f"| million tokens | {' | '.join(runs)} |", "|---:|---:|---:|"]
     lines += [f"| {n / 1e6:.1f} | {losses[0][n]:.3f} | {losses[1][n]:.3f} |" for n in losses[0]]
     return "\n".join(lines)
 
@@ -131,8 +164,8 @@ def held_out_table(measured: dict) -> str:
             f"| bits per byte | {' | '.join(columns)} |",
             "|---|---:|---:|---:|---:|",
             *(line(f"{book['title']} ({id_})", book, BITS, 3) for id_, book in measured["books"].items()),
-            line("all three", measured["all"], BITS, 3),
-            line("perplexity, all three", measured["all"], "perplexity", 1),
+            line("all", measured["all"], BITS, 3),
+            line("perplexity, all", measured["all"], "perplexity", 1),
         ]
     )
 
@@ -142,7 +175,7 @@ def samples(models: dict[str, gc.LanguageModel]) -> str:
     parts = []
     for prompt in PROMPTS:
         for name, lm in models.items():
-            text = prompt + lm.generate(prompt, max_new_tokens=90, temperature=0.8, top_p=0.95, seed=0).text
+            text = prompt + lm.generate(prompt, max_new_tokens=100, seed=0, **SAMPLING).text
             quoted = "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
             parts.append(f"`{name}`\n\n{quoted}")
     return "\n\n".join(parts)
@@ -163,14 +196,18 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     args = parser.parse_args()
 
-    check_same_data(args.runs)
+    stages = keep_records(args.runs)
+    last = args.runs / stages[-1].name
+    for stage in stages:
+        check_same_data(stage)
+    runs = {name: whole_run(stages, name) for name in NAMES}
     books = read_manifest(args.corpus)
-    models = {name: export(args.runs / name, WEIGHTS / name) for name in NAMES}
-    training_tokens = np.load(args.runs / NAMES[0] / "tokens.npy").tolist()
+    models = {name: export(last / name, WEIGHTS / name) for name in NAMES}
+    training_tokens = np.load(last / NAMES[0] / "tokens.npy").tolist()
     measured = measure(models, [book for book in books if book.split == "val"], training_tokens)
     measured["writing"] = {name: measure_writing(lm, books) for name, lm in models.items()}
     (WEIGHTS / "measurements.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-    draw(args.runs, WEIGHTS / "training.png")
+    draw(runs, WEIGHTS / "training.png")
     training = published(NAMES[0]).training
     card = string.Template((WEIGHTS / "card.md").read_text(encoding="utf-8"))
     text = card.substitute(
@@ -181,7 +218,7 @@ def main() -> None:
         n_epochs=f"{training.tokens / len(training_tokens):.1f}",
         held_out=held_out_table(measured),
         writing=writing_table(measured["writing"]),
-        curve=validation_table(args.runs),
+        curve=validation_table(runs),
         samples=samples(models),
         books=book_table(books),
     )

@@ -3,7 +3,8 @@
 #
 #     weights/train.sh CORPUS RUNS
 #
-# CORPUS has a MANIFEST.tsv that names the books and their split (train or val), RUNS gets a folder for each model.
+# CORPUS has a MANIFEST.tsv that names the books and their split (train or val). RUNS gets a folder for each stage, 1, 2
+# and so on, and in it one for each model. A stage begins with the parameters that the stage before ended with.
 set -euo pipefail
 corpus=$1 runs=$2
 
@@ -15,10 +16,20 @@ books() {
 mapfile -t texts < <(books train)
 mapfile -t held_out < <(books val | sed 's/^/--validation=/')
 
-mkdir -p "$runs"
 export OPENBLAS_NUM_THREADS=1
-for name in nano-gpt2 nano-gpt3; do
-    gptcompare train "${texts[@]}" "${held_out[@]}" --config $name --out "$runs/$name" \
-        --steps 8000 --batch 4 --warmup-steps 400 --validate-every 500 --save-every 100 2> "$runs/$name.log" &
-done
-wait
+stage() {
+    local number=$1 name pid processes=()
+    mkdir -p "$runs/$number"
+    for name in nano-gpt2 nano-gpt3; do
+        local from=(--config "$name")
+        ((number == 1)) || from=(--init "$runs/$((number - 1))/$name")
+        gptcompare train "${texts[@]}" "${held_out[@]}" "${from[@]}" --out "$runs/$number/$name" \
+            --seed $((number - 1)) --optimizer muon --learning-rate 0.003 --warmup-steps 50 --save-every 50 "${@:2}" \
+            2> "$runs/$number/$name.log" &
+        processes+=($!)
+    done
+    for pid in "${processes[@]}"; do wait "$pid"; done
+}
+
+stage 1 --steps 1000 --batch 32 --context 128 --final-learning-rate 1
+stage 2 --steps 400 --batch 8 --context 512 --final-learning-rate 0.02

@@ -42,12 +42,13 @@ class Book(NamedTuple):
     year: str
     path: Path
     split: str
+    style: str
 
 
 def read_manifest(corpus: Path) -> list[Book]:
     with open(corpus / "MANIFEST.tsv", encoding="utf-8", newline="") as file:
         return [
-            Book(row["gutenberg_id"], row["title"], row["author"], row["year"], corpus / row["file"], row["split"])
+            Book(**{field: corpus / row["file"] if field == "path" else row[field] for field in Book._fields})
             for row in csv.DictReader(file, delimiter="\t")
         ]
 

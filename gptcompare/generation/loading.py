@@ -84,7 +84,7 @@ def load(
     --------
     >>> import gptcompare as gc
     >>> gc.load("nano-gpt2").config.n_params
-    2664576
+    6967296
     """
     check_dtype(dtype)
     check_keep(keep, dtype)

@@ -1,7 +1,7 @@
 """Make `gptcompare/verification/data/nano.json`: what transformers computes of the embedded pair, in float64.
 
 To be run when the pair has changed. nano-gpt2 is read by transformers' GPT2LMHeadModel; nano-gpt3, whose layers are
-dense and banded in turn, by GPTNeoForCausalLM, whose attention is the same but for two things that are set right here:
+banded and dense in turn, by GPTNeoForCausalLM, whose attention is the same but for two things that are set right here:
 it has no biases in the queries, keys and values, and does not divide the scores by the root of a head's width. Needs
 the `reference` extra:
 
@@ -57,11 +57,12 @@ def gpt_neo_with_biases(folder: Path) -> GPTNeoForCausalLM:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     stored = load_file(folder / "model.safetensors").items()
     p = {name.removeprefix("transformer."): torch.tensor(value.astype(np.float64)) for name, value in stored}
+    kinds = [{"dense": "global", "banded": "local"}[kind] for kind in config["attention"]]
     model = GPTNeoForCausalLM(
         GPTNeoConfig(
             vocab_size=config["n_vocab"], max_position_embeddings=config["n_ctx"],
             hidden_size=config["d_model"], num_layers=config["n_layer"], num_heads=config["n_head"],
-            attention_types=[[["global", "local"], config["n_layer"] // 2]], window_size=config["band_width"],
+            attention_types=[[kinds, config["n_layer"] // len(kinds)]], window_size=config["band_width"],
             layer_norm_epsilon=config["layer_norm_eps"], attention_dropout=0.0, embed_dropout=0.0,
             resid_dropout=0.0, bos_token_id=None, eos_token_id=None,
         )

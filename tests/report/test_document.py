@@ -97,7 +97,7 @@ class TestStructure:
 
     def test_what_is_equal_is_said_with_its_value(self):
         text = section(report(["nano-gpt2", "nano-gpt3"]).to_markdown(), "Configurations")
-        assert "tokens in the context: 512; tokens in the vocabulary: 4096; activation: gelu_tanh" in text
+        assert "tokens in the context: 512; tokens in the vocabulary: 8192; activation: gelu_tanh" in text
         assert "band:" not in text
 
     def test_equal_configurations_are_said_to_be_so(self):

@@ -26,7 +26,7 @@ def test_it_has_the_texts_the_descriptions_and_the_summary(compared):
     for side in compared.sides:
         assert side.text in text
         assert side.name in text
-    assert "4 layers, width 192, 6 heads of 32, dense/banded attention, band 64" in text
+    assert "6 layers, width 256, 8 heads of 32, banded/dense attention, band 8" in text
     assert compared.summary() in text
 
 

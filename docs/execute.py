@@ -1,0 +1,77 @@
+"""Execute the notebooks, and keep what they print now: their outputs, and those in the answers to their exercises.
+
+    python docs/execute.py            # all notebooks
+    python docs/execute.py 5 11       # those with these numbers
+
+For changes after which many outputs are new, such as another embedded pair; `refresh.py` does the same for the pages.
+Look at the differences before you commit them. Needs the `notebooks` extra, and the package as it is here, installed
+with `pip install -e .`. A notebook that fails is left as it was.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+PYTHON = re.compile(r"(?<=^```python\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
+TEXT = re.compile(r"(?<=^```text\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
+
+
+def executed(notebook: Any) -> Any:
+    """Return a notebook with new outputs. The answers are executed after everything else, in their order."""
+    tagged = [cell for cell in notebook.cells if "answer" in cell.metadata.get("tags", ())]
+    answers = [cell for cell in tagged if TEXT.search(cell.source)]
+    added = [nbformat.v4.new_code_cell("".join(PYTHON.findall(cell.source))) for cell in answers]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    whole = nbformat.v4.new_notebook(cells=[*notebook.cells, *added], metadata=notebook.metadata)
+    nbclient.NotebookClient(
+        whole, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+    ).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # the times
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
+    for answer, cell in zip(answers, added, strict=True):
+        said = "".join(output.text for output in cell.outputs if output.output_type == "stream")
+        answer.source = TEXT.sub(lambda _, said=said: said, answer.source)
+    return notebook
+
+
+def joined(outputs: list[Any]) -> list[Any]:
+    """Make one of pieces of the same stream that follow each other."""
+    whole: list[Any] = []
+    for output in outputs:
+        if whole and output.output_type == "stream" == whole[-1].output_type and output.name == whole[-1].name:
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
+
+
+def main() -> None:
+    paths = sorted(FOLDER.glob("*.ipynb"), key=lambda path: int(path.stem.partition("_")[0]))
+    for path in paths:
+        if sys.argv[1:] and path.stem.partition("_")[0] not in sys.argv[1:]:
+            continue
+        notebook = nbformat.read(path, as_version=4)
+        metadata = dict(notebook.metadata)
+        try:
+            executed(notebook)
+        except nbclient.exceptions.CellExecutionError as error:
+            print(f"{path.name}: {error}", file=sys.stderr)
+            continue
+        notebook.metadata = metadata
+        nbformat.write(notebook, path)
+        print(path.name, flush=True)
+
+
+if __name__ == "__main__":
+    main()
