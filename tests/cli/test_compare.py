@@ -542,8 +542,8 @@ def test_the_whole_of_a_text_is_read_and_its_last_line_end_is_a_part_of_it(tmp_p
         ),
         (["x", "--models", "nano-gpt2@temperature=hot"], "temperature must be a number, got 'hot'"),
         (
-            ["x", "--models", "nano-gpt2@without=4.0"],
-            "there is no head 4.0: the layers are 0 ... 3, the heads of each 0",
+            ["x", "--models", "nano-gpt2@without=6.0"],
+            "there is no head 6.0: the layers are 0 ... 5, the heads of each 0",
         ),
         (
             ["--text", "no-such-file", "--models", "nano-gpt2@top_k=3"],

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 from support.command import start
-from support.places import ALICE, STORY_FOLDER
+from support.places import ROOT, STORY_FOLDER
 
 import gptcompare as gc
 from gptcompare.cli import main
@@ -57,7 +57,7 @@ def test_a_draft_changes_nothing_of_what_is_written(draft, capsys):
         ["generate", "Once", "--max-new-tokens", "9"],
         ["score", "The king had a daughter."],
         ["compare", "Once", "--greedy", "--max-new-tokens", "9"],
-        ["compare", "--text", str(ALICE)],
+        ["compare", "--text", str(ROOT / "docs" / "guides" / "story.txt")],
         ["choose", "The fox is", "red", "blue"],
     ],
     ids=lambda command: command[0],

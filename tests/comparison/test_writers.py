@@ -129,8 +129,8 @@ class TestRefused:
             (f"{NANO}@top-k=1@top_k=1", "'top_k' is there twice"),
             (f"{NANO}@seed=1@main", "'main' has no value; a side is written NAME@option=value@option=value"),
             ("@seed=1", "'@seed=1' has no model"),
-            (f"{NANO}@without=4.0", "there is no head 4.0: the layers are 0 ... 3, the heads of each 0 ... 5"),
-            (f"{NANO}@without=0.6", "there is no head 0.6: the layers are 0 ... 3, the heads of each 0 ... 5"),
+            (f"{NANO}@without=6.0", "there is no head 6.0: the layers are 0 ... 5, the heads of each 0 ... 7"),
+            (f"{NANO}@without=0.8", "there is no head 0.8: the layers are 0 ... 5, the heads of each 0 ... 7"),
             *[
                 (f"{NANO}@without={wrong}", f"with + between them, such as 1.2+1.3, got '{wrong}'")
                 for wrong in ("", "1", "1.", "1.2,1.3", "1.2+", "-1.2", "1.2.3", "a.b", "1e0.2", "٣.1")
@@ -232,7 +232,7 @@ class TestWriting:
         assert written.changes == changed.changes == ("without head 3 of layer 0; without head 1 of layer 2",)
         assert written.to_dict()["changes"] == [*written.changes]
         assert plain.changes == ()
-        assert describe(written.config, written.changes).endswith("2.66M parameters; " + written.changes[0])
+        assert describe(written.config, written.changes).endswith("6.97M parameters; " + written.changes[0])
         assert "without head 3 of" in comparison.to_text(240)
         reading = gc.compare_text("The king had a hat.", models).reading
         assert reading.logprobs[1] == reading.logprobs[2] != reading.logprobs[0]
@@ -262,7 +262,8 @@ class TestWriting:
 
 class TestMeasures:
     def test_at_two_temperatures_the_overlap_is_that_of_the_two_distributions(self, story):
-        lm = random_model(story, seed=1)
+        small = random_model(story, seed=1)
+        lm = gc.LanguageModel(gc.GPT(small.config, small.model.parameters(), dtype=np.float64), small.tokenizer)
         comparison = gc.compare(
             PROMPT, [(lm, {"temperature": 0.4}), (lm, {"temperature": 1.3})], seed=1, max_new_tokens=15
         )

@@ -68,7 +68,7 @@ def test_json_in_a_script_says_what_json_says():
 def test_it_says_how_it_was_made(compared):
     made = compared.page_data(command="gptcompare compare x")["made"]
     assert made["command"] == "gptcompare compare x"
-    assert made["model 2"].startswith("nano-gpt3: 4 layers")
+    assert made["model 2"].startswith("nano-gpt3: 6 layers")
     assert (made["seed"], made["temperature"], made["max-new-tokens"]) == ("3", "0.8", "6")
     assert gc.__version__ in made["version"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", made["date"])

@@ -54,9 +54,9 @@ def test_a_bar_at_any_temperature_is_the_probability_of_the_whole_vocabulary(rea
 
 
 def test_the_lens_is_that_of_the_trace(read):
-    _lm, ids, found, _labels, traced = read
+    lm, ids, found, _labels, traced = read
     probabilities = np.exp(logit_lens(traced))
-    assert found["lens_blocks"] == [0, 1, 2, 3, 4]
+    assert found["lens_blocks"] == [*range(lm.config.n_layer + 1)]
     for n, position in enumerate(range(2, len(ids))):
         for height, tokens in enumerate(found["lens"][n]):
             likeliest = probabilities[height, position - 1]
