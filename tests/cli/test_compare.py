@@ -117,7 +117,7 @@ class TestTerminal:
         status, err = terminal.end()
         assert status == 0
         texts = [row for row in terminal.rows() if "│" in row]
-        last = [" ".join(row.split("│")[side].strip() for row in texts) for side in (0, 1)]
+        last = [" ".join(word for row in texts for word in row.split("│")[side].split()) for side in (0, 1)]
         n_new = int(options[1]) if "150" in options else 40
         chosen = {"seed": int(options[-1]), **SAMPLED_ONLY} if "--seed" in options else {}
         sides = gc.compare(PROMPT, max_new_tokens=n_new, **chosen).sides
@@ -153,7 +153,7 @@ class TestTerminal:
         assert terminal.end()[0] == 0
         text = " ".join("".join(line.ljust(45) for line in terminal.rows()).split())
         first, second = (side.text for side in gc.compare(PROMPT, max_new_tokens=12).sides)
-        positions = [text.index(part) for part in ("nano-gpt2: 4 layers", first, "nano-gpt3: 4 layers", second)]
+        positions = [text.index(part) for part in ("nano-gpt2: 6 layers", first, "nano-gpt3: 6 layers", second)]
         assert positions == sorted(positions)
         assert "│" not in text
 
@@ -307,7 +307,7 @@ class TestSides:
         assert found["sides"][2]["changes"] == ["without head 3 of layer 0; without head 2 of layer 1"]
         assert main(["compare", PROMPT, "--models", self.MODELS[2], *options]) == 0
         shown = capsys.readouterr().out
-        assert "2.66M parameters; without head 3 of layer 0; without head 2 of layer 1\n" in shown
+        assert "6.97M parameters; without head 3 of layer 0; without head 2 of layer 1\n" in shown
 
     def test_a_text_is_read_without_heads_too(self, tmp_path, capsys):
         models, file = ["nano-gpt2", "nano-gpt2@without=0.3"], tmp_path / "text.txt"

@@ -38,7 +38,7 @@ def test_inspect_says_what_is_read_and_what_is_not(folder, capsys):
 
 def test_inspect_takes_a_name(capsys):
     assert main(["inspect", "nano-gpt3"]) == 0
-    assert "dense/banded attention" in lines(capsys)[1]["model"]
+    assert "banded/dense attention" in lines(capsys)[1]["model"]
 
 
 def test_inspect_shows_tokens_that_the_model_lacks(folder, capsys):

@@ -115,6 +115,7 @@ def test_too_few_pairs_for_the_vocabulary_is_an_error_that_says_what_to_do(texts
     assert "a smaller n_vocab" in err
     assert "nano-gpt2" in err
     assert "--tokenizer" in err
+    Path(config).write_text(json.dumps({**SIZES, "n_vocab": gc.load("nano-gpt2").config.n_vocab}))
     assert main([*command, "--tokenizer", "nano-gpt2"]) == 0  # as it says
 
 
