@@ -163,7 +163,8 @@ class TestScale:
 
 class TestPatterns:
     def test_a_banded_bar_is_coloured_where_the_band_is(self):
-        _, banded = models(architecture("nano-gpt2", "nano-gpt3"))
+        config = gc.GPTConfig.from_dict(gc.GPTConfig.preset("nano-gpt3").to_dict() | {"band_width": 64})
+        _, banded = models(architecture("nano-gpt2", config))
         assert seen_in_the_first_bar_of(banded, "dense") == pytest.approx(1)
         assert seen_in_the_first_bar_of(banded, "banded") == pytest.approx(64 / 512, abs=0.001)
 
@@ -229,7 +230,7 @@ class TestPage:
         assert picture.get("role") == "img"
         assert [child.tag for child in picture][:2] == [f"{SVG}title", f"{SVG}desc"]
         assert picture.find(f"{SVG}title").text == "Architecture of gpt2 and nano-gpt3"
-        for part in ("gpt2: ", "nano-gpt3: ", "124,439,808 parameters", "2 dense, 2 banded", "tied unembedding"):
+        for part in ("gpt2: ", "nano-gpt3: ", "124,439,808 parameters", "3 banded, 3 dense", "tied unembedding"):
             assert part in picture.find(f"{SVG}desc").text
 
     def test_it_needs_nothing_from_elsewhere(self):
