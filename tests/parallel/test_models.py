@@ -118,10 +118,10 @@ class TestRefusals:
 
     def test_of_more_ranks_than_heads(self):
         def refused(comm):
-            with pytest.raises(ValueError, match="7 ranks are too many for a model of 6 heads"):
+            with pytest.raises(ValueError, match="9 ranks are too many for a model of 8 heads"):
                 gc.load("nano-gpt2", parallel=comm)
 
-        on_ranks(7, refused)
+        on_ranks(9, refused)
 
 
 class TestMPI:
