@@ -152,7 +152,7 @@ class TestTerminal:
         terminal = Terminal(PROMPT, "--max-new-tokens", "12", columns=45)
         assert terminal.end()[0] == 0
         text = " ".join("".join(line.ljust(45) for line in terminal.rows()).split())
-        first, second = (side.text for side in gc.compare(PROMPT, max_new_tokens=12).sides)
+        first, second = (" ".join(side.text.split()) for side in gc.compare(PROMPT, max_new_tokens=12).sides)
         positions = [text.index(part) for part in ("nano-gpt2: 6 layers", first, "nano-gpt3: 6 layers", second)]
         assert positions == sorted(positions)
         assert "│" not in text

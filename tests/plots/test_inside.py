@@ -81,15 +81,16 @@ class TestSurprise:
 @pytest.mark.usefixtures("ax")  # which is skipped without matplotlib
 class TestAllHeads:
     def test_there_is_a_small_map_for_each_head_of_each_layer(self):
-        trace = gc.load("nano-gpt3").model.trace([5, 6, 7, 8])
+        model = gc.load("nano-gpt3").model
+        trace, n_head = model.trace([5, 6, 7, 8]), model.config.n_head
         figure = plots.all_heads(trace)
-        assert len(figure.axes) == 24
+        assert len(figure.axes) == model.config.n_layer * n_head
         for number, ax in enumerate(figure.axes):
             (image,) = ax.get_images()
-            np.testing.assert_allclose(image.get_array(), np.sqrt(trace.patterns()[number // 6, number % 6]))
-        assert [ax.get_ylabel() for ax in figure.axes[::6]] == [
-            "layer 0\ndense", "layer 1\nbanded", "layer 2\ndense", "layer 3\nbanded"
-        ]  # fmt: skip
+            np.testing.assert_allclose(image.get_array(), np.sqrt(trace.patterns()[divmod(number, n_head)]))
+        assert [ax.get_ylabel() for ax in figure.axes[::n_head]] == [
+            f"layer {layer}\n{kind}" for layer, kind in enumerate(("banded", "dense") * 3)
+        ]
 
     def test_a_batch_is_refused(self):
         with pytest.raises(ValueError, match="of one sequence"):
