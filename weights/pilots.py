@@ -2,7 +2,7 @@
 
     python weights/pilots.py CORPUS RUNS
 
-trains a small model once for each choice, two at a time, one core each, in about half an hour, and prints a table. RUNS
+trains a small model once for each choice, two at a time, one core each, and prints a table. RUNS
 gets a folder for each; if it is stopped, the same command resumes. The measure is the mean of the bits per byte of the
 held-out books' beginnings, since a vocabulary's size changes what a token is.
 """
