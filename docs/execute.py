@@ -10,6 +10,8 @@ with `pip install -e .`. A notebook that fails is left as it was.
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 
 import nbclient
 import nbformat
+from PIL import Image
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PYTHON = re.compile(r"(?<=^```python\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
@@ -31,7 +34,7 @@ def executed(notebook: Any) -> Any:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    whole = nbformat.v4.new_notebook(cells=[*notebook.cells, *added], metadata=notebook.metadata)
+    whole = nbformat.v4.new_notebook(cells=[*notebook.cells, *added])
     nbclient.NotebookClient(
         whole, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
     ).execute()
@@ -39,10 +42,25 @@ def executed(notebook: Any) -> Any:
         cell.metadata.pop("execution", None)  # the times
         if cell.cell_type == "code":
             cell.outputs = joined(cell.outputs)
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = compressed(output.data["image/png"])
     for answer, cell in zip(answers, added, strict=True):
         said = "".join(output.text for output in cell.outputs if output.output_type == "stream")
         answer.source = TEXT.sub(lambda _, said=said: said, answer.source)
     return notebook
+
+
+def compressed(png: str) -> str:
+    """Return a picture in fewer bytes, with the same pixels: matplotlib writes an opaque one with transparency."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255):
+        picture = picture.convert("RGB")
+    if colours := picture.getcolors(256):
+        picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=len(colours))
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def joined(outputs: list[Any]) -> list[Any]:
@@ -62,14 +80,11 @@ def main() -> None:
         if sys.argv[1:] and path.stem.partition("_")[0] not in sys.argv[1:]:
             continue
         notebook = nbformat.read(path, as_version=4)
-        metadata = dict(notebook.metadata)
         try:
-            executed(notebook)
+            nbformat.write(executed(notebook), path)
         except nbclient.exceptions.CellExecutionError as error:
             print(f"{path.name}: {error}", file=sys.stderr)
             continue
-        notebook.metadata = metadata
-        nbformat.write(notebook, path)
         print(path.name, flush=True)
 
 

@@ -12,7 +12,7 @@ from gptcompare.lessons import NOT_YET, RIGHT
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"), key=lambda path: int(path.stem.partition("_")[0]))
 
-LARGEST = 700_000  # bytes
+LARGEST = 600_000  # bytes
 # An exercise is four cells: the question, a cell for the reader's attempt, one that checks it, and the folded answer.
 EXERCISE = ("question", "attempt", "check", "answer")
 ANSWER = re.compile(r"<details><summary>Answer</summary>\n\n(.+)\n\n</details>", flags=re.DOTALL)

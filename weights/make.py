@@ -147,7 +147,10 @@ def draw(runs: dict[str, list[Metrics]], path: Path) -> None:
 
 def validation_table(runs: dict[str, list[Metrics]]) -> str:
     """Put the validation losses of both runs side by side."""
-    losses = [{line.tokens: line.validation_loss for line in lines if line.validation_loss} for lines in runs.values()]
+    losses = [
+        {line.tokens: line.validation_loss for line in lines if line.validation_loss is not None}
+        for lines in runs.values()
+    ]
     lines = [f"| million tokens | {' | '.join(runs)} |", "|---:|---:|---:|"]
     lines += [f"| {n / 1e6:.1f} | {losses[0][n]:.3f} | {losses[1][n]:.3f} |" for n in losses[0]]
     return "\n".join(lines)
