@@ -47,6 +47,7 @@ WRITTEN = (
 )  # fmt: skip
 # Parts of run.json that runs of earlier versions do not have: those of targets are then those of a run without any.
 BLAS_THREADS, DIGEST = "blas_threads", "sha256"
+RUN = "run"  # in the state's metadata: the digest of run.json, which an earlier version did not write there
 OF_TARGETS = ("targets", "validation_targets", "ignore")
 OF_RECIPE = {"optimizer": "adamw"}  # numbers of the recipe that earlier versions do not have, and what they did
 
@@ -78,6 +79,7 @@ class RunFolder:
         self.step = self.saved_step = 0
         self._open = contextlib.ExitStack()  # the lock and metrics.csv
         self._metrics: AppendedFile | None = None
+        self._run = b""  # run.json
 
     def __enter__(self) -> RunFolder:
         self._refuse_foreign()  # before the lock's file is made: nothing is written into somebody else's folder
@@ -139,12 +141,17 @@ class RunFolder:
         if path.is_file():
             there = _description(path, identity.keys())
             self._check_same_run(there, identity)
+            self._run = path.read_bytes()
             if BLAS_THREADS in there:
                 self._check_blas(there[BLAS_THREADS], n_threads)
                 return there[BLAS_THREADS]  # type: ignore[no-any-return]  # checked by the file's digest
-        with written_together(self.folder, [DESCRIPTION]) as (file,):
-            file.write(_described({**identity, BLAS_THREADS: n_threads}))
+        self._run = _described({**identity, BLAS_THREADS: n_threads})
+        self._write_description()
         return n_threads
+
+    def _write_description(self) -> None:
+        with written_together(self.folder, [DESCRIPTION]) as (file,):
+            file.write(self._run)
 
     def _check_same_run(self, there: dict[str, Any], identity: dict[str, Any]) -> None:
         different = [
@@ -175,14 +182,36 @@ class RunFolder:
         return f". To train on from its model with these settings, give another folder, and --init {self.folder}"
 
     def save(self, model: GPT, optimizer: Optimizer, tokenizer: Tokenizer | None) -> None:
-        """Save the state, as one file that is renamed into place when complete, then the model for others to read."""
+        """Save the state, as one file that is renamed into place when complete, then the model for others to read.
+
+        Raises
+        ------
+        ValueError
+            If the folder was removed while the run trained, and another run has begun in its place.
+        """
+        self._keep_description()
         if self._metrics is not None:
             self._metrics.sync()  # so that no power failure leaves a state without its lines
         tensors = {STEP: np.array(float(optimizer.step)), **_arrays(model, optimizer)}
         with written_together(self.folder, [STATE]) as (file,):
-            write_safetensors(file, tensors, **{DIGEST: digest_of(tensors)})
+            write_safetensors(file, tensors, **{DIGEST: digest_of(tensors), RUN: self._digest_of_run})
         self.saved_step = optimizer.step
         self.save_model(model, tokenizer)
+
+    def _keep_description(self) -> None:
+        """Put run.json back if the folder was removed, as no run can resume without it; leave another run alone."""
+        path = self.folder / DESCRIPTION
+        if not path.is_file():
+            self._write_description()
+        elif path.read_bytes() != self._run:
+            raise ValueError(
+                f"{self.folder} has another run now, which was begun while this one trained there: nothing of this one "
+                f"is saved after step {self.saved_step}"
+            )
+
+    @property
+    def _digest_of_run(self) -> str:
+        return hashlib.sha256(self._run).hexdigest()
 
     def save_model(self, model: GPT, tokenizer: Tokenizer | None) -> None:
         """Save the model, and the tokenizer if there is one, as `gptcompare.load` reads them."""
@@ -197,7 +226,7 @@ class RunFolder:
         Raises
         ------
         CheckpointError
-            If the file is not as it was written; the arrays are then as they were.
+            If the file is not as it was written, or is another run's; the arrays are then as they were.
         """
         path = self.folder / STATE
         if not path.is_file():
@@ -207,7 +236,7 @@ class RunFolder:
             saved = tensors.get(name)
             if saved is None or (saved.shape, saved.dtype) != (array.shape, array.dtype):
                 raise CheckpointError(path, f"{name} is missing or of another kind: a run cannot resume from this file")
-        _check_digest(path, tensors)
+        self._check_state(path, tensors)
         step = float(tensors[STEP])
         if not (step.is_integer() and 1 <= step <= n_steps):
             raise CheckpointError(path, f"it is of step {step:g}, in a run of {n_steps} steps: damaged")
@@ -215,6 +244,19 @@ class RunFolder:
             array[...] = tensors[name]
         self.step = self.saved_step = optimizer.step = int(step)
         return True
+
+    def _check_state(self, path: Path, tensors: dict[str, AnyArray]) -> None:
+        """Check that the tensors are those that this run saved. Earlier versions wrote less to check them by."""
+        metadata = read_metadata(path)
+        if metadata == {"format": "pt"}:
+            return
+        if not isinstance(metadata, dict) or metadata.get(DIGEST) != digest_of(tensors):
+            fault = "the numbers in it are not those that were saved: the file is damaged"
+        elif metadata.get(RUN, self._digest_of_run) != self._digest_of_run:
+            fault = "it is the state of another run"
+        else:
+            return
+        raise CheckpointError(path, f"{fault}. Put a copy of its own there, or remove it, and the run begins anew")
 
     def start_metrics(self) -> list[Metrics]:
         """Return the metrics of the steps up to the saved one, and cut metrics.csv off after them."""
@@ -231,16 +273,6 @@ class RunFolder:
 
 def _arrays(model: GPT, optimizer: Optimizer) -> dict[str, Any]:
     return {**{f"parameter.{name}": array for name, array in model.parameters().items()}, **optimizer.state}
-
-
-def _check_digest(path: Path, tensors: dict[str, AnyArray]) -> None:
-    """Check that the tensors are those that were saved. An earlier version wrote nothing to check them by."""
-    metadata = read_metadata(path)
-    if metadata != {"format": "pt"} and (not isinstance(metadata, dict) or metadata.get(DIGEST) != digest_of(tensors)):
-        raise CheckpointError(
-            path, "the numbers in it are not those that were saved: the file is damaged. Put a copy of it in its "
-            "place, or remove it, and the run begins anew"
-        )  # fmt: skip
 
 
 def _described(parts: dict[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ from support.amounts import few_or_many
 from support.damage import damaged
 
 import gptcompare as gc
-from gptcompare.checkpoints.formats.safetensors import read_safetensors, write_safetensors
+from gptcompare.checkpoints.formats.safetensors import read_metadata, read_safetensors, write_safetensors
 from gptcompare.model import threads
 from gptcompare.training import Recipe, loop, read_metrics, train
 from gptcompare.training.run_folder import OF_TARGETS, WRITTEN, RunFolder, _described
@@ -117,6 +117,41 @@ class TestOneProcessAtATime:
         }  # fmt: skip
 
 
+class TestAFolderRemovedDuringTheRun:
+    """As by somebody who begins anew, and has forgotten that the old run still trains."""
+
+    @pytest.fixture
+    def removed(self, tmp_path, monkeypatch):
+        """Train in a folder that is removed at step 8, after which `then` is called."""
+
+        def run(then=lambda folder: None):
+            original, folder = loop._step, tmp_path / "run"
+
+            def step_or_remove(model, optimizer, *rest):
+                if optimizer.step == 8:
+                    monkeypatch.setattr(loop, "_step", original)
+                    shutil.rmtree(folder)
+                    then(folder)
+                return original(model, optimizer, *rest)
+
+            monkeypatch.setattr(loop, "_step", step_or_remove)
+            return folder, trained(folder)[0]
+
+        return run
+
+    def test_the_next_save_puts_it_back(self, removed, reference):
+        folder, parameters = removed()
+        assert parameters == trained(folder)[0] == reference[0]
+        assert read_metrics(folder) == []  # the lines went with the old folder
+
+    def test_a_run_that_was_begun_in_its_place_is_left_alone(self, removed, tmp_path):
+        with pytest.raises(ValueError, match=r"run has another run now, .*: nothing of this one is saved after step 6"):
+            removed(lambda folder: trained(folder, seed=1, n_steps=2))
+        before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+        assert trained(tmp_path / "run", seed=1, n_steps=2)[0] == trained(seed=1, n_steps=2)[0]
+        assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
 class TestState:
     def altered(self, folder, change, **metadata):
         path = folder / "state.safetensors"
@@ -146,6 +181,12 @@ class TestState:
         with pytest.raises(gc.CheckpointError, match="are not those that were saved"):
             trained(stopped)
 
+    def test_the_state_of_another_run_is_refused(self, stopped, tmp_path):
+        trained(tmp_path / "other", seed=1)
+        shutil.copy(tmp_path / "other" / "state.safetensors", stopped)
+        with pytest.raises(gc.CheckpointError, match=r"state\.safetensors: it is the state of another run\. Put a copy of"):
+            trained(stopped)
+
     def test_a_run_of_an_earlier_version_goes_on(self, stopped, reference):
         """It has no digests, and does not say on how many threads its products were computed."""
         self.altered(stopped, lambda tensors: None)
@@ -159,7 +200,12 @@ class TestState:
         assert trained(stopped)[0] == reference[0]
         assert "blas_threads" in json.loads((stopped / "run.json").read_text())
 
+    def of_earlier_version(self, folder):
+        """Let the state say what those of the versions did that knew no targets or optimizers."""
+        self.altered(folder, lambda tensors: None, sha256=read_metadata(folder / "state.safetensors")["sha256"])
+
     def test_a_run_of_a_version_without_targets_goes_on(self, stopped, reference):
+        self.of_earlier_version(stopped)
         description = json.loads((stopped / "run.json").read_text())
         parts = {name: part for name, part in description.items() if name not in ("sha256", *OF_TARGETS)}
         (stopped / "run.json").write_bytes(_described(parts))
@@ -169,6 +215,7 @@ class TestState:
             trained(stopped, ignore=3)
 
     def test_a_run_of_a_version_without_optimizers_is_adamw_s(self, stopped, reference):
+        self.of_earlier_version(stopped)
         description = json.loads((stopped / "run.json").read_text())
         assert description["recipe"].pop("optimizer") == "adamw"
         del description["sha256"]

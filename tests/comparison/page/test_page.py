@@ -150,6 +150,7 @@ def test_a_click_chooses_a_head_in_both_models(page):
 
 def test_the_heads_are_one_stop_of_the_tab_key_and_the_arrows_move_in_them(page):
     assert page.run("[...document.querySelectorAll('.heads button')].filter((one) => one.tabIndex === 0).length") == 2
+    page.click("[aria-label='layer 1, head 0']")
     page.run("document.querySelector('.heads [aria-pressed=true]').focus()")
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowLeft"):
         page.key(key)
@@ -179,9 +180,10 @@ def test_what_a_token_looks_at_is_the_attention_of_the_model(page, compared):
 
 
 def test_outside_the_band_a_map_is_like_what_is_still_to_come(opened):
-    shape = {"n_layer": 2, "n_head": 2, "d_model": 16, "n_ctx": 64, "n_vocab": 4096}
+    tokenizer = gc.load("nano-gpt2").tokenizer
+    shape = {"n_layer": 2, "n_head": 2, "d_model": 16, "n_ctx": 64, "n_vocab": tokenizer.n_vocab}
     config = gc.GPTConfig(**shape, attention=("banded", "dense"), band_width=3)
-    lm = gc.LanguageModel(gc.GPT(config), gc.load("nano-gpt2").tokenizer)
+    lm = gc.LanguageModel(gc.GPT(config), tokenizer)
     page = opened(gc.compare_text("Once upon a time there was a king.", {"band": lm}))
     banded, dense = 0, 2  # the numbers of the maps of the layers' first heads
     unseen = page.run(f"look.cell({dense}, 0, 6)")
