@@ -256,7 +256,7 @@ class RunFolder:
             fault = "it is the state of another run"
         else:
             return
-        raise CheckpointError(path, f"{fault}. Put a copy of its own there, or remove it, and the run begins anew")
+        raise CheckpointError(path, f"{fault}. Put the right one there, or remove it, and the run begins anew")
 
     def start_metrics(self) -> list[Metrics]:
         """Return the metrics of the steps up to the saved one, and cut metrics.csv off after them."""
