@@ -184,7 +184,7 @@ class TestState:
     def test_the_state_of_another_run_is_refused(self, stopped, tmp_path):
         trained(tmp_path / "other", seed=1)
         shutil.copy(tmp_path / "other" / "state.safetensors", stopped)
-        with pytest.raises(gc.CheckpointError, match=r"state\.safetensors: it is the state of another run\. Put the right one"):
+        with pytest.raises(gc.CheckpointError, match=r"the state of another run\. Put the right one"):
             trained(stopped)
 
     def test_a_run_of_an_earlier_version_goes_on(self, stopped, reference):
