@@ -5,7 +5,7 @@
 
 For changes after which many outputs are new, such as another embedded pair; `refresh.py` does the same for the pages.
 Look at the differences before you commit them. Needs the `notebooks` extra, and the package as it is here, installed
-with `pip install -e .`. A notebook that fails is left as it was.
+with `pip install -e .`. A notebook that fails, be it in an answer, is left as it was.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ TEXT = re.compile(r"(?<=^```text\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
 
 def executed(notebook: Any) -> Any:
     """Return a notebook with new outputs. The answers are executed after everything else, in their order."""
-    tagged = [cell for cell in notebook.cells if "answer" in cell.metadata.get("tags", ())]
-    answers = [cell for cell in tagged if TEXT.search(cell.source)]
+    answers = [cell for cell in notebook.cells if "answer" in cell.metadata.get("tags", ())]
     added = [nbformat.v4.new_code_cell("".join(PYTHON.findall(cell.source))) for cell in answers]
     for cell in notebook.cells:
         if cell.cell_type == "code":
