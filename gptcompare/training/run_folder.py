@@ -47,7 +47,7 @@ WRITTEN = (
 )  # fmt: skip
 # Parts of run.json that runs of earlier versions do not have: those of targets are then those of a run without any.
 BLAS_THREADS, DIGEST = "blas_threads", "sha256"
-RUN = "run"  # in the state's metadata: the digest of run.json, which an earlier version did not write there
+RUN = "run"  # in the state's metadata: the digest in run.json, which an earlier version did not write there
 OF_TARGETS = ("targets", "validation_targets", "ignore")
 OF_RECIPE = {"optimizer": "adamw"}  # numbers of the recipe that earlier versions do not have, and what they did
 
@@ -211,7 +211,8 @@ class RunFolder:
 
     @property
     def _digest_of_run(self) -> str:
-        return hashlib.sha256(self._run).hexdigest()
+        """The digest that run.json has of its own parts, which white space does not change."""
+        return str(parse_json(self._run, DESCRIPTION)[DIGEST])
 
     def save_model(self, model: GPT, tokenizer: Tokenizer | None) -> None:
         """Save the model, and the tokenizer if there is one, as `gptcompare.load` reads them."""
