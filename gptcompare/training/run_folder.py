@@ -139,9 +139,9 @@ class RunFolder:
         n_threads = n_threads_if_known()
         path = self.folder / DESCRIPTION
         if path.is_file():
-            there = _description(path, identity.keys())
-            self._check_same_run(there, identity)
             self._run = path.read_bytes()
+            there = _description(self._run, path, identity.keys())
+            self._check_same_run(there, identity)
             if BLAS_THREADS in there:
                 self._check_blas(there[BLAS_THREADS], n_threads)
                 return there[BLAS_THREADS]  # type: ignore[no-any-return]  # checked by the file's digest
@@ -285,11 +285,11 @@ def _digest(parts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _description(path: Path, names: Any) -> dict[str, Any]:
-    """Read run.json; raise ValueError if it is not as it was written."""
+def _description(content: bytes, path: Path, names: Any) -> dict[str, Any]:
+    """Parse run.json; raise ValueError if it is not as it was written."""
     there = None
     with contextlib.suppress(ValueError):
-        there = parse_json(path.read_bytes(), str(path))
+        there = parse_json(content, str(path))
     if isinstance(there, dict):
         digest = there.pop(DIGEST, None)
         whole = digest == _digest(there) if BLAS_THREADS in there else digest is None
