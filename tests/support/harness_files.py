@@ -1,16 +1,18 @@
 """Files of tasks in the formats in which they are published, made of alice.txt, with what is nasty in the real ones."""
 
+import itertools
 import json
 import random
 import re
 
+from gptcompare.uses import log_likelihoods
 from support.places import ALICE
 
 TEXT = ALICE.read_text(encoding="utf-8")
 WORDS = TEXT.split()
 SENTENCES = [" ".join(found.split()) for found in re.findall(r"[A-Z][^.!?]+[.!?]'?", TEXT)]
 FOREIGN = ["“Ça alors ! – «ÇA»”", "Ωmega—ß½é…", "兎の穴", "naïve 🐇🐇!", "“Öh…” – “Äh…”", "Ещё раз"]
-FAR_FROM_ASCII = ["кот", "🐇🐇🐇🐇🐇🐇"]  # the first is likelier for each character, the second for each byte
+ANSWERS = ["кот", "🐇🐇🐇🐇🐇🐇", "“—”", "zqxj", "兎の穴", "Alice"]
 NAMES = ["Alice", "the White Rabbit", "Dinah", "the Hatter", "Æthelflæd", "O'Hare", "the Queen of Hearts"]
 
 
@@ -21,7 +23,7 @@ def write_files(folder, lm):
     harness has from data sets that hold them so.
     """
     rng = random.Random(20)
-    questions, pages = [_piqa(rng, number) for number in range(18)], _pages(rng)
+    questions, pages = [_piqa(rng, number, lm) for number in range(18)], _pages(rng)
     contents = {
         "lambada.jsonl": _lines({"text": text} for text in _lambada(rng, lm)),
         "hellaswag.jsonl": _lines(_hellaswag(rng, number) for number in range(20)),
@@ -92,16 +94,30 @@ def _hellaswag(rng, number):
     }  # fmt: skip
 
 
-def _piqa(rng, number):
+def _piqa(rng, number, lm):
     goal = _piece(rng, 3, 12) + rng.choice(["?", "", " ", "\n", " 兎"])
     solutions = [_piece(rng, 1, 4), _piece(rng, 5, 20)]
     solutions[number % 2] += rng.choice(["", " \"'quoted'\" {{x}} \\n", f" – {rng.choice(FOREIGN)}", ".  "])
     if number % 5 == 3:
-        solutions = [*FAR_FROM_ASCII]
+        solutions = _ordered_otherwise_by_byte(lm, f"Question: {goal}\nAnswer:")
     if number == 7:
         goal = _piece(rng, 650, 650)
     rng.shuffle(solutions)
     return {"goal": goal, "sol1": solutions[0], "sol2": solutions[1], "label": rng.randrange(2)}
+
+
+def _ordered_otherwise_by_byte(lm, context):
+    """Two answers, of which the model finds the first likelier for each character and the second for each byte."""
+    logprobs = [one.logprob for one in log_likelihoods(lm, [(context, f" {answer}") for answer in ANSWERS])]
+    by_character, by_byte = (
+        {answer: logprob / length(answer) for answer, logprob in zip(ANSWERS, logprobs, strict=True)}
+        for length in (len, lambda answer: len(answer.encode()))
+    )
+    return next(
+        [first, second]
+        for first, second in itertools.permutations(ANSWERS, 2)
+        if by_character[first] > by_character[second] and by_byte[first] < by_byte[second]
+    )
 
 
 def _winogrande(rng, number):
@@ -158,7 +174,8 @@ def _page(rng, number, n_words):
 
 def _arithmetic(rng):
     a, b = rng.randrange(100), rng.randrange(100)
-    return {"context": f"Q: What is {a} plus {b}?\n\nA:", "completion": f" {a + b}"}
+    asked = f"Q: {_piece(rng, 3, 8)}. What is {a} plus {b}?"  # so that a model that cannot add says this and that
+    return {"context": f"{asked}\n\nA: It is", "completion": f" {a + b}"}
 
 
 def _scrambled(rng):
