@@ -145,7 +145,7 @@ def write_end_ids(folder: str | os.PathLike[str], end_ids: Collection[int]) -> N
     """Write generation_config.json, from which `read_end_ids` and transformers read the tokens that end a text."""
     ids = sorted(end_ids)
     with written_together(folder, ["generation_config.json"]) as (file,):
-        file.write(json.dumps({"eos_token_id": ids[0] if len(ids) == 1 else ids or None}, indent=2).encode() + b"\n")
+        file.write(json.dumps({"eos_token_id": ids[0] if len(ids) == 1 else ids}, indent=2).encode() + b"\n")
 
 
 def _read_hf(folder: Path, dtype: npt.DTypeLike | None, share: Share) -> tuple[GPTConfig, Tensors]:

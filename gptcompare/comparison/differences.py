@@ -135,8 +135,8 @@ def _read(lms: Sequence[LanguageModel], name: str, text: str, progress: Callable
     """Let both models read a text, and keep of each token what `Differences` has."""
     encoded = [lm.encode(text) for lm in lms]
     ids = [np.array(of_text, np.int64) for of_text in encoded]
-    tokens = {id_: lms[0].tokenizer.decode_bytes([id_]) for id_ in np.unique(ids[0]).tolist()}
-    n_bytes = np.array([len(tokens[id_]) for id_ in ids[0].tolist()], np.int64)
+    ends = np.array(lms[0].tokenizer.byte_ends(text, lms[0].allowed_special), np.int64)
+    n_bytes = np.diff(ends, prepend=0)
     n = len(n_bytes)
     divergence, logprobs, ranks, same_top = np.empty(n), np.empty((2, n)), np.empty((2, n), np.int64), np.empty(n, bool)
     first = 0
@@ -150,8 +150,8 @@ def _read(lms: Sequence[LanguageModel], name: str, text: str, progress: Callable
         first = now.stop
         if progress is not None:
             progress(int(n_bytes[now].sum()))
-    worst = tokens[int(ids[0][divergence.argmax()])] if n else b""
-    found = _sentences(name, text, n_bytes, divergence, logprobs, ranks)
+    worst = lms[0].tokenizer.bytes_of(int(ids[0][divergence.argmax()])) if n else b""
+    found = _sentences(name, text, ends, divergence, logprobs, ranks)
     return _Part(name, int(n_bytes.sum()), divergence, logprobs, ranks, same_top, worst, found)
 
 
@@ -170,15 +170,12 @@ def ranks_of(logits: Array, ids: Integers) -> Integers:
 
 
 def _sentences(
-    name: str, text: str, n_bytes: Integers, divergence: Float64, logprobs: Float64, ranks: Integers
+    name: str, text: str, ends_of_tokens: Integers, divergence: Float64, logprobs: Float64, ranks: Integers
 ) -> list[Sentence]:
     """Return the sentences of a text that have tokens and something to see, from what was measured at its tokens."""
     spans = sentences(text)
     ends = np.cumsum([len(text[start:end].encode()) for start, end in spans])
-    of_token = np.searchsorted(ends, np.cumsum(n_bytes) - 1, side="right")
-    of_token = np.minimum(
-        of_token, len(spans) - 1
-    )  # tokens may stand for more than the text, if they change white space
+    of_token = np.searchsorted(ends, ends_of_tokens - 1, side="right")
     n_tokens = np.bincount(of_token, minlength=len(spans))
     measured = (divergence, (logprobs[0] - logprobs[1]) / math.log(2), np.abs(np.log2(ranks[0] / ranks[1])))
     means = [np.bincount(of_token, values, len(spans)) / np.maximum(n_tokens, 1) for values in measured]

@@ -61,10 +61,10 @@ def compare(
     --------
     >>> import gptcompare as gc
     >>> [side.text for side in gc.compare("Once upon a time", max_new_tokens=3).sides]
-    [', a great', ' there was a']
+    [', and the', ' there was a']
     >>> comparison = gc.compare("Once upon a time", ["nano-gpt2", "nano-gpt2@without=0.3"], max_new_tokens=3)
     >>> [side.text for side in comparison.sides]
-    [', a great', ', a little']
+    [', and the', ', and then']
     """
     checked = GenerationOptions.of(**options)
     sides = load_sides(models)
@@ -116,7 +116,7 @@ def compare_text(
     --------
     >>> import gptcompare as gc
     >>> [f"{bits:.2f}" for bits in gc.compare_text("Once upon a time").reading.bits_per_byte]
-    ['0.90', '0.69']
+    ['0.92', '0.75']
     """
     several = {name: lm.allowing(allowed_special) for name, lm in load_models(models).items()}
     if not isinstance(text, str):

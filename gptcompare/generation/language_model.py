@@ -87,7 +87,7 @@ class LanguageModel:
         --------
         >>> import gptcompare as gc
         >>> gc.load("nano-gpt2").allowing("all").encode("The end.<|endoftext|>")
-        [431, 844, 14, 4095]
+        [491, 1024, 13, 8191]
         """
         if isinstance(allowed_special, Collection) and not allowed_special:
             return self
@@ -110,7 +110,7 @@ class LanguageModel:
         >>> import gptcompare as gc
         >>> without_a_head = {"blocks.0.attn.hook_z": gc.inspection.without_heads([3])}
         >>> gc.load("nano-gpt2").changed(without_a_head).generate("Once upon a time", max_new_tokens=4).text
-        ', a little boy'
+        ', and then he'
         """
         name = self.name and f"{self.name}, changed"
         return LanguageModel(self.model.changed(changes), self.tokenizer, self.end_ids, self.allowed_special, name)
@@ -124,11 +124,10 @@ class LanguageModel:
             If a token was added to the tokenizer only: the model was not made larger for it.
         """
         ids = self.tokenizer.encode(text, self.allowed_special)
-        n_vocab = self.config.n_vocab
-        if ids and self.tokenizer.n_vocab > n_vocab and (beyond := max(ids)) >= n_vocab:
+        if (beyond := max(ids, default=-1)) >= self.config.n_vocab:
             raise ValueError(
-                f"the token {self.tokenizer.decode([beyond])!r} has the id {beyond}, but the model has only {n_vocab}: "
-                "it was added to the tokenizer and not to the model"
+                f"the token {self.tokenizer.decode([beyond])!r} has the id {beyond}, but the model has only "
+                f"{self.config.n_vocab}: it was added to the tokenizer and not to the model"
             )
         return ids
 
@@ -159,9 +158,8 @@ class LanguageModel:
 
         Prompt and completion together never exceed the model's context: when it is full, generation stops with
         finish_reason "context". If the tokenizer has a `bos_id`, the model reads it before the prompt, and it counts
-        towards the context. An empty prompt stands for the beginning of a text: without a `bos_id`, the model reads its
-        end-of-text token, which separated the texts that it was trained on. A token that the tokenizer does not have,
-        from the padding of some published vocabularies, adds no text.
+        towards the context. An empty prompt stands for the `beginning` of a text. A token that the tokenizer does not
+        have, from the padding of some published vocabularies, adds no text.
 
         Parameters
         ----------
@@ -199,7 +197,7 @@ class LanguageModel:
         --------
         >>> import gptcompare as gc
         >>> gc.load("nano-gpt2").generate("Once upon a time", max_new_tokens=4).text
-        ', a great man'
+        ', and the old'
         """
         checked = GenerationOptions.of(**options)
         prompts = [prompt] if isinstance(prompt, str) else list(each_text("prompt", prompt))
@@ -234,7 +232,7 @@ class LanguageModel:
         --------
         >>> import gptcompare as gc
         >>> list(gc.load("nano-gpt2").stream("Once upon a time", max_new_tokens=4))
-        [',', ' a', ' great', ' man']
+        [',', ' and', ' the', ' old']
         """
         if not isinstance(prompt, str):
             raise TypeError(f"stream takes one prompt, got {type(prompt).__name__}")
@@ -272,7 +270,7 @@ class LanguageModel:
         >>> import gptcompare as gc
         >>> score = gc.load("nano-gpt2").score("Once upon a time")
         >>> f"{score.perplexity:.2f}"
-        '2.25'
+        '2.68'
         """
         ids = self.allowing(allowed_special)._ids_to_read(text)
         if len(ids) < 2:
@@ -295,14 +293,17 @@ class LanguageModel:
         --------
         >>> import gptcompare as gc
         >>> gc.load("nano-gpt2").prompt_ids("Once upon a time")
-        [2217, 761, 258, 500]
+        [2665, 891, 258, 523]
         """
-        ids = self._ids_to_read(prompt)
-        if ids:
+        if ids := self._ids_to_read(prompt) or self.beginning:
             return ids
-        if self.tokenizer.eot_id is None or self.tokenizer.eot_id >= self.config.n_vocab:
-            raise ValueError("the prompt is empty, and the tokenizer has no end-of-text token to begin with")
-        return [self.tokenizer.eot_id]
+        raise ValueError("the prompt is empty, and the tokenizer has no end-of-text token to begin with")
+
+    @property
+    def beginning(self) -> list[int]:
+        """The token before a new text: `bos_id`, or the end of the text before it, or none if the model has neither."""
+        tokens = (self.tokenizer.bos_id, self.tokenizer.eot_id)
+        return [id_ for id_ in tokens if id_ is not None and id_ < self.config.n_vocab][:1]
 
     def predictions(self, ids: Sequence[int], *, stride: int | None = None) -> Iterator[Array]:
         """Yield the logits of each id but the first, given those before it, in chunks (n, V), len(ids) - 1 rows in all.
@@ -324,9 +325,8 @@ class LanguageModel:
     def _begin(self, prompt: str, options: GenerationOptions, alternatives: int) -> Continuation:
         """Check a prompt, and prepare it to be continued."""
         ids, alternatives = self.prompt_ids(prompt), integer("alternatives", alternatives, at_least=0)
-        if len(ids) > self.config.n_ctx:
-            sizes = f"the prompt has {len(ids)} tokens, the model's context is {self.config.n_ctx}"
-            raise ValueError(f"{sizes}: shorten it")
+        if len(ids) > (n_ctx := self.config.n_ctx):
+            raise ValueError(f"the prompt has {len(ids)} tokens, the model's context is {n_ctx}: shorten it")
         return Continuation(prompt, ids, options, self.tokenizer, alternatives)
 
     def _checked_draft(self, draft: LanguageModel | str | None) -> GPT | str | None:

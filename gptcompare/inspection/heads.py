@@ -93,7 +93,7 @@ def head_scores(
     --------
     >>> import gptcompare as gc
     >>> gc.inspection.head_scores(gc.load("nano-gpt2").model).induction.shape
-    (4, 6)
+    (6, 8)
     """
     config = instance("model", model, GPT).config
     if ids is None:

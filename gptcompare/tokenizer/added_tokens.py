@@ -7,6 +7,7 @@ taken, and the longest one there; a token may take the white space beside it, or
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import regex
 
@@ -16,6 +17,13 @@ PLAIN = Matching()
 WORD = r"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]"  # a letter, mark, digit or connector: \w of Rust's regex
 AFTER_A_WORD, BEFORE_A_WORD = regex.compile(rf"(?<={WORD})"), regex.compile(WORD)
 SPACES, SPACES_BEFORE = regex.compile(r"\s*"), regex.compile(r"(?r)\s*")
+
+
+class Found(NamedTuple):
+    """A token's id, and the text that became it: the token with the white space that it took, less what others took."""
+
+    id: int
+    text: str
 
 
 class TokenFinder:
@@ -31,7 +39,7 @@ class TokenFinder:
     Examples
     --------
     >>> TokenFinder({"<mask>": 7}, {"<mask>": Matching(lstrip=True)}).split("a <mask> b")
-    ['a', 7, ' b']
+    ['a', Found(id=7, text=' <mask>'), ' b']
     """
 
     def __init__(self, ids: Mapping[str, int], matching: Mapping[str, Matching]) -> None:
@@ -41,9 +49,9 @@ class TokenFinder:
         # \L<tokens> is any of a list, the longest first
         self._rounds = [regex.compile(r"\L<tokens>", tokens=tokens) for tokens in (early, late) if tokens]
 
-    def split(self, text: str) -> list[str | int]:
-        """Cut a text at its tokens: each becomes its id, and what is left between them stays text."""
-        parts: list[str | int] = [text]
+    def split(self, text: str) -> list[str | Found]:
+        """Cut a text at its tokens, and leave what is between them as text."""
+        parts: list[str | Found] = [text]
         for pattern in self._rounds:
             parts = [
                 new
@@ -52,21 +60,23 @@ class TokenFinder:
             ]  # fmt: skip
         return parts
 
-    def _split_by(self, pattern: regex.Pattern[str], text: str) -> list[str | int]:
-        parts: list[str | int] = []
+    def _split_by(self, pattern: regex.Pattern[str], text: str) -> list[str | Found]:
+        parts: list[str | Found] = []
         done = 0
         for match in pattern.finditer(text):
             token, start, end = match.group(), match.start(), match.end()
             rule = self._matching.get(token, PLAIN)
             if rule.single_word and (AFTER_A_WORD.match(text, start) or BEFORE_A_WORD.match(text, end)):
                 continue
+            if rule.lstrip and end <= done:
+                continue  # white space that an earlier token has taken
             if rule.lstrip and start > done:
                 start -= len(SPACES_BEFORE.findall(text, done, start)[0])
             if rule.rstrip:
                 end += len(SPACES.findall(text, end)[0])
             if start > done:
                 parts.append(text[done:start])
-            parts.append(self._ids[token])
+            parts.append(Found(self._ids[token], text[max(start, done) : end]))
             done = end
         if done < len(text):
             parts.append(text[done:])

@@ -12,7 +12,7 @@ import codecs
 import contextlib
 import os
 from collections.abc import Collection, Iterable
-from itertools import chain, pairwise
+from itertools import accumulate, chain
 from typing import TypeAlias
 
 from ..checkpoints import locate
@@ -20,18 +20,16 @@ from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
 from ..checks import brief, encodable, path, shown
 from ..config import GPTConfig
 from ..display.tokens import Tokens
-from .added_tokens import TokenFinder
+from .added_tokens import Found, TokenFinder
 from .files import bundled_gpt2, read_vocabulary, write_vocabulary
-from .learning import learn_vocabulary, merge_long, merge_stages
+from .learning import learn_vocabulary, merge, merge_stages
 from .pieces import pieces
 from .vocabulary import BYTE_TO_CHAR, Vocabulary, to_bytes
 
 AllowedSpecial: TypeAlias = Collection[str]  # special tokens, or "all"
 
 CACHED_CHARACTERS = 4_000_000  # of the pieces whose ids are cached; beyond that, the cache is emptied
-SHORT_PIECE = 24  # bytes; measured: up to this length, scanning all pairs is faster than a heap
 LONGEST_SHOWN = 500  # bytes of a piece that is shown merge by merge: some 100 lines are more than anyone reads
-UNRANKED = 2**62  # the rank of a pair that no merge joins
 NO_ID = -1  # of a byte that the vocabulary lacks
 
 
@@ -174,7 +172,26 @@ class Tokenizer:
         [15496, 995, 50256]
         """
         parts = self._parts(text, allowed_special)
-        return [id_ for part in parts for id_ in ([part] if isinstance(part, int) else self._encode_plain(part))]
+        return [id_ for part in parts for id_ in ([part.id] if isinstance(part, Found) else self._encode_plain(part))]
+
+    def byte_ends(self, text: str, allowed_special: AllowedSpecial = ()) -> list[int]:
+        """Return where each token of `encode` ends in the text's UTF-8; each begins where the one before it ends.
+
+        A token that takes the white space beside it (`Matching`) covers more than the bytes that it stands for.
+
+        >>> Tokenizer.from_pretrained("gpt2").byte_ends("Hello world")
+        [5, 11]
+        """
+        lengths = []
+        for part in self._parts(text, allowed_special):
+            if isinstance(part, Found):
+                lengths.append(len(part.text.encode()))
+            else:
+                lengths += [len(self._bytes_of[id_]) for id_ in self._encode_plain(part)]
+        n_bytes = len(
+            text.encode()
+        )  # which tokens of white space can exceed: behind a token that took it, it is read again
+        return [min(end, n_bytes) for end in accumulate(lengths)]
 
     def tokens(self, text: str, allowed_special: AllowedSpecial = ()) -> Tokens:
         """Return the ids of a text with their bytes, as `encode` finds them; a notebook shows them as coloured chips.
@@ -194,12 +211,14 @@ class Tokenizer:
         """
         found: list[list[list[int]]] = []
         for part in self._parts(text, allowed_special):
-            for piece in [part] if isinstance(part, int) else pieces(part):
-                found.append([[piece]] if isinstance(piece, int) else self._stages(piece.encode()))
+            if isinstance(part, Found):
+                found.append([[part.id]])
+            else:
+                found += [self._stages(piece.encode()) for piece in pieces(part)]
         return [[[self._bytes_of[id_] for id_ in stage] for stage in stages] for stages in found]
 
-    def _parts(self, text: str, allowed_special: AllowedSpecial) -> list[str | int]:
-        """Cut a text at its special and added tokens, which become ids."""
+    def _parts(self, text: str, allowed_special: AllowedSpecial) -> list[str | Found]:
+        """Cut a text at its special and added tokens."""
         text, allowed = encodable(text), self.allowed(allowed_special)
         special, added = self._vocabulary.special_tokens, self._vocabulary.added_tokens
         if not allowed and not added:
@@ -224,7 +243,7 @@ class Tokenizer:
         cut = pieces(text)
         cache = self._cache
         for piece in set(cut).difference(cache):
-            cache[piece] = self._merge(piece.encode())
+            cache[piece] = merge(self._ids_of_bytes(piece.encode()), self._rank, self._merged)
             self._n_cached += len(piece)
         if self._n_cached > CACHED_CHARACTERS:
             self._cache, self._n_cached = {}, 0
@@ -241,26 +260,6 @@ class Tokenizer:
         if len(piece) > LONGEST_SHOWN:
             raise ValueError(f"{shown(piece)} is too long to be shown merge by merge: at most {LONGEST_SHOWN} bytes")
         return merge_stages(self._ids_of_bytes(piece), self._rank, self._merged)
-
-    def _merge(self, piece: bytes) -> list[int]:
-        """Return the ids of one piece: repeatedly merge the pair of lowest rank, the leftmost first.
-
-        Example, with GPT-2's merges: b"lower" -> l o w e r -> l o w er -> l ow er -> l ower -> lower.
-        """
-        ids = self._ids_of_bytes(piece)
-        if len(ids) > SHORT_PIECE:
-            return merge_long(ids, self._rank, self._merged)
-        rank_of, merged = self._rank.get, self._merged
-        ranks = [rank_of(pair, UNRANKED) for pair in pairwise(ids)]
-        while ranks and (rank := min(ranks)) != UNRANKED:
-            left = ranks.index(rank)
-            ids[left] = merged[rank]
-            del ids[left + 1], ranks[left]
-            if left > 0:
-                ranks[left - 1] = rank_of((ids[left - 1], ids[left]), UNRANKED)
-            if left < len(ranks):
-                ranks[left] = rank_of((ids[left], ids[left + 1]), UNRANKED)
-        return ids
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         r"""Return the bytes that the ids stand for. ValueError for an id that is not in the vocabulary.

@@ -6,12 +6,12 @@ import hashlib
 import io
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import regex
 
 from ..arrays import Integers
 from ..checks import instance, path
@@ -20,7 +20,7 @@ from ..files.atomic_files import written_together
 from ..tokenizer import END_OF_TEXT, AllowedSpecial, Tokenizer
 
 PORTION = 1 << 20  # characters that are tokenized, or tokens that are hashed, at a time
-PORTION_END = re.compile(r"(?<=\S)\s")
+PORTION_END = regex.compile(r"(?<=\S)\s")  # by the white space of regex, which cuts a text into pieces
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -177,7 +177,7 @@ def _tokens_of(several: Iterable[str], tokenizer: Tokenizer, allowed: frozenset[
     """
     vocabulary = tokenizer.vocabulary
     added = {**vocabulary.special_tokens, **vocabulary.added_tokens}
-    in_portions = not vocabulary.matching and not any(map(re.compile(r"\s").search, added))
+    in_portions = not vocabulary.matching and not any(map(regex.compile(r"\s").search, added))
     dtype = np.uint16 if tokenizer.n_vocab <= 1 << 16 else np.uint32
     ids: list[int | None] = []
     for text in several:

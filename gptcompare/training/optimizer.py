@@ -10,7 +10,7 @@ the momentum is counted, are those of torch.optim.Muon. `Optimizer` says what th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -107,14 +107,11 @@ class AdamW:
         self.step += 1
         for name, parameter in self._parameters.items():
             decay = self._recipe.weight_decay if parameter.ndim > 1 else 0.0
-            p, g = _flat(parameter, parameter), _flat(gradients[name], parameter)
-            m, v = _flat(self.first[name], parameter), _flat(self.second[name], parameter)
-            for start in range(0, parameter.size, SLICE):
-                part = slice(start, start + SLICE)
-                self._update_slice(p[part], g[part], m[part], v[part], learning_rate, decay)
+            for p, g, m, v in _parts(parameter, gradients[name], self.first[name], self.second[name]):
+                self._update_part(p, g, m, v, learning_rate, decay)
 
-    def _update_slice(self, p: Array, g: Array, m: Array, v: Array, learning_rate: float, decay: float) -> None:
-        """Apply algorithm 2, lines 6 to 12, to one-dimensional arrays."""
+    def _update_part(self, p: Array, g: Array, m: Array, v: Array, learning_rate: float, decay: float) -> None:
+        """Apply algorithm 2, lines 6 to 12, to arrays of one shape."""
         beta1, beta2 = self._recipe.betas
         correction1, correction2 = 1 - beta1**self.step, 1 - beta2**self.step
         p *= 1 - learning_rate * decay
@@ -259,7 +256,14 @@ def _check_parameters(parameters: object) -> None:
         raise TypeError(f"parameters must be a dict of name -> array, got {type(parameters).__name__}")
 
 
-def _flat(array: Array, like: Array) -> Array:
-    """Flatten an array in the memory order of another of the same shape; the result is a view if the orders agree."""
-    transposed = like.ndim == 2 and like.flags.f_contiguous and not like.flags.c_contiguous
-    return (array.T if transposed else array).reshape(-1)
+def _parts(*arrays: Array) -> Iterator[Sequence[Array]]:
+    """Yield the same part of arrays of one shape, one part after the other, as views that are small enough for a cache.
+
+    Arrays that do not all lie in memory in one row, and in the same order, are yielded as they are.
+    """
+    for turned in (arrays, [array.T for array in arrays]):
+        if all(array.flags.c_contiguous for array in turned):
+            rows = [array.reshape(-1) for array in turned]
+            yield from ([row[start : start + SLICE] for row in rows] for start in range(0, rows[0].size, SLICE))
+            return
+    yield arrays

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
-
-import regex
 
 from ..checks import each_text, instance, integer, one_text
 from ..generation import LanguageModel
@@ -87,8 +86,9 @@ def _text_of(lm: LanguageModel, ids: Sequence[int]) -> str:
 
 
 def _ends(lm: LanguageModel) -> list[int]:
-    """Return the tokens that end a line or a text."""
-    return [id_ for token, id_ in lm.tokenizer.vocabulary.ids.items() if NEWLINE in token] + sorted(lm.end_ids)
+    """Return the tokens of the model that end a line or a text."""
+    ends = [id_ for token, id_ in lm.tokenizer.vocabulary.ids.items() if NEWLINE in token] + sorted(lm.end_ids)
+    return [id_ for id_ in ends if id_ < lm.config.n_vocab]
 
 
 def exact_match(answer: str, right: str | Iterable[str]) -> bool:
@@ -139,13 +139,13 @@ def f1(answer: str, right: str | Iterable[str]) -> float:
 def normalised(text: str) -> str:
     """Lower the case, remove ASCII punctuation and the articles a, an, the, and leave one space between words.
 
-    This is `normalize_answer` of SQuAD's evaluate-v2.0.py.
+    This is `normalize_answer` of SQuAD's evaluate-v2.0.py, with the same `re`: another has other borders of words.
 
     >>> normalised("The  Danube, a river.")
     'danube river'
     """
     kept = "".join(character for character in text.lower() if character not in string.punctuation)
-    return " ".join(regex.sub(r"\b(a|an|the)\b", " ", kept).split())
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", kept).split())
 
 
 def _f1(given: list[str], right: list[str]) -> float:

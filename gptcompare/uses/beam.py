@@ -19,6 +19,7 @@ from ..arrays import Float64
 from ..checks import instance, integer, number
 from ..generation import LanguageModel
 from ..generation.sampling import finite
+from ..model.inputs import check_token
 from ..model.ops import log_softmax
 
 WIDTH, ALPHA = 4, 0.6
@@ -62,25 +63,27 @@ def beam_search(
     lm : LanguageModel
     prompt : str
     ends : ids
-        Tokens that end a continuation, and do not belong to it.
+        Tokens of the model that end a continuation, and do not belong to it.
     width : int
         Number of attempts at a time.
     alpha : float
-        Exponent of the length penalty; 0 compares the probabilities as they are.
+        Exponent of the length penalty; 0 compares the probabilities as they are, and below 0 a short text is preferred.
     max_new_tokens : int
         Fewer if the model's context ends before.
 
     Raises
     ------
-    ValueError
-        If width or max_new_tokens is below 1, or the prompt leaves no room in the model's context.
+    TypeError, ValueError
+        If an id is not of the model's vocabulary, alpha is not finite, width or max_new_tokens is below 1, or the
+        prompt leaves no room in the model's context.
     """
     instance("lm", lm, LanguageModel)
     width, max_new_tokens = integer("width", width, at_least=1), integer("max_new_tokens", max_new_tokens, at_least=1)
-    alpha = number("alpha", alpha)
+    if not math.isfinite(alpha := number("alpha", alpha)):
+        raise ValueError(f"alpha must be a finite number, got {alpha}")
     if not isinstance(ends, Iterable):
         raise TypeError(f"ends must be a list of ids, got {ends!r}")
-    ends = [integer("an id of ends", id_) for id_ in ends]
+    ends = [check_token("an id of ends", id_, lm.config) for id_ in ends]
     prompt_ids, n_ctx = lm.prompt_ids(prompt), lm.config.n_ctx
     n_most = min(max_new_tokens, n_ctx - len(prompt_ids))
     if n_most < 1:
@@ -97,9 +100,11 @@ def beam_search(
         best = max([best, *_ended(live, totals, ends)], key=rank)
         totals[:, ends] = -math.inf
         live, parents = _grown(live, totals, width)
-        as_long_as_may_be = [Beam(beam.ids, beam.logprob, n_most) for beam in live]  # no attempt can become better
-        if n == n_most or rank(best) >= max(map(rank, as_long_as_may_be), default=-math.inf):
+        if n == n_most:
             break
+        n_best = n_most if alpha >= 0 else n + 1  # with this length, an attempt would rank highest
+        if rank(best) >= max((Beam(beam.ids, beam.logprob, n_best).score(alpha) for beam in live), default=-math.inf):
+            return best
         cache = cache.select(parents) if len({*parents}) == len(parents) else cache.copies(parents)
         logits = lm.model([beam.ids[-1:] for beam in live], cache, last_only=True)  # (B, V)
     return max([best, *live], key=rank)

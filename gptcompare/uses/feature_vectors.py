@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -138,13 +139,9 @@ def token_features(
 
 def token_spans(lm: LanguageModel, text: str) -> list[tuple[int, int]]:
     """Return the span of characters that each token of a text covers, wholly or in part."""
-    character_of_byte = [n for n, character in enumerate(text) for _ in character.encode()]
-    spans, start = [], 0
-    for id_ in lm.encode(text):
-        end = start + len(lm.tokenizer.decode_bytes([id_]))
-        spans.append((character_of_byte[start], character_of_byte[end - 1] + 1))
-        start = end
-    return spans
+    first = [n for n, character in enumerate(text) for _ in character.encode()] + [len(text)]  # the character of a byte
+    ends = lm.tokenizer.byte_ends(text, lm.allowed_special)
+    return [(first[start], first[end - 1] + 1 if end > start else first[start]) for start, end in pairwise([0, *ends])]
 
 
 def _checked_layer(lm: LanguageModel, layer: int) -> int:
@@ -157,7 +154,7 @@ def _checked_layer(lm: LanguageModel, layer: int) -> int:
 
 def _read(lm: LanguageModel, texts: Sequence[str], layer: int) -> Iterator[tuple[int, Float32]]:
     """Yield each text's number and the vectors of its tokens, (T, D); texts of the same length are read together."""
-    before = _beginning(lm)
+    before = lm.beginning
     ids = [before + lm.encode(text) for text in texts]
     of_length: dict[int, list[int]] = {}  # number of tokens -> numbers of the texts
     for number, of_text in enumerate(ids):
@@ -172,13 +169,6 @@ def _read(lm: LanguageModel, texts: Sequence[str], layer: int) -> Iterator[tuple
             stream = _in_windows(lm.model, np.array([ids[number] for number in batch]), layer)
             for number, vectors in zip(batch, stream.astype(np.float32, copy=False), strict=True):
                 yield number, vectors[len(before) :]
-
-
-def _beginning(lm: LanguageModel) -> list[int]:
-    """Return the token that begins or separates texts, if there is one."""
-    if lm.tokenizer.bos_id is None and lm.tokenizer.eot_id is None:
-        return []
-    return lm.prompt_ids("")
 
 
 def _in_windows(model: GPT, ids: Ids, layer: int) -> Array:

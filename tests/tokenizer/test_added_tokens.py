@@ -1,6 +1,7 @@
-import itertools
 import json
 import random
+from dataclasses import replace
+from itertools import accumulate, product
 
 import pytest
 
@@ -28,12 +29,52 @@ IDS = {"<a>": 1, "<ab>": 2, "<a><b>": 3, "word": 4, "wo": 5, "é x": 8}
     ],
 )
 def test_a_token_is_found_as_it_stands_and_by_its_rules(text, matching, parts):
-    assert TokenFinder(IDS, matching).split(text) == parts
+    found = TokenFinder(IDS, matching).split(text)
+    assert [part if isinstance(part, str) else part.id for part in found] == parts
+    assert "".join(part if isinstance(part, str) else part.text for part in found) == text
+
+
+def test_white_space_is_taken_once():
+    """A token of white space that takes what is before it is not found where an earlier one has taken everything."""
+    matching = {"<m>": Matching(rstrip=True), "  ": Matching(lstrip=True)}
+    assert TokenFinder({"<m>": 1, "  ": 2}, matching).split("<m>  a  b") == [
+        (1, "<m>  "), "a", (2, "  "), "b",
+    ]  # fmt: skip
 
 
 def test_as_many_tokens_as_there_may_be_are_found_at_once():
     ids = {f"<|{n}|>": n for n in range(20_000)}
-    assert TokenFinder(ids, {}).split("<|7|>x<|19999|>" * 2) == [7, "x", 19_999] * 2
+    assert TokenFinder(ids, {}).split("<|7|>x<|19999|>" * 2) == [(7, "<|7|>"), "x", (19_999, "<|19999|>")] * 2
+
+
+@pytest.mark.parametrize(
+    ("matching", "covered"),
+    [
+        (Matching(), ["old", " ", " ", "<mask>", " ", " ", "é", "<mask>", " "]),
+        (Matching(lstrip=True), ["old", "  <mask>", " ", " ", "é", "<mask>", " "]),
+        (Matching(rstrip=True), ["old", " ", " ", "<mask>  ", "é", "<mask> "]),
+        (Matching(lstrip=True, rstrip=True), ["old", "  <mask>  ", "é", "<mask> "]),
+    ],
+    ids=str,
+)
+def test_a_token_covers_the_white_space_that_it_takes(matching, covered):
+    vocabulary = Tokenizer.train(["old é king "] * 9, 262).vocabulary
+    mask = Tokenizer(vocabulary).n_vocab
+    tokenizer = Tokenizer(replace(vocabulary, added_tokens={"<mask>": mask}, matching={"<mask>": matching}))
+    text = "".join(covered)
+    assert text == "old  <mask>  é<mask> "
+    assert tokenizer.byte_ends(text) == [*accumulate(len(part.encode()) for part in covered)]
+    assert [id_ == mask for id_ in tokenizer.encode(text)] == ["<mask>" in part for part in covered]
+
+
+def test_no_token_ends_behind_the_text():
+    """White space that a token takes is read again by a token of white space, as by tokenizers."""
+    vocabulary = Tokenizer.train(["old é king "] * 9, 262).vocabulary
+    mask, space = Tokenizer(vocabulary).n_vocab, Tokenizer(vocabulary).n_vocab + 1
+    matching = {"<mask>": Matching(rstrip=True)}
+    tokenizer = Tokenizer(replace(vocabulary, added_tokens={"<mask>": mask, " ": space}, matching=matching))
+    assert tokenizer.encode("<mask> ") == [mask, space]
+    assert tokenizer.byte_ends("<mask> ") == [7, 7]
 
 
 def of_files(tokenizers, folder):
@@ -42,7 +83,7 @@ def of_files(tokenizers, folder):
 
 def flags():
     return [dict(zip(("lstrip", "rstrip", "single_word", "normalized"), values, strict=True))
-            for values in itertools.product([False, True], repeat=4)]  # fmt: skip
+            for values in product([False, True], repeat=4)]  # fmt: skip
 
 
 @pytest.mark.reference

@@ -51,6 +51,16 @@ class TestTokens:
             tokens = tokenize_files([tmp_path / "long.txt"], story.tokenizer, tmp_path / f"{portion}.npy")
             assert tokens.tolist() == [*story.tokenizer.encode(text), story.tokenizer.eot_id]
 
+    def test_a_portion_ends_where_a_piece_does(self, tmp_path, monkeypatch):
+        """The separators U+001C to U+001F are white space to Python, and not to the pattern that cuts pieces."""
+        tokenizer = gc.Tokenizer.train(["!\x1c!\x1f " * 50], 260)
+        text = "!\x1c!\x1f!\x1d " * 20
+        (tmp_path / "separators.txt").write_text(text, encoding="utf-8", newline="")
+        for portion in (1, 2, 7, 50):
+            monkeypatch.setattr(data, "PORTION", portion)
+            tokens = tokenize_files([tmp_path / "separators.txt"], tokenizer, tmp_path / f"{portion}.npy")
+            assert tokens.tolist() == [*tokenizer.encode(text), tokenizer.eot_id]
+
     @pytest.mark.parametrize("damage", ["note cut", "note empty", "cut", "empty", "flipped", "other texts' tokens"])
     def test_what_is_damaged_is_made_anew(self, story, files, tmp_path, damage):
         target = tmp_path / "tokens.npy"

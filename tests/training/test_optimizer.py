@@ -54,6 +54,31 @@ def test_fifty_steps_are_those_of_pytorch(torch, monkeypatch, dtype, tolerance, 
             np.testing.assert_allclose(ours[name], parameter.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
+def strided(shape):
+    """Ones that lie in memory in no row: of a slice, or of axes in another order."""
+    return np.ones((*shape[:-1], 2 * shape[-1]), np.float32)[..., ::2]
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("array", [
+    strided((3, 4)), strided((5,)), strided((2, 3, 4)), np.ones((2, 3, 4), np.float32).transpose(1, 0, 2),
+    np.ones((4, 3), np.float32).T, np.ones((), np.float32), np.split(np.ones((4, 6), np.float32), 2, axis=1)[1],
+])  # fmt: skip
+def test_a_parameter_may_lie_in_memory_as_it_likes(torch, array):
+    array[...] = np.random.default_rng(0).standard_normal(array.shape)
+    parameter = torch.nn.Parameter(torch.tensor(np.ascontiguousarray(array).reshape(array.shape)))
+    recipe = Recipe(n_steps=3, weight_decay=0.1)
+    decay = recipe.weight_decay if array.ndim > 1 else 0.0
+    reference = torch.optim.AdamW([parameter], lr=0.01, betas=recipe.betas, eps=recipe.eps, weight_decay=decay)
+    adamw = AdamW({"w": array}, recipe)
+    for seed in range(3):
+        gradient = np.asarray(np.random.default_rng(seed).standard_normal(array.shape), np.float32)
+        parameter.grad = torch.tensor(gradient.copy())
+        adamw.update({"w": gradient}, 0.01)
+        reference.step()
+    np.testing.assert_allclose(array, parameter.detach().numpy(), rtol=2e-6, atol=2e-6)
+
+
 def test_the_norm_is_that_of_one_long_vector():
     gradients = random_arrays(1, np.float64)
     together = np.concatenate([value.ravel() for value in gradients.values()])

@@ -36,6 +36,12 @@ class TestAnswer:
         greedy = story.generate("Once upon a", max_new_tokens=1).text.strip()
         assert answer(story, "Once upon a", template=template, max_new_tokens=1, beams=1) == greedy
 
+    @pytest.mark.parametrize("beams", [1, 4])
+    def test_an_end_that_the_model_does_not_have_ends_nothing(self, story, beams):
+        expected = answer(story, "Who came?", beams=beams, max_new_tokens=5)
+        beyond = gc.LanguageModel(story.model, story.tokenizer, {*story.end_ids, story.config.n_vocab, 10**6})
+        assert answer(beyond, "Who came?", beams=beams, max_new_tokens=5) == expected
+
     def test_it_is_one_line(self):
         for name in ("nano-gpt2", "nano-gpt3"):
             text = answer(gc.load(name), "Who came?", EXAMPLES)
@@ -57,6 +63,8 @@ class TestMetrics:
             ('An "U.S." plan', "us plan"),
             ("theatre", "theatre"),
             ("the", ""),
+            ("5 a² or a½", "5 a² or a½"),  # a digit above the line belongs to the word, to Python's `re`
+            ("a\u0301 the\u0301", "\u0301 \u0301"),  # and a mark does not
         ],
     )
     def test_normalised_as_squad_does_it(self, text, same):

@@ -33,7 +33,7 @@ def all_texts(n_most):
     yield from map(list, itertools.product(others, repeat=n_most))
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
+@pytest.mark.parametrize("alpha", [-3.0, -0.5, 0.0, 0.6, 2.0])
 @pytest.mark.parametrize("n_most", [1, 4])
 def test_wide_enough_it_finds_the_best_of_all_texts(lm, alpha, n_most):
     best = max(all_texts(n_most), key=lambda ids: score(lm, ids, alpha))
@@ -70,6 +70,27 @@ def test_what_has_no_room_is_refused(lm):
     lm.prompt_ids = lambda prompt: [0] * 8
     with pytest.raises(ValueError, match="the model's context is 8: shorten it"):
         beam_search(lm, "", ENDS)
+
+
+@pytest.mark.parametrize("alpha", [-1.0, -0.2])
+@pytest.mark.parametrize("width", [1, 2])
+def test_that_short_texts_are_preferred_ends_no_attempt_in_the_middle(lm, alpha, width):
+    found = beam_search(lm, "", ENDS, width=width, alpha=alpha, max_new_tokens=6)
+    assert found.n_tokens == len(found.ids) + 1 or len(found.ids) == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"ends": [V]}, f"there is no token {V}"),
+        ({"ends": [-1]}, "an id of ends must be at least 0"),
+        ({"ends": ENDS, "alpha": np.nan}, "alpha must be a finite number"),
+        ({"ends": ENDS, "alpha": np.inf}, "alpha must be a finite number"),
+    ],
+)
+def test_what_is_no_token_or_no_number_is_refused(lm, given, words):
+    with pytest.raises(ValueError, match=words):
+        beam_search(lm, "", **given)
 
 
 def test_damaged_parameters_are_noticed(lm):

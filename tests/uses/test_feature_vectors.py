@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -6,6 +7,7 @@ from support.models import random_model
 
 import gptcompare as gc
 from gptcompare.evaluation import token_features
+from gptcompare.tokenizer.vocabulary import Matching
 from gptcompare.uses import features
 
 TEXTS = ["The hens were asleep.", "It rained.", "Naïve 🐇 and 昔々!", "The foxes were awake.", "x"]
@@ -87,6 +89,10 @@ def test_a_vocabulary_without_an_end_of_text_has_nothing_in_front(lm):
     other = gc.LanguageModel(lm.model, gc.Tokenizer(plain))
     expected = lm.model.trace(lm.tokenizer.encode(TEXTS[0])).residual_stream()[-1]
     assert features(other, TEXTS[0], pool=None)[0] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    own = {token: id_ for token, id_ in vocabulary.special_tokens.items() if token != vocabulary.eot}
+    beyond = replace(vocabulary, special_tokens={**own, "<end>": lm.config.n_vocab}, eot="<end>")
+    other = gc.LanguageModel(lm.model, gc.Tokenizer(beyond))  # it has one, and the model does not
+    assert features(other, TEXTS[0], pool=None)[0] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 class TestTokenFeatures:
@@ -112,6 +118,20 @@ class TestTokenFeatures:
                 assert len(characters) - len(token) < 2 * 4  # no more than parts of two characters are left out
             for (_, end), (start, _) in pairwise(spans):
                 assert start in (end, end - 1)
+
+    def test_a_token_has_the_white_space_that_it_takes(self, lm):
+        vocabulary, mask = lm.tokenizer.vocabulary, lm.config.n_vocab
+        rules = {"<mask>": Matching(lstrip=True, rstrip=True)}
+        tokenizer = gc.Tokenizer(replace(vocabulary, added_tokens={"<mask>": mask}, matching=rules))
+        parameters = dict(lm.model.parameters())
+        parameters["wte.weight"] = np.vstack([parameters["wte.weight"], parameters["wte.weight"][:1]])
+        wider = gc.LanguageModel(gc.GPT(replace(lm.config, n_vocab=mask + 1), parameters), tokenizer)
+        text = "old   <mask> king"
+        spans = token_features(wider, text).spans
+        texts = [text[start:end] for start, end in spans]
+        assert "   <mask> " in texts
+        assert "".join(texts) == text
+        assert len(spans) == len(wider.encode(text))
 
 
 @pytest.mark.parametrize(

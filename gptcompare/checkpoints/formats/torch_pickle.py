@@ -182,8 +182,12 @@ def _rebuild(path: Path, function: object, arguments: object) -> object:
             int(offset),
             tuple(shape),
             tuple(strides),
-            *_,
+            *others,
         ):
+            if any(others[2:]):  # behind requires_grad and hooks: {"neg": True} of a view with the signs turned
+                raise CheckpointError(
+                    path, "data.pkl has a view of a tensor with its signs turned: save a `clone` of it"
+                )
             if len(shape) == len(strides) <= MAX_DIMENSIONS and all(
                 type(n) is int and 0 <= n < MAX_ELEMENTS for n in (offset, *shape, *strides)
             ):

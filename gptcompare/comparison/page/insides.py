@@ -68,7 +68,7 @@ def window(n_ids: int, n_ctx: int, start: int, n_positions: int, n_attention: in
     where the next of these begins, so that what it shows is what the text's score was computed from.
 
     >>> window(10, n_ctx=4, start=6, n_positions=4, n_attention=4)
-    Window(start=6, stop=7, read_from=2, n_attention=1)
+    Window(start=6, stop=7, read_from=2, n_attention=0)
     """
     start = min(start, n_ids - 1)
     here = next((one for one in windows(n_ids, n_ctx) if max(start, 1) < one.end), None)

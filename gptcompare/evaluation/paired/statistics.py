@@ -165,7 +165,7 @@ def items_needed(difference: float, agreement: float, *, power: float = POWER, l
     if_equal = quantile(1 - level / 2) * math.sqrt(differing)
     if_different = quantile(power) * math.sqrt(max(differing - size**2, 0))
     by_formula = math.ceil(((if_equal + if_different) / size) ** 2 - 1e-9)
-    fewest = math.ceil(math.log2(2 / level))  # items at which only one is right: with fewer no count has such a p-value
+    fewest = math.floor(math.log2(2 / level)) + 1  # items at which only one is right, for a p-value below the level
     return max(by_formula, math.ceil(fewest / differing))
 
 

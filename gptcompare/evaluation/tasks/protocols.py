@@ -268,15 +268,15 @@ def in_windows(lm: LanguageModel, documents: Sequence[Document], stride: int) ->
     Raises
     ------
     ValueError
-        If the tokenizer has no such token: the first token of a text could then not be predicted.
+        If the model has no such token: the first token of a text could then not be predicted.
     """
-    if lm.tokenizer.bos_id is None and lm.tokenizer.eot_id is None:
+    if not lm.beginning:
         raise ValueError(
-            "the tokenizer has no token that begins or ends a text, so a text's first token cannot be predicted"
+            "the model has no token that begins or ends a text, so a text's first token cannot be predicted"
         )
     found = []
     for number, document in enumerate(documents):
-        ids = [*lm.prompt_ids(""), *lm.encode(document.text)]
+        ids = [*lm.beginning, *lm.encode(document.text)]
         for start, first, end in windows(len(ids), lm.config.n_ctx, stride):
             found.append(Window(number, tuple(ids[start:first]), tuple(ids[first:end])))
     return found

@@ -87,6 +87,14 @@ class TestFilesOfTorch:
         }  # fmt: skip
         assert_same_arrays(self.saved(torch, tmp_path, state), self.expected(torch, state))
 
+    def test_a_view_with_its_signs_turned_is_refused(self, torch, tmp_path):
+        view = torch.tensor([1 + 2j, 3 - 4j]).conj().imag
+        assert view.is_neg()
+        with pytest.raises(CheckpointError, match=r"data\.pkl has a view of a tensor with its signs turned"):
+            self.saved(torch, tmp_path, {"w": view})
+        state = {"w": view.clone()}
+        assert_same_arrays(self.saved(torch, tmp_path, state), self.expected(torch, state))
+
     def test_parameters_with_and_without_gradients(self, torch, tmp_path):
         state = {
             "trained": torch.nn.Parameter(torch.randn(2, 3)),

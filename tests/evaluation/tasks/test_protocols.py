@@ -108,7 +108,9 @@ class TestEveryToken:
         assert EveryToken((20,)).metrics(windows[:2], seed=0)[1] == replace(single, name="bits per byte")
 
     def test_without_a_token_to_begin_with_a_text_cannot_be_read(self, story):
-        vocabulary = replace(story.tokenizer.vocabulary, eot=None, bos=None)
-        lm = gc.LanguageModel(story.model, gc.Tokenizer(vocabulary))
-        with pytest.raises(ValueError, match="no token that begins or ends a text"):
-            in_windows(lm, [Document("The king", 2, 8)], 16)
+        without = replace(story.tokenizer.vocabulary, eot=None, bos=None)
+        beyond = replace(without, special_tokens={"<end>": story.config.n_vocab}, eot="<end>")  # of the model's ids
+        for vocabulary in (without, beyond):
+            lm = gc.LanguageModel(story.model, gc.Tokenizer(vocabulary))
+            with pytest.raises(ValueError, match="no token that begins or ends a text"):
+                in_windows(lm, [Document("The king", 2, 8)], 16)
