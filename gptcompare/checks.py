@@ -178,8 +178,10 @@ def elements(name: str, value: object) -> Iterator[object]:
         iterating, if an element is missing.
     """
     kind = type(value)
-    if isinstance(value, (str, bytes, bytearray)):
-        raise TypeError(f"{name} must be a list of texts, got a single {kind.__name__}: put it into a list")
+    if isinstance(value, str):
+        raise TypeError(f"{name} must be a list of texts, got a single str: put it into a list")
+    if isinstance(value, (bytes, bytearray)):
+        raise TypeError(f"{name} must be a list of texts, got {kind.__name__}: decode it, as by .decode()")
     if isinstance(value, Mapping) or hasattr(kind, "columns") or hasattr(kind, "column_names"):
         raise TypeError(f"{name} must be a list of texts, got a table ({kind.__name__}): choose its column of texts")
     if isinstance(value, (set, frozenset)):

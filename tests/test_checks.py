@@ -131,7 +131,7 @@ def test_a_table_is_refused_and_not_read_as_the_names_of_its_columns(table):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("a", "got a single str: put it into a list"), (b"a", "got a single bytes"),
+        ("a", "got a single str: put it into a list"), (b"a", "got bytes: decode it"),
         ({"a", "b"}, "got a set, which has no order"), (5, "got int"), (None, "got NoneType"),
         (np.array([["a"]]), r"got ndarray of shape \(1, 1\)"), (np.array("a"), r"got ndarray of shape \(\)"),
         ([b"a"], r"^prompt\[0\] must be a str, got bytes: decode it"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def origin_of(name: str, source: str = DEFAULT_SOURCE) -> Origin:
     try:
         model = published(base)
     except ValueError as error:
+        if os.path.isdir(name):
+            raise DownloadError(f"{name!r} is a folder on this machine: there is nothing to download") from None
         known = str(error).removeprefix(f"unknown model {base!r}: ")
         raise DownloadError(f"{name!r} is neither a folder nor the name of a model: {known}") from None
     if model.embedded:

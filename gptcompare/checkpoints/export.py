@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..arrays import Array
 from ..checks import path
 from ..config import GPTConfig
-from ..files.atomic_files import written_together
+from ..files.atomic_files import written_whole
 from .folder import converted
 from .formats.gguf import WRITTEN_TYPES, write_gguf
 from .single_files import gguf
@@ -57,5 +57,5 @@ def write_gguf_model(
         name: converted(name, array, wanted if array.ndim == 2 and name != FLOAT32_ONLY else np.dtype(np.float32))
         for name, array in tensors.items()
     }
-    with written_together(target.parent, [target.name]) as (opened,):
+    with written_whole(target) as opened:
         write_gguf(opened, {**values, "general.file_type": FILE_TYPES[wanted.name], **vocabulary}, tensors)

@@ -64,6 +64,16 @@ def check_room(config: GPTConfig, name: str, dtype: npt.DTypeLike, keep: str | N
         )
 
 
+def check_room_to_train(config: GPTConfig, name: str, n_copies: int) -> None:
+    """Raise MemoryError if `n_copies` of the parameters in float32 are larger than memory."""
+    room, n_bytes = memory_of_machine(), n_copies * FLOAT32 * config.n_params
+    if room is not None and n_bytes > room:
+        raise MemoryError(
+            f"{name} needs {in_bytes(n_bytes)} to be trained, for its parameters, their gradients and what the "
+            f"optimizer keeps of each, and this machine has {in_bytes(room)} of memory: choose a smaller model"
+        )
+
+
 def _what_would_fit(config: GPTConfig, name: str, room: int) -> str:
     """Say in which form the model can be loaded, and which models of its family can as they are."""
     kept = IN_16_BITS * config.n_params

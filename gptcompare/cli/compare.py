@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -298,5 +299,8 @@ def _save_page(options: argparse.Namespace, result: Comparison | TextComparison)
 def _command(options: argparse.Namespace, result: Comparison | TextComparison) -> str:
     """Return the command that makes the same comparison: this one, with the seed that was drawn."""
     drawn = result.options["seed"] if isinstance(result, Comparison) else None
-    told = "" if drawn is None or "seed" in given_options(options) else f" --seed {drawn}"
-    return f"{options.command}{told}"
+    if drawn is None or "seed" in given_options(options):
+        return str(options.command)
+    words = shlex.split(options.command)
+    end = words.index("--") if "--" in words else len(words)  # behind it, a word is no option
+    return shlex.join([*words[:end], "--seed", str(drawn), *words[end:]])

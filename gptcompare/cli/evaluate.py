@@ -159,6 +159,8 @@ def _check(options: argparse.Namespace) -> None:
            "--tokenizer": options.tokenizer is not None}  # fmt: skip
     if several and (given := [flag for flag, is_given in own.items() if is_given]):
         raise ValueError(f"{', '.join(given)}: only for one model, without --models and --from")
+    if curve and (given := [flag for flag in ("--source", "--tokenizer") if own[flag]]):
+        raise ValueError(f"{', '.join(given)}: only for one number of shots")
     if curve and (options.examples or options.markdown):
         raise ValueError("--examples and --markdown are for one number of shots")
     settings = [f"--{name}" for name in SETTINGS if getattr(options, name)]
@@ -195,7 +197,10 @@ def _draw_curves(options: argparse.Namespace, names: list[str], settings: dict[s
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, nor several with commas between them") from None
 
 
 def _address_or_number(text: str) -> str | int:

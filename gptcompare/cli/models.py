@@ -141,7 +141,8 @@ def _inspect(options: argparse.Namespace) -> int:
         if isinstance(part, Exception):
             found[name] = " ".join(str(part).split())
             errors.append(name)
-    read = {path.name for path in [*files_of(place), *files_of_vocabulary(place)]}
+    files = _tried(lambda: [*files_of(place), *files_of_vocabulary(place)])
+    read = set() if isinstance(files, Exception) else {path.name for path in files}
     others = sorted(path.name for path in place.iterdir() if path.name not in read) if place.is_dir() else []
     if options.json:
         print(json.dumps({"place": str(place), **found, "read": sorted(read), "ignored": others, "loads": not errors}))

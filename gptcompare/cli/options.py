@@ -12,7 +12,7 @@ from typing import TypeAlias
 from ..checkpoints.download.publishers import DEFAULT_SOURCE, SOURCES
 from ..display.messages import show, tell
 from ..display.shades import CHOICES as COLOURS
-from ..files.atomic_files import naming, written_together
+from ..files.atomic_files import written_whole
 from ..files.texts import decode_text, lines_of, read_text
 from ..files.whole_file import read_stream
 from ..sixteen_bits import KEEP
@@ -92,7 +92,7 @@ def add_tokenizer(parser: argparse.ArgumentParser) -> None:
 
 def add_keep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--keep", choices=KEEP, type=lambda given: given.replace("-", " "),
+        "--keep", choices=KEEP, metavar="{as-stored,float16,bfloat16}", type=lambda given: given.replace("-", " "),
         help="keep the weights in 16 bits: as-stored, or rounded to float16 or bfloat16. That takes half the memory "
         "and more time, and changes nothing in the texts of weights that are stored so",
     )  # fmt: skip
@@ -160,13 +160,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 def save_page(name: str, html: str) -> None:
     """Write a page, whole or not at all, and say so."""
     content = html.encode("utf-8", errors="replace")
-    path = Path(os.path.realpath(name))  # the target of a link is written, and the link stays
-    if path.exists() and not path.is_file():
-        with naming(name):
-            path.write_bytes(content)  # a pipe or a device, which must not be replaced by a file
-    else:
-        with written_together(path.parent, [path.name]) as (file,):
-            file.write(content)
+    with written_whole(name) as file:
+        file.write(content)
     show(f"wrote {name}", file=sys.stderr)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays import Integers
 from ..checkpoints.folder import read_config
 from ..checkpoints.layouts import GPT2_SIZE, has_tokenizer
+from ..checkpoints.room import check_room_to_train
 from ..config import GPTConfig
 from ..display.messages import tell
 from ..files.texts import parse_object
@@ -27,6 +28,7 @@ from ..training.run_folder import DESCRIPTION, RunFolder
 from .options import MODEL_HELP, add_allow_special, add_mpi
 
 DEFAULT_STEPS, DEFAULT_CONTEXT = 1000, 512
+COPIES = {"adamw": 4, "muon": 3}  # of the parameters in memory: they, their gradients, and moving averages of these
 HELP = """\
 Train a model on text files, from random parameters (--config) or from those of another model (--init). The folder
 gets the model, which `gptcompare generate --model FOLDER` loads, and the loss of every step, in metrics.csv. To resume
@@ -121,7 +123,7 @@ def _train_in(folder: RunFolder, options: argparse.Namespace, recipe: Recipe) ->
     if options.validation:
         validation = _tokens(options, options.validation, lm.tokenizer, out / "validation.npy")
     metrics = train(
-        lm.model, tokens, recipe, validation=validation, out=folder, tokenizer=lm.tokenizer,
+        lm.model, tokens, recipe, validation=validation, out=folder, tokenizer=lm.tokenizer, end_ids=lm.end_ids,
         validate_every=options.validate_every, save_every=options.save_every, threads=options.threads,
         parallel=options.ranks,
     )  # fmt: skip
@@ -187,8 +189,11 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 def _model(options: argparse.Namespace, recipe: Recipe, out: Path) -> LanguageModel:
     if options.init is not None:
-        return load(options.init, tokenizer=options.tokenizer)
+        lm = load(options.init, tokenizer=options.tokenizer)
+        check_room_to_train(lm.config, options.init, COPIES[recipe.optimizer])
+        return lm
     config = _config(options.config)
+    check_room_to_train(config, options.config, COPIES[recipe.optimizer])
     return LanguageModel(GPT(config, seed=recipe.seed), _tokenizer(options, config, out))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -147,3 +147,16 @@ def ratio(
         drawn[number] = above[items].sum() / below[items].sum()
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Metric(name, value, then(float(low)), then(float(high)))
+
+
+def as_in_json(value: Any) -> Any:
+    """Return plain values as JSON can hold them: None for a number that is infinite, or none.
+
+    >>> as_in_json({"value": float("inf"), "ends": [1.0, float("nan")]})
+    {'value': None, 'ends': [1.0, None]}
+    """
+    if isinstance(value, dict):
+        return {key: as_in_json(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_in_json(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

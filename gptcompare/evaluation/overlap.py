@@ -209,7 +209,7 @@ def _runs_in(file: Path, n: int, wanted: Mapping[str, object]) -> Iterator[tuple
     """Yield the number of words read and each run of n words that is wanted, "" for a line without one."""
     first_words = {run.partition(" ")[0] for run in wanted}
     before: list[str] = []
-    with open(file, encoding="utf-8") as lines:
+    with open(file, encoding="utf-8-sig") as lines:
         try:
             for line in lines:
                 words = words_of(line)

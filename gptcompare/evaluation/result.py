@@ -10,7 +10,7 @@ from ..checks import brief
 from ..display.text_width import aligned
 from ..presets import Result, canonical_name, published
 from ..presets.record import FEW_SHOT, ONE_SHOT, ZERO_SHOT
-from .metrics import Metric, Units
+from .metrics import Metric, Units, as_in_json
 from .tasks.protocols import Protocol, Row
 from .tasks.task import Settings, Task
 
@@ -128,7 +128,10 @@ class Evaluation:
         return sorted(found, key=lambda pair: not self._is_comparable(pair[1]))
 
     def to_dict(self, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Return plain values that JSON can hold, without the rows; `names` are as in `published`."""
+        """Return plain values that JSON can hold, without the rows; `names` are as in `published`.
+
+        A number that is infinite, as a perplexity can be, is None.
+        """
         return {
             "task": self.task.name,
             "source": self.task.source,
@@ -140,7 +143,7 @@ class Evaluation:
             "protocol": self.protocol.described(),
             "n_rows": len(self.rows),
             "n_cut": self.n_cut,
-            "metrics": [asdict(metric) for metric in self.metrics],
+            "metrics": [as_in_json(asdict(metric)) for metric in self.metrics],
             "published": [{"model": name, **asdict(result)} for name, result in self.published(names)],
         }
 

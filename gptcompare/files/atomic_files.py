@@ -59,6 +59,22 @@ def written_together(folder: str | os.PathLike[str], names: Sequence[str]) -> It
             path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that is renamed into place when the block ends, as by `written_together`.
+
+    The target of a link is written, and the link stays. A pipe or a device, which no file must replace, is written into
+    as the block goes on.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with naming(path), open(target, "wb") as file:
+            yield file
+    else:
+        with written_together(target.parent, [target.name]) as (file,):
+            yield file
+
+
 def temporary_name(name: str) -> str:
     """Return a hidden name that no other file has, for a file as long as it is written; not much longer than `name`."""
     short = os.fsdecode(os.fsencode(name)[:NAME_BYTES]).encode("utf-8", "ignore").decode()  # no half character

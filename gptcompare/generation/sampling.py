@@ -152,6 +152,8 @@ def finite(logits: Array) -> Array:
 def nucleus(probabilities: Float64, top_p: float) -> Float64:
     """Keep the fewest likeliest tokens that together have probability `top_p`, scaled to sum 1; set the rest to 0.
 
+    Of equally likely ones, those of lower ids stay.
+
     >>> import numpy as np
     >>> nucleus(np.array([0.5, 0.125, 0.375]), 0.8).tolist()
     [0.5714285714285714, 0.0, 0.42857142857142855]

@@ -79,7 +79,8 @@ class Request:
                 continue
             given = NO_OPTION.get(name) if value is None else value
             for one in given if isinstance(given, list) else [given]:
-                words += [] if one is None else ["--" + name.replace("_", "-"), str(one)]
+                option, text = "--" + name.replace("_", "-"), str(one)
+                words += [] if one is None else [f"{option}={text}"] if text.startswith("-") else [option, text]
         if self.prompt == "-":  # which would be standard input
             return "printf %s - | " + shlex.join(["gptcompare", "compare", "-", *words])
         if self.prompt.startswith("-"):

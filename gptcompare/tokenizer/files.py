@@ -29,6 +29,8 @@ from .single_files import vocabulary_of, vocabulary_of_tokens
 from .tokenizer_json import NOT_BYTE_LEVEL, read_tokenizer_json
 from .vocabulary import Matching, Vocabulary, check_ids, check_pairs
 
+REPLACED = ("tokenizer.json", "special_tokens_map.json", "added_tokens.json")  # would be read before what is written
+
 
 def bundled_gpt2() -> Vocabulary:
     """Build GPT-2's vocabulary of 50,257 tokens, from its merges alone.
@@ -110,7 +112,7 @@ def write_vocabulary(folder: str | os.PathLike[str], vocabulary: Vocabulary) -> 
         ids_file.write(json.dumps(in_order).encode())
         merges_file.write(b"#version: 0.2\n" + merges.encode())
         settings_file.write(json.dumps(settings, indent=2).encode() + b"\n")
-    for name in ("tokenizer.json", "special_tokens_map.json", "added_tokens.json"):
+    for name in REPLACED:
         (Path(folder) / name).unlink(missing_ok=True)
 
 

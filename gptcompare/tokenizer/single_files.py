@@ -97,10 +97,11 @@ def _of_gguf(path: Path, values: Mapping[str, Any]) -> Vocabulary:
     begins = values.get("tokenizer.ggml.add_bos_token", False)
     if not isinstance(begins, bool) or (begins and bos is None):
         raise CheckpointError(path, "tokenizer.ggml.add_bos_token is not true or false, or there is no such token")
+    eot = eos if begins or None in (eos, bos) else bos  # one that no text begins with is named since it separates them
     try:
         return Vocabulary(
             pairs, ids, special,
-            eot=None if eos is None else tokens[eos], bos=tokens[bos] if begins and bos is not None else None,
+            eot=None if eot is None else tokens[eot], bos=tokens[bos] if begins and bos is not None else None,
             source=str(path), added_tokens=added,
         )  # fmt: skip
     except ValueError as error:
@@ -172,7 +173,8 @@ def gguf_values(vocabulary: Vocabulary, end_ids: Collection[int], n_vocab: int) 
     ValueError
         If llama.cpp has no way to say how the model ends a text.
     """
-    ends = sorted(end_ids, key=lambda id_: (id_ != vocabulary.id_of(vocabulary.eot), id_))
+    eot = vocabulary.id_of(vocabulary.eot)
+    ends = sorted((id_ for id_ in end_ids if 0 <= id_ < n_vocab), key=lambda id_: (id_ != eot, id_))
     if not 1 <= len(ends) <= len(END_IDS):
         raise ValueError(
             f"GGUF needs 1 to {len(END_IDS)} tokens that end a text (without one, llama.cpp ends it at token 11), and "
@@ -186,6 +188,7 @@ def gguf_values(vocabulary: Vocabulary, end_ids: Collection[int], n_vocab: int) 
     taken = set(token_of.values())
     kinds = [types[id_] if token_of.get(id_) else UNUSED for id_ in range(n_vocab)]
     bos = vocabulary.id_of(vocabulary.bos)
+    separator = ends[0] if eot is None or eot >= n_vocab else eot
     prefix = "tokenizer.ggml."
     return {
         f"{prefix}model": "gpt2",
@@ -194,7 +197,7 @@ def gguf_values(vocabulary: Vocabulary, end_ids: Collection[int], n_vocab: int) 
         f"{prefix}token_type": np.array(kinds, np.int32),
         f"{prefix}merges": [f"{left} {right}" for left, right in vocabulary.merges],
         **dict(zip(END_IDS, ends, strict=False)),
-        f"{prefix}bos_token_id": ends[0] if bos is None else bos,  # GPT-2's is its end of text
+        f"{prefix}bos_token_id": separator if bos is None else bos,  # GPT-2's is its end of text
         f"{prefix}add_bos_token": bos is not None,
     }
 

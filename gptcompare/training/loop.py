@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -51,6 +51,7 @@ def train(
     validation_targets: Integers | None = None,
     out: str | os.PathLike[str] | RunFolder | None = None,
     tokenizer: Tokenizer | None = None,
+    end_ids: Iterable[int] | None = None,
     validate_every: int = 250,
     save_every: int = 250,
     threads: int = 1,
@@ -84,6 +85,8 @@ def train(
         `RunFolder` that is open already is taken, too.
     tokenizer : Tokenizer, optional
         Saved beside the model, so that `gptcompare.load` can open the folder.
+    end_ids : collection of int, optional
+        The tokens with which the model ends a text, saved beside the tokenizer; its end of text if not given.
     validate_every, save_every : int
         Intervals in steps; the last step does both.
     threads : int
@@ -118,8 +121,7 @@ def train(
     if isinstance(ranks, Communicator) and ranks.share.rank:
         return follow(ranks, model, recipe, ignore, threads)  # type: ignore[no-any-return]  # as rank 0 returns them
     _check_intervals(recipe, validate_every=validate_every, save_every=save_every, threads=threads)
-    if tokenizer is not None:
-        LanguageModel(model, tokenizer)  # raises an error if they do not fit
+    saved = model if tokenizer is None else LanguageModel(model, tokenizer, end_ids)
     batches = _batches(model, tokens, targets, recipe, ignore)
     held_out = _held_out(model, validation, validation_targets, recipe, ignore)
     optimizer: Optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), recipe)
@@ -131,7 +133,7 @@ def train(
             folder = out if isinstance(out, RunFolder) else stack.enter_context(RunFolder(path("out", out)))
             n_threads = folder.begin(model, recipe, tokens, validation, targets, validation_targets, ignore)
             if folder.restore(model, optimizer, recipe.n_steps):
-                folder.save_model(model, tokenizer)  # the run may have been killed between saving the state and this
+                folder.save_model(saved)  # the run may have been killed between saving the state and this
             metrics = folder.start_metrics()
         stop = stack.enter_context(stop_after_step())
         bar = stack.enter_context(
@@ -154,7 +156,7 @@ def train(
                 folder.append(line)
                 if last or stop.is_asked or optimizer.step % save_every == 0:
                     _check_loss_after(model, batches, optimizer.step, folder)
-                    folder.save(model, optimizer, tokenizer)
+                    folder.save(model, optimizer, saved)
             if stop.is_asked:
                 stop.take_course()
         if leader is not None:

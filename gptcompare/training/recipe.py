@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -66,7 +67,8 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "betas", tuple(self.betas))  # a list, from JSON
+        if not isinstance(self.betas, Iterable) or len(betas := tuple(self.betas)) != 2:
+            raise ValueError(f"betas must be two numbers, got {shown(self.betas)}")
         for name, least in {
             "n_steps": 1,
             "batch": 1,
@@ -82,12 +84,11 @@ class Recipe:
         object.__setattr__(self, "optimizer", one_text("optimizer", self.optimizer))
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {shown(self.optimizer)}")
-        if len(self.betas) != 2:
-            raise ValueError(f"betas must be two numbers, got {self.betas!r}")
-        for beta in (*self.betas, self.dropout):
+        for beta in (*betas, self.dropout):
             self._check_number("betas and dropout", beta)
             if beta >= 1:
                 raise ValueError(f"betas and dropout must be below 1, got {beta}")
+        object.__setattr__(self, "betas", tuple(map(float, betas)))
         if self.batch % self.accumulation:
             raise ValueError(f"accumulation {self.accumulation} does not divide the batch of {self.batch} sequences")
 

@@ -24,6 +24,7 @@ import numpy as np
 from ..arrays import AnyArray, Integers
 from ..checkpoints import CheckpointError
 from ..checkpoints.formats.safetensors import read_metadata, read_safetensors, write_safetensors
+from ..checks import path
 from ..files.appended import AppendedFile
 from ..files.atomic_files import remove_leftovers, written_together
 from ..files.lock import locked
@@ -32,7 +33,7 @@ from ..generation import LanguageModel
 from ..model import GPT
 from ..model.threads import n_threads_if_known
 from ..parameters import digest_of
-from ..tokenizer import Tokenizer
+from ..tokenizer.files import REPLACED
 from .data import digest_of_tokens
 from .metrics import METRICS, Metrics, cut_off
 from .optimizer import Optimizer
@@ -40,11 +41,13 @@ from .recipe import Recipe
 
 STEP = "step"
 DESCRIPTION, STATE = "run.json", "state.safetensors"
-FOREIGN = ("config.json", "hparams.json", "model.safetensors", "pytorch_model.bin", STATE)
-WRITTEN = (
-    DESCRIPTION, STATE, METRICS, "config.json", "model.safetensors", "vocab.json", "merges.txt",
-    "tokenizer_config.json", "generation_config.json", "tokens.npy", "tokens.json", "validation.npy", "validation.json",
+SAVED = (
+    STATE, METRICS, "config.json", "model.safetensors", "vocab.json", "merges.txt", "tokenizer_config.json",
+    "generation_config.json",
 )  # fmt: skip
+WRITTEN = (DESCRIPTION, *SAVED, "tokens.npy", "tokens.json", "validation.npy", "validation.json")
+# What is somebody else's where no run is described: other models, and what saving would replace or remove.
+FOREIGN = (*SAVED, "hparams.json", "pytorch_model.bin", *REPLACED)
 # Parts of run.json that runs of earlier versions do not have: those of targets are then those of a run without any.
 BLAS_THREADS, DIGEST = "blas_threads", "sha256"
 RUN = "run"  # in the state's metadata: the digest in run.json, which an earlier version did not write there
@@ -71,10 +74,13 @@ class RunFolder:
     Raises
     ------
     ValueError
-        If another process is training in the folder, or the folder has a model that no run has saved.
+        If another process is training in the folder, the folder has a model or a tokenizer that no run has saved, or it
+        has no name.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
+        if not path("the folder of a run", folder):
+            raise ValueError("the folder of a run needs a name")
         self.folder = Path(folder)
         self.step = self.saved_step = 0
         self._open = contextlib.ExitStack()  # the lock and metrics.csv
@@ -95,9 +101,7 @@ class RunFolder:
     def _refuse_foreign(self) -> None:
         there = [name for name in FOREIGN if (self.folder / name).exists()]
         if there and not (self.folder / DESCRIPTION).exists():
-            raise ValueError(
-                f"{self.folder} has a model that no run has saved there ({', '.join(there)}): give another folder"
-            )
+            raise ValueError(f"{self.folder} has what no run has saved there ({', '.join(there)}): give another folder")
 
     def _refuse_second(self) -> NoReturn:
         raise ValueError(f"another process is training in {self.folder}: wait for its end, or give another folder")
@@ -181,7 +185,7 @@ class RunFolder:
             return ""
         return f". To train on from its model with these settings, give another folder, and --init {self.folder}"
 
-    def save(self, model: GPT, optimizer: Optimizer, tokenizer: Tokenizer | None) -> None:
+    def save(self, model: GPT, optimizer: Optimizer, saved: GPT | LanguageModel) -> None:
         """Save the state, as one file that is renamed into place when complete, then the model for others to read.
 
         Raises
@@ -196,7 +200,7 @@ class RunFolder:
         with written_together(self.folder, [STATE]) as (file,):
             write_safetensors(file, tensors, **{DIGEST: digest_of(tensors), RUN: self._digest_of_run})
         self.saved_step = optimizer.step
-        self.save_model(model, tokenizer)
+        self.save_model(saved)
 
     def _keep_description(self) -> None:
         """Put run.json back if the folder was removed, as no run can resume without it; leave another run alone."""
@@ -214,12 +218,9 @@ class RunFolder:
         """The digest that run.json has of its own parts, which white space does not change."""
         return str(parse_json(self._run, DESCRIPTION)[DIGEST])
 
-    def save_model(self, model: GPT, tokenizer: Tokenizer | None) -> None:
-        """Save the model, and the tokenizer if there is one, as `gptcompare.load` reads them."""
-        if tokenizer is None:
-            model.save_pretrained(self.folder)
-        else:
-            LanguageModel(model, tokenizer).save_pretrained(self.folder)
+    def save_model(self, saved: GPT | LanguageModel) -> None:
+        """Save the model, and with a LanguageModel what belongs to it, as `gptcompare.load` reads them."""
+        saved.save_pretrained(self.folder)
 
     def restore(self, model: GPT, optimizer: Optimizer, n_steps: int) -> bool:
         """Copy the saved numbers into the existing arrays; return False if nothing has been saved yet.

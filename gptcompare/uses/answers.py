@@ -88,7 +88,7 @@ def _text_of(lm: LanguageModel, ids: Sequence[int]) -> str:
 def _ends(lm: LanguageModel) -> list[int]:
     """Return the tokens of the model that end a line or a text."""
     ends = [id_ for token, id_ in lm.tokenizer.vocabulary.ids.items() if NEWLINE in token] + sorted(lm.end_ids)
-    return [id_ for id_ in ends if id_ < lm.config.n_vocab]
+    return [id_ for id_ in ends if 0 <= id_ < lm.config.n_vocab]
 
 
 def exact_match(answer: str, right: str | Iterable[str]) -> bool:

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -262,6 +263,15 @@ class TestJson:
         assert first == second
         options = {"max_new_tokens": 10, "temperature": 0.9, "top_k": 50, "top_p": 0.9, "seed": 5, "stop": []}
         assert json.loads(first) == json.loads(json.dumps(gc.compare(PROMPT, **options).to_dict()))
+
+    def test_the_command_on_the_page_runs_for_a_prompt_that_looks_like_an_option(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        assert main(["compare", "--max-new-tokens", "4", "--html", "page.html", "--", "-x"]) == 0
+        page = (tmp_path / "page.html").read_text(encoding="utf-8")
+        command = re.search(r"gptcompare (compare [^\"<]* -- -x)", page)[1]
+        assert main(shlex.split(command)) == 0
+        first, second = re.findall(r"--seed (\d+)", command + " ".join(capsys.readouterr().out.split()))[:2]
+        assert first == second
 
     def test_tokens_are_drawn_by_default_and_the_seed_that_is_printed_gives_the_same_again(self, capsys):
         assert main(["compare", PROMPT, "--max-new-tokens", "12", "--width", "80"]) == 0

@@ -305,3 +305,30 @@ def test_numbers_of_shots_must_be_numbers(shots, capsys):
     with pytest.raises(SystemExit):
         main(["evaluate", "--task", "lambada", "--shots", shots])
     assert "--shots" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--tokenizer", "gpt2"], ["--source", "openai"]])
+def test_what_several_numbers_of_shots_cannot_heed_is_refused(option, capsys):
+    command = ["evaluate", "--task", "lambada", "--data", lambada(4), *STORY, *option, "--shots", "0,1"]
+    assert main(command) == 2
+    assert f"{option[0]}: only for one number of shots" in capsys.readouterr().err
+
+
+def test_shots_that_are_no_numbers_are_refused_in_words(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--task", "lambada", "--shots", "a"])
+    assert "'a' is no number, nor several with commas between them" in capsys.readouterr().err
+
+
+def test_an_infinite_perplexity_is_no_number_of_json_and_differs_from_none(capsys):
+    unlikely = "qzxjkvwqpfgh7$%&" * 20  # e to the loss of this word is beyond the largest float64
+    texts = ["The king had a dog", f"The king had a {unlikely}"]
+    Path("lambada_test.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    command = ["evaluate", "--task", "lambada", "--data", "lambada_test.jsonl", "--models", "nano-gpt2,nano-gpt3"]
+    assert main(command) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if "perplexity (lm-eval)" in line)
+    assert row.split()[3:] == ["inf", "inf", "–", "–", "1.000", "–", "–"]
+    assert main([*command, "--json"]) == 0
+    printed = capsys.readouterr().out
+    found = json.loads(printed, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert {one["metric"]: one["value"] for one in found["differences"]}["perplexity (lm-eval)"] is None

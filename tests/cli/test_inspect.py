@@ -93,3 +93,13 @@ def test_the_files_that_are_read_are_enough(name, tmp_path):
         shutil.copy(path, tmp_path)
     expected = gc.GPT.from_pretrained(DATA / name)([1, 2, 3])
     assert np.array_equal(gc.GPT.from_pretrained(tmp_path)([1, 2, 3]), expected)
+
+
+def test_inspect_reports_files_that_cannot_be_listed_as_an_error(folder, capsys):
+    """The index names a file outside the folder, which no reader follows."""
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"wte.weight": "../x.safetensors"}}))
+    assert main(["inspect", str(folder), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["loads"], found["read"]) == (False, [])
+    assert "../x.safetensors" in found["model"]

@@ -86,6 +86,18 @@ def test_export_writes_a_file_that_every_command_takes(tmp_path, capsys):
     assert capsys.readouterr().out == of_file
 
 
+def test_export_writes_to_the_target_of_a_link(tmp_path):
+    (tmp_path / "link.gguf").symlink_to("target.gguf")
+    assert main(["export", str(STORY_FOLDER), "--gguf", str(tmp_path / "link.gguf")]) == 0
+    assert (tmp_path / "link.gguf").is_symlink()
+    assert gc.load(tmp_path / "target.gguf").generate("Once", max_new_tokens=2).ids
+
+
+def test_download_says_that_a_folder_is_one(tmp_path, capsys):
+    assert main(["download", str(tmp_path)]) == 2
+    assert "is a folder on this machine: there is nothing to download" in capsys.readouterr().err
+
+
 def test_export_refuses_what_llama_cpp_cannot_run(tmp_path, capsys):
     assert main(["export", "nano-gpt3", "--gguf", str(tmp_path / "x.gguf")]) == 2
     out, err = capsys.readouterr()

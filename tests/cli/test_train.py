@@ -16,9 +16,11 @@ from support.command import KINDS, once_or_often, start
 from support.places import ALICE, STORY_FOLDER
 
 import gptcompare as gc
+from gptcompare.checkpoints import room
 from gptcompare.cli import main
 from gptcompare.cli import train as train_command
 from gptcompare.cli.train import NUMBERS
+from gptcompare.display.units import in_bytes
 from gptcompare.training import Recipe, read_metrics
 from gptcompare.training.run_folder import RunFolder
 
@@ -62,6 +64,47 @@ def test_a_model_is_trained_and_opens(texts, config, tmp_path, capsys):
     assert lm.tokenizer.decode(tokens.tolist()).split("<|endoftext|>") == [*written, ""]
     assert [line.step for line in read_metrics(out)] == [1, 2, 3, 4, 5, 6]
     assert read_metrics(out)[-1].validation_loss == pytest.approx(5.6, abs=0.5)
+
+
+def test_a_tuned_model_ends_its_texts_as_before(texts, tmp_path, story):
+    first, out = tmp_path / "first", tmp_path / "tuned"
+    gc.LanguageModel(story.model, story.tokenizer, [5, 7]).save_pretrained(first)
+    assert main(["train", texts[0], "--init", str(first), "--out", str(out), "--context", "16", *FEW]) == 0
+    assert gc.load(out).end_ids == {5, 7}
+
+
+@pytest.mark.parametrize("name", ["vocab.json", "tokenizer.json", "special_tokens_map.json", "metrics.csv"])
+def test_no_file_of_somebody_else_is_replaced_or_removed(texts, config, tmp_path, capsys, name):
+    out = tmp_path / "theirs"
+    out.mkdir()
+    (out / name).write_text("{}")
+    assert main(["train", texts[0], "--config", config, "--out", str(out), *FEW]) == 2
+    assert f"has what no run has saved there ({name}): give another folder" in capsys.readouterr().err
+    assert {path.name: path.read_text() for path in out.iterdir()} == {name: "{}"}
+
+
+def test_a_folder_without_a_name_is_refused(texts, config, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = {*tmp_path.iterdir()}
+    assert main(["train", texts[0], "--config", config, "--out", "", *FEW]) == 2
+    assert capsys.readouterr().err == "gptcompare: the folder of a run needs a name\n"
+    assert {*tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(("optimizer", "n_copies"), [("adamw", 4), ("muon", 3)])
+def test_a_model_too_large_to_be_trained_is_refused_before_it_is_made(
+    texts, tmp_path, capsys, monkeypatch, optimizer, n_copies
+):
+    large = {**SIZES, "n_layer": 10, "d_model": 256}
+    need = n_copies * 4 * gc.GPTConfig(**large).n_params
+    monkeypatch.setattr(room, "memory_of_machine", lambda: need - 1)
+    monkeypatch.setattr(train_command, "GPT", lambda *args, **kwargs: pytest.fail("it would be made"))
+    sizes = tmp_path / "large.json"
+    sizes.write_text(json.dumps(large))
+    command = ["train", texts[0], "--config", str(sizes), "--out", str(tmp_path / "run"), "--optimizer", optimizer]
+    assert main([*command, *FEW]) == 2
+    assert f"large.json needs {in_bytes(need)} to be trained" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 class TestEndOfText:
@@ -309,20 +352,13 @@ def test_of_two_commands_that_start_together_one_trains_and_the_other_says_so(te
         assert main([*command, "--seed", str(winner + 1)]) == 0
 
 
-def test_a_vocabulary_is_taken_over_from_a_run_and_from_nothing_else(texts, config, tmp_path, capsys):
-    out = tmp_path / "run"
-    gc.Tokenizer.train([Path(texts[0]).read_text()], 270).save_pretrained(out)
-    assert main(["train", texts[0], "--config", config, "--out", str(out), *FEW]) == 0
-    assert gc.load(out).tokenizer.n_vocab == 300
-
-
 def test_a_trained_model_is_never_written_over_by_its_own_tuning(texts, tmp_path, capsys, story):
     out = tmp_path / "model"
     story.model.save_pretrained(out)
     story.tokenizer.save_pretrained(out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert main(["train", texts[0], "--init", str(out), "--out", str(out), *FEW]) == 2
-    assert "has a model that no run has saved there" in capsys.readouterr().err
+    assert "has what no run has saved there" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

@@ -87,6 +87,14 @@ def test_clean_and_dirty_items_are_scored_apart(many, tmp_path):
     assert "clean (37)" in text
 
 
+def test_a_byte_order_mark_belongs_to_no_word(story, tmp_path):
+    evaluation = evaluate(story, "lambada", lambada(tmp_path, 1))
+    text = evaluation.items[0].context + evaluation.items[0].answer
+    (tmp_path / "seen.txt").write_text(text, encoding="utf-8-sig")
+    result = contamination(evaluation, tmp_path / "seen.txt", story.tokenizer)
+    assert (result.n_dirty, result.n_words) == (1, len(words_of(text)))  # which needs the first word, too
+
+
 def test_short_items_are_counted_and_clean(story, tmp_path):
     evaluation = evaluate(story, "lambada", lambada(tmp_path, 20))
     result = contamination(evaluation, tmp_path / "lambada_test.jsonl", story.tokenizer)

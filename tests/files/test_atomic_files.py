@@ -1,9 +1,10 @@
 import errno
 import os
+import stat
 
 import pytest
 
-from gptcompare.files.atomic_files import remove_leftovers, temporary_name, written_together
+from gptcompare.files.atomic_files import remove_leftovers, temporary_name, written_together, written_whole
 
 NAMES = ["a.json", "b.bin"]
 
@@ -155,3 +156,30 @@ class TestLeftovers:
 
     def test_no_two_names_are_the_same(self):
         assert len({temporary_name("a") for _ in range(100)}) == 100
+
+
+class TestWrittenWhole:
+    def test_a_file_is_replaced_at_the_end_of_the_block(self, tmp_path):
+        (tmp_path / "a").write_bytes(b"before")
+        with written_whole(tmp_path / "a") as file:
+            file.write(b"after")
+            assert (tmp_path / "a").read_bytes() == b"before"
+        assert contents(tmp_path) == {"a": b"after"}
+
+    def test_the_target_of_a_link_is_written_and_the_link_stays(self, tmp_path):
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "link").symlink_to("folder/target")
+        with written_whole(tmp_path / "link") as file:
+            file.write(b"new")
+        assert (tmp_path / "link").is_symlink()
+        assert contents(tmp_path / "folder") == {"target": b"new"}
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+    def test_a_pipe_is_written_into(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        read = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        with written_whole(tmp_path / "pipe") as file:
+            file.write(b"new")
+        assert os.read(read, 10) == b"new"
+        os.close(read)
+        assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

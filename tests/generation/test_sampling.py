@@ -25,6 +25,12 @@ def test_top_p_keeps_the_fewest_tokens_that_reach_p():
     assert (nucleus(probabilities, 1e-9) > 0).sum() == 1
 
 
+@pytest.mark.parametrize("n_unlikely", [0, 1, 16, 1000])
+def test_of_equally_likely_tokens_top_p_keeps_those_of_lower_ids(n_unlikely):
+    probabilities = np.array([0.0] * n_unlikely + [0.25] * 4 + [0.0] * n_unlikely)
+    assert np.flatnonzero(nucleus(probabilities, 0.5)).tolist() == [n_unlikely, n_unlikely + 1]
+
+
 def test_restrictions_that_allow_everything_change_nothing():
     plain = Sampling(1.0).probabilities(LOGITS)
     assert np.array_equal(Sampling(1.0, top_k=50, top_p=1.0).probabilities(LOGITS), plain)

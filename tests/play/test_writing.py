@@ -61,6 +61,14 @@ def test_the_command_is_right_for_prompts_and_models_of_any_kind(shelf, change, 
         assert side["text"].startswith("".join(text["cuts"][0]["pieces"]).removeprefix(request.prompt))
 
 
+def test_a_stop_string_may_look_like_an_option(shelf, capsys):
+    request = Request.of({**GIVEN, "options": {"temperature": 0.9, "max_new_tokens": 5, "stop": ["-x"]}}, shelf)
+    *_, last = written(request)
+    _, *arguments = shlex.split(last["comparison"]["made"]["command"])
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["options"]["stop"] == ["-x"]
+
+
 def test_the_command_of_a_text_that_was_stopped_writes_as_much(shelf):
     stop = threading.Event()
     answers = lines(Request.of({**GIVEN, "options": {"max_new_tokens": 200}}, shelf), stop)

@@ -143,9 +143,19 @@ class TestWriting:
         assert lm.end_ids == {5, 7, N - 1}
         assert lm.tokenizer.eot_id == N - 1
 
-    @pytest.mark.parametrize("ends", [[], [1, 2, 3, 4]])
+    def test_the_token_between_texts_need_not_end_them(self, tmp_path):
+        lm = gc.load(file_of(gguf_values(PLAIN, [5], N), tmp_path / "x.gguf"))
+        assert lm.end_ids == {5}
+        assert lm.tokenizer.eot_id == N - 1
+        assert lm.prompt_ids("") == [N - 1]
+
+    def test_ends_that_the_model_does_not_have_are_left_out(self, tmp_path):
+        assert gc.load(file_of(gguf_values(PLAIN, [5, -1, N, 9999], N), tmp_path / "x.gguf")).end_ids == {5}
+
+    @pytest.mark.parametrize("ends", [[], [1, 2, 3, 4], [N], [-1]])
     def test_no_end_or_too_many_are_refused(self, ends):
-        with pytest.raises(ValueError, match=rf"GGUF needs 1 to 3 tokens that end a text .* has {len(ends)}"):
+        n = len([id_ for id_ in ends if 0 <= id_ < N])
+        with pytest.raises(ValueError, match=rf"GGUF needs 1 to 3 tokens that end a text .* has {n}"):
             gguf_values(PLAIN, ends, N)
 
     def test_every_row_of_the_embedding_has_a_token(self):

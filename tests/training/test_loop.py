@@ -438,9 +438,7 @@ class TestTheFolder:
     def test_a_model_that_is_not_of_a_run_is_not_written_over(self, tmp_path):
         gc.GPT(CONFIG, seed=7).save_pretrained(tmp_path)
         before = (tmp_path / "model.safetensors").read_bytes()
-        with pytest.raises(
-            ValueError, match=r"has a model that no run has saved there \(config\.json, model\.safetensors\)"
-        ):
+        with pytest.raises(ValueError, match=r"has what no run has saved there \(config\.json, model\.safetensors\)"):
             parameters_after(out=tmp_path)
         assert (tmp_path / "model.safetensors").read_bytes() == before
 

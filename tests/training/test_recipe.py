@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
@@ -81,6 +82,8 @@ def test_every_optimizer_that_a_recipe_can_name_is_one_that_the_loop_knows():
         ({"weight_decay": -0.1}, ValueError, "weight_decay must be finite and not negative"),
         ({"betas": (0.9, 1.0)}, ValueError, r"below 1, got 1\.0"),
         ({"betas": (0.9,)}, ValueError, "betas must be two numbers"),
+        ({"betas": 0.9}, ValueError, "betas must be two numbers, got 0.9"),
+        ({"betas": "ab"}, TypeError, "betas and dropout must be a number, got 'a'"),
         ({"dropout": 1.0}, ValueError, "below 1"),
         ({"optimizer": "sgd"}, ValueError, "optimizer must be one of adamw, muon, got 'sgd'"),
         ({"optimizer": None}, TypeError, "optimizer must be a str, got NoneType"),
@@ -101,3 +104,9 @@ def test_numpy_s_numbers_become_python_s():
 def test_an_unknown_number_of_a_preset_is_refused():
     with pytest.raises(TypeError, match="a recipe has no learning_rte: it has accumulation, batch"):
         Recipe.preset("gpt3-small", n_steps=1, learning_rte=1)
+
+
+def test_numbers_of_numpy_become_python_s_which_json_can_hold():
+    betas = (np.float32(0.5), np.float64(0.75))
+    recipe = Recipe(n_steps=np.int64(3), betas=betas, learning_rate=np.float32(0.5))
+    assert json.loads(json.dumps(asdict(recipe)))["betas"] == [0.5, 0.75]

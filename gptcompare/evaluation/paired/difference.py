@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ...checks import brief
-from ..metrics import Metric
+from ..metrics import Metric, as_in_json
 from .statistics import LEVEL
 
 
@@ -24,7 +24,7 @@ class Difference:
         Of each by itself.
     low, high : float, optional
         The ends of the paired 95% interval of the difference, the first's value less the second's; None for a single
-        unit.
+        unit, or if a value is infinite.
     p_value : float
         Of the exact McNemar test for what is right or wrong, else of the paired bootstrap.
     n : int
@@ -66,7 +66,7 @@ class Difference:
     def n_digits(self) -> int:
         """How many decimals show two digits of half the interval."""
         half = abs(self.value) if self.low is None or self.high is None else (self.high - self.low) / 2
-        return min(max(1 - math.floor(math.log10(half)), 2), 6) if half > 0 else 2
+        return min(max(1 - math.floor(math.log10(half)), 2), 6) if 0 < half < math.inf else 2
 
     @property
     def interval(self) -> str:
@@ -85,5 +85,6 @@ class Difference:
         return replace(self, adjusted=p_value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
-        return {"metric": self.metric, "value": self.value, "is_real": self.is_real, **asdict(self)}
+        """Return plain values that JSON can hold: None for a number that is infinite, or none."""
+        found: dict[str, Any] = as_in_json(asdict(self))
+        return {"metric": self.metric, "value": as_in_json(self.value), "is_real": self.is_real, **found}

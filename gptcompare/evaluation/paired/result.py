@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,8 @@ class PairedEvaluation:
                 label += f": {' - '.join(one.models)}"
             digits = one.n_digits
             values = [f"{metric.value:.{digits}f}" for metric in one.values]
-            rows.append([label, *values, f"{one.value:+.{digits}f}", interval, _p(one.p_value), only, needed])
+            difference = f"{one.value:+.{digits}f}" if math.isfinite(one.value) else DASH
+            rows.append([label, *values, difference, interval, _p(one.p_value), only, needed])
         if len(self.models) == 2:
             rows[0][1:3] = list(self.models)
         return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -192,7 +193,7 @@ def _difference(
         return Difference(evaluation.label, names, values, low, high, mcnemar(*only), n, needed, only)
     assert isinstance(first, Ratio)
     assert isinstance(second, Ratio)
-    if len(first) < 2:
+    if len(first) < 2 or not all(math.isfinite(metric.value) for metric in values):
         return Difference(evaluation.label, names, values, None, None, 1.0, len(first), None)
     seed = evaluation.settings.seed
     low, high, p_value = paired_bootstrap(first, second, seed)

@@ -176,7 +176,7 @@ def units_needed(first: Ratio, second: Ratio, seed: int) -> int | None:
     root of the number of units.
     """
     difference = first.of() - second.of()
-    if difference == 0 or len(first) < 2:
+    if difference == 0 or not math.isfinite(difference) or len(first) < 2:
         return None
     rng = np.random.default_rng(seed)
     n = len(first)
