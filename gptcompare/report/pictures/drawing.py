@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 from ...arrays import Mask
 from ...display.page import isolated_in_attribute
 from ...display.text_width import CHARACTER, printable, width
-from ...files.atomic_files import written_together
+from ...files.atomic_files import written_whole
 
 # At least as wide as characters of DejaVu Sans, the widest of the fonts, in the font's size.
 NARROW = frozenset(" !'()*,-./:;I[]J\\\"`_{|}fijlrt")
@@ -99,8 +98,7 @@ class Architecture:
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the picture as an SVG file; OSError if it cannot be written."""
-        place = Path(file)
-        with written_together(place.parent, [place.name]) as (opened,):
+        with written_whole(file) as opened:
             opened.write(self.svg.encode())
 
 
