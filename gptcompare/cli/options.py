@@ -92,7 +92,8 @@ def add_tokenizer(parser: argparse.ArgumentParser) -> None:
 
 def add_keep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--keep", choices=KEEP, metavar="{as-stored,float16,bfloat16}", type=lambda given: given.replace("-", " "),
+        "--keep", choices=KEEP, metavar=f"{{{','.join(KEEP)}}}".replace(" ", "-"),
+        type=lambda given: given.replace("-", " "),
         help="keep the weights in 16 bits: as-stored, or rounded to float16 or bfloat16. That takes half the memory "
         "and more time, and changes nothing in the texts of weights that are stored so",
     )  # fmt: skip

@@ -352,6 +352,16 @@ def test_of_two_commands_that_start_together_one_trains_and_the_other_says_so(te
         assert main([*command, "--seed", str(winner + 1)]) == 0
 
 
+def test_a_vocabulary_is_taken_over_from_a_run_and_from_nothing_else(texts, config, tmp_path):
+    out = tmp_path / "run"
+    gc.Tokenizer.train([Path(texts[0]).read_text()], 270).save_pretrained(out)
+    for name, of_openai in (("vocab.json", "encoder.json"), ("merges.txt", "vocab.bpe")):
+        (out / name).rename(out / of_openai)  # which a run neither writes nor removes
+    (out / "tokenizer_config.json").unlink()
+    assert main(["train", texts[0], "--config", config, "--out", str(out), *FEW]) == 0
+    assert gc.load(out).tokenizer.n_vocab == 300
+
+
 def test_a_trained_model_is_never_written_over_by_its_own_tuning(texts, tmp_path, capsys, story):
     out = tmp_path / "model"
     story.model.save_pretrained(out)
