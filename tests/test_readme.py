@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 import shlex
 
@@ -15,6 +17,7 @@ from support.pages import (
     commands_with_output,
     leads_somewhere,
     links,
+    module_at,
     name_of,
 )
 
@@ -35,7 +38,12 @@ WITHOUT_A_DOWNLOAD = [
     for words in commands_of((ROOT / "README.md").read_text(encoding="utf-8").partition(DOWNLOADED)[0])
     if words[0] != "play"  # which serves until Ctrl-C: tests/cli/test_play.py
 ]
+SHAPE = re.compile(r"#.*?(\((?:\d+, )+\d*\))")  # in the comment behind an example
 WITH_PYTHON = [path for path in PAGES if blocks(path, "python")]
+
+MEASURED_BY = re.compile(r"\[Notebook \d+\]\(\.\./notebooks/([^)]*)\) measures")
+SHARE = re.compile(r"([\d.]+)%|\b(0\.\d+)\b")
+WITH_MEASURED_NUMBERS = [path for path in PAGES if MEASURED_BY.search(path.read_text(encoding="utf-8"))]
 
 
 @pytest.fixture
@@ -59,13 +67,53 @@ def test_a_command_prints_what_stands_below_it(shown, elsewhere, capsys):
 
 
 @pytest.mark.parametrize("path", WITH_PYTHON, ids=name_of)
-def test_the_python_examples_of_a_page_run_one_after_the_other(path, elsewhere):
-    exec("\n".join(blocks(path, "python")), {})
+def test_the_python_examples_of_a_page_run_one_after_the_other_and_have_the_shapes_beside_them(path, elsewhere):
+    source, names = "\n".join(blocks(path, "python")), {}
+    for statement in ast.parse(source).body:
+        exec(compile(ast.Module([statement], []), name_of(path), "exec"), names)
+        if shape := SHAPE.search(source.splitlines()[statement.end_lineno - 1]):
+            value = eval(ast.unparse(shown_by(statement)), names)
+            assert str(value if isinstance(value, tuple) else value.shape) == shape[1], ast.unparse(statement)
+
+
+def shown_by(statement):
+    """What an example is about: the name that it assigns, or what it prints or only says."""
+    if isinstance(statement, ast.Assign):
+        return statement.targets[0]
+    printed = isinstance(statement.value, ast.Call) and ast.unparse(statement.value.func) == "print"
+    return statement.value.args[0] if printed else statement.value
 
 
 def test_a_saved_model_of_an_example_is_there(elsewhere):
     exec("\n".join(blocks(ROOT / "docs" / "start.md", "python")), {})
     assert (elsewhere / "runs" / "example" / "model.safetensors").exists()
+
+
+def outputs_of(notebook):
+    """What the cells of a notebook have printed."""
+    cells = json.loads((ROOT / "notebooks" / notebook).read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ()) if output["output_type"] == "stream"]
+    return "".join("".join(output["text"]) for output in outputs)
+
+
+@pytest.mark.parametrize("path", WITH_MEASURED_NUMBERS, ids=name_of)
+def test_the_numbers_that_a_notebook_measures_are_those_that_it_printed(path):
+    for paragraph in path.read_text(encoding="utf-8").split("\n\n"):
+        for notebook in MEASURED_BY.findall(paragraph):
+            there = {f"{float(one):.0f}%" if one else other for one, other in SHARE.findall(outputs_of(notebook))}
+            said = {f"{one}%" if one else other for one, other in SHARE.findall(paragraph)}
+            assert said - there == set()
+
+
+@pytest.mark.slow
+def test_the_shares_of_the_dice_are_those_that_the_benchmark_measures(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    measured = dict(module_at(ROOT / "benchmarks" / "same_tokens.py").two_models())
+    page = (ROOT / "docs" / "guides" / "dice.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for kind, share in measured.items():
+        assert f"| {kind} | {share:.1%} |" in page
+        assert f" {100 * share:.0f} %" in readme or kind == "dice of their own"
 
 
 @pytest.mark.parametrize(("page", "arguments"), ALONE, ids=[f"{page}: {' '.join(words)}" for page, words in ALONE])

@@ -98,7 +98,8 @@ def tokenize_files(
     Raises
     ------
     FileNotFoundError, ValueError
-        If a text does not exist, is not UTF-8 or is empty, or the tokenizer has no end-of-text token.
+        If a text does not exist, is not UTF-8 or is empty, the tokenizer has no end-of-text token, or there is another
+        file in the place of one of the two.
     """
     target = Path(path("target", target))
     if isinstance(paths, (str, os.PathLike)) or not isinstance(paths, Iterable):
@@ -112,16 +113,16 @@ def tokenize_files(
     made_from = _made_from(paths, tokenizer, end_of_text, allowed)
     made = _read_tokens(target, made_from)
     if made is None:
+        if _is_foreign(target):
+            raise ValueError(f"{target} is not a file of tokens that was made here: it stays; give another folder")
         tokens = np.concatenate(
             [*_tokens_of((text for path in paths for text in texts_in(path, end_of_text)), tokenizer, allowed)]
         )
         note = {**made_from, "tokens": digest_of_tokens(tokens)}
-        with written_together(target.parent, [target.name, target.with_suffix(".json").name]) as (
-            tokens_file,
-            note_file,
-        ):
-            np.save(tokens_file, tokens)
+        names = target.with_suffix(".json").name, target.name  # in this order: no tokens are ever without their note
+        with written_together(target.parent, names) as (note_file, tokens_file):
             note_file.write(json.dumps(note, indent=2).encode() + b"\n")
+            np.save(tokens_file, tokens)
         made = _mapped(target)
     return made
 
@@ -148,6 +149,18 @@ def _made_from(
         if any(token in text for token in allowed):
             made_from["allowed_special"] = sorted(allowed)
     return made_from
+
+
+def _is_foreign(target: Path) -> bool:
+    """Whether what is there is not tokens and their note. A note that is no JSON is one that was damaged."""
+    note_path = target.with_suffix(".json")
+    if not note_path.exists():
+        return target.exists()
+    try:
+        note = texts.parse_json(note_path.read_bytes(), str(note_path))
+    except ValueError:
+        return False
+    return not isinstance(note, dict) or not {"texts", "vocabulary", "tokens"} <= note.keys()
 
 
 def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:

@@ -83,6 +83,15 @@ def test_no_file_of_somebody_else_is_replaced_or_removed(texts, config, tmp_path
     assert {path.name: path.read_text() for path in out.iterdir()} == {name: "{}"}
 
 
+def test_tokens_of_somebody_else_stay(texts, config, tmp_path, capsys):
+    out = tmp_path / "theirs"
+    out.mkdir()
+    (out / "tokens.npy").write_text("theirs")
+    assert main(["train", texts[0], "--config", config, "--out", str(out), *FEW]) == 2
+    assert "tokens.npy is not a file of tokens that was made here: it stays; give another" in capsys.readouterr().err
+    assert {path.name for path in out.iterdir()} == {".lock", "tokens.npy"}
+
+
 def test_a_folder_without_a_name_is_refused(texts, config, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = {*tmp_path.iterdir()}

@@ -1,11 +1,13 @@
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
 from support.places import STORY_FOLDER
 
 import gptcompare as gc
+from gptcompare.files import atomic_files
 from gptcompare.training import data
 from gptcompare.training.data import count_texts, digest_of_tokens, tokenize_files
 
@@ -80,6 +82,34 @@ class TestTokens:
             case _:
                 np.save(target, np.arange(5, dtype=np.uint16))
         assert tokenize_files(files, story.tokenizer, target).tolist() == expected
+
+    @pytest.mark.parametrize(
+        "there", [{"tokens.npy": b"theirs"}, {"tokens.json": b"[]"}, {"tokens.npy": b"theirs", "tokens.json": b"{}"}]
+    )
+    def test_a_file_of_somebody_else_stays(self, story, files, tmp_path, there):
+        folder = tmp_path / "theirs"
+        folder.mkdir()
+        for name, content in there.items():
+            (folder / name).write_bytes(content)
+        with pytest.raises(ValueError, match="is not a file of tokens that was made here"):
+            tokenize_files(files, story.tokenizer, folder / "tokens.npy")
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == there
+
+    def test_no_tokens_are_there_before_their_note(self, story, files, tmp_path, monkeypatch):
+        """A process that is killed between the two leaves what the next one takes for its own."""
+        target = tmp_path / "tokens.npy"
+
+        def killed(path, to):
+            os.replace(path, to)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic_files, "put_in_place", killed)
+            with pytest.raises(KeyboardInterrupt):
+                tokenize_files(files, story.tokenizer, target)
+        assert not target.exists()
+        tokenize_files(files, story.tokenizer, target)
+        assert target.exists()
 
     def test_a_vocabulary_with_gaps_is_no_trouble(self, files, tmp_path):
         vocabulary = gc.Tokenizer.train([files[0].read_text("utf-8")], 300).vocabulary
@@ -160,7 +190,7 @@ class TestTextsInFiles:
         whole = self.tokens([text, text], story.tokenizer, tmp_path)
         for portion in (1, 100, 3000):
             monkeypatch.setattr(data, "PORTION", portion)
-            (tmp_path / "tokens.json").unlink()
+            (tmp_path / "tokens.npy").unlink()
             assert self.tokens([text, text], story.tokenizer, tmp_path) == whole
             assert count_texts(np.array(whole), story.tokenizer) == whole.count(story.tokenizer.eot_id) > 20
 
