@@ -84,7 +84,7 @@ def initial_parameters(config: GPTConfig, seed: int, dtype: npt.DTypeLike = np.f
             deviation = 0.01 if name == "wpe.weight" else 0.02
             if name.endswith("c_proj.weight"):
                 deviation *= residual_scale
-            weight = rng.standard_normal(shape, np.float64 if dtype == np.float64 else np.float32)
+            weight = rng.standard_normal(shape, np.float64 if np.dtype(dtype) == np.float64 else np.float32)
             weight *= deviation
             parameters[name] = weight
     return parameters

@@ -23,6 +23,11 @@ def test_weights_start_normal_with_the_papers_deviations():
             assert abs(value.mean()) < 5 * expected / math.sqrt(value.size)
 
 
+def test_a_dtype_s_name_makes_the_same_numbers_as_the_dtype():
+    by_type, by_name = (initial_parameters(CONFIG, seed=0, dtype=dtype) for dtype in (np.float64, "float64"))
+    assert all(np.array_equal(by_type[name], by_name[name]) for name in by_type)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_initial_parameters_have_the_table_s_names_and_shapes_and_the_dtype(dtype):
     parameters = initial_parameters(CONFIG, seed=0, dtype=dtype)

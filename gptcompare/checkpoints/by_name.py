@@ -49,7 +49,8 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOUR
     if folder := _in_package(given, source):
         return folder
     if os.path.isdir(given):  # unlike Path.is_dir, False for a name that is too long
-        return Path(given)
+        # A Path forgets "./", without which the folder could be taken for a model of its name.
+        return Path(os.path.abspath(given) if embedded_folder(str(Path(given))) else given)
     if os.path.exists(given):
         if single_file(given) or (wanted == "tokenizer" and llm_c.is_table_of_tokens(given)):
             return Path(given)

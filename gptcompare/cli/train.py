@@ -21,6 +21,7 @@ from ..generation import LanguageModel, load
 from ..model import GPT
 from ..parameters import parameter_shapes
 from ..tokenizer import END_OF_TEXT, Tokenizer
+from ..tokenizer.files import bundled_gpt2
 from ..training import DivergedError, Metrics, Recipe, tokenize_files, train
 from ..training.data import count_texts, texts_in
 from ..training.ranks import follow
@@ -217,6 +218,6 @@ def _tokenizer(options: argparse.Namespace, config: GPTConfig, out: Path) -> Tok
     if (out / DESCRIPTION).is_file() and has_tokenizer(out):
         return Tokenizer.from_pretrained(out)
     if config.n_vocab == GPT2_SIZE:
-        return Tokenizer.from_pretrained("gpt2")
+        return Tokenizer(bundled_gpt2())
     several = (text for path in options.texts for text in texts_in(path, options.end_of_text))
     return Tokenizer.train(several, config.n_vocab)

@@ -20,7 +20,7 @@ from ..model.changes import check_unchanged
 from ..model.inputs import check_dtype, check_keep
 from ..parallel import communicator_of
 from ..tokenizer import Tokenizer
-from ..tokenizer.files import read_vocabulary
+from ..tokenizer.files import bundled_gpt2, read_vocabulary
 from ..tokenizer.single_files import gguf_values
 from .language_model import LanguageModel
 
@@ -103,7 +103,7 @@ def tokenizer_of(folder: Path, model: GPT, given: str | os.PathLike[str] | Token
         return Tokenizer.from_pretrained(given)
     own = single_file(folder) or other_tokenizer(folder) or any((folder / name).exists() for name in TOKENIZER_FILES)
     return (
-        Tokenizer.from_pretrained("gpt2")
+        Tokenizer(bundled_gpt2())
         if has_gpt2_vocabulary(model.config.n_vocab) and not own
         else Tokenizer(read_vocabulary(folder))
     )

@@ -65,7 +65,9 @@ def check_dtype(dtype: npt.DTypeLike) -> None:
     try:
         given = np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
+        given = None
+    if dtype is None or given is None:  # None is float64 to NumPy
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
     if given not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {given.name}")
 

@@ -112,7 +112,7 @@ class SequenceCache:
     def copy(self) -> SequenceCache:
         """Return a cache of the same tokens in separate memory."""
         copy = SequenceCache(self.config, self.capacity, self.dtype)
-        copy.n_tokens = self.n_tokens
+        copy.n_tokens, copy.broken = self.n_tokens, self.broken
         for new, old in zip(copy.layers, self.layers, strict=True):
             new.copy_from(old, self.n_tokens)
         return copy
@@ -131,7 +131,7 @@ class KVCache:
     @classmethod
     def empty(cls, config: GPTConfig, batch: int, capacity: int, dtype: npt.DTypeLike = np.float32) -> KVCache:
         """Return a cache of `batch` empty sequences, each with room for `capacity` tokens."""
-        if not 1 <= capacity <= config.n_ctx:
+        if not 1 <= integer("capacity", capacity) <= config.n_ctx:
             raise ValueError(
                 f"capacity must be between 1 and the model's context of {config.n_ctx} tokens, got {capacity}"
             )
@@ -149,7 +149,10 @@ class KVCache:
         """Return a cache of some of the sequences, sharing their memory; raise ValueError if one is named twice."""
         if len(set(rows)) < len(rows):
             raise ValueError(f"rows {rows} name a sequence twice: two continuations cannot share one memory")
-        return KVCache([self.sequences[row] for row in rows])
+        return KVCache(self._named(rows))
+
+    def _named(self, rows: list[int]) -> list[SequenceCache]:
+        return [self.sequences[integer("a row", row, at_least=0, at_most=len(self) - 1)] for row in rows]
 
     def check_room(self, batch: int, n_new: int, config: GPTConfig, dtype: npt.DTypeLike) -> None:
         """Raise ValueError if a model cannot extend it by n_new tokens of each of `batch` sequences."""
@@ -183,6 +186,7 @@ class KVCache:
         ValueError
             If a sequence has fewer tokens, or a banded layer has already dropped keys that would be needed again.
         """
+        integer("n", n)
         for sequence in self.sequences:
             left = sequence.n_tokens - n
             if not 0 <= n <= sequence.n_tokens:
@@ -194,7 +198,7 @@ class KVCache:
 
     def copies(self, rows: list[int]) -> KVCache:
         """Return a cache of independent copies of some of the sequences, which may be named more than once."""
-        return KVCache([self.sequences[row].copy() for row in rows])
+        return KVCache([sequence.copy() for sequence in self._named(rows)])
 
     @property
     def n_tokens(self) -> list[int]:

@@ -16,6 +16,7 @@ from itertools import accumulate, chain
 from typing import TypeAlias
 
 from ..checkpoints import locate
+from ..checkpoints.embedded import embedded_folder
 from ..checkpoints.layouts import GPT2_SIZE, TOKENIZER_FILES
 from ..checks import brief, encodable, path, shown
 from ..config import GPTConfig
@@ -86,7 +87,7 @@ class Tokenizer:
             If a file is damaged or belongs to another kind of tokenizer.
         """
         given = path("name_or_folder", name_or_folder)
-        if any(os.path.exists(os.path.join(given, name)) for name in TOKENIZER_FILES):
+        if not embedded_folder(given) and any(os.path.exists(os.path.join(given, name)) for name in TOKENIZER_FILES):
             return cls(read_vocabulary(given))
         with contextlib.suppress(ValueError):  # an unknown name, which `locate` reports
             if GPTConfig.preset(given).n_vocab == GPT2_SIZE:
@@ -235,9 +236,10 @@ class Tokenizer:
             return frozenset(special)
         if isinstance(allowed_special, str) or not isinstance(allowed_special, Iterable):
             raise TypeError(f'allowed_special must be a collection of tokens or "all", got {allowed_special!r}')
-        if unknown := [token for token in allowed_special if not isinstance(token, str) or token not in special]:
+        wanted = [*allowed_special]
+        if unknown := [token for token in wanted if not isinstance(token, str) or token not in special]:
             raise ValueError(f"{unknown} are not special tokens of this vocabulary: it has {[*special]}")
-        return frozenset(allowed_special)
+        return frozenset(wanted)
 
     def _encode_plain(self, text: str) -> list[int]:
         cut = pieces(text)

@@ -43,6 +43,16 @@ class TestEachModel:
         assert same_files(locate(name), WEIGHTS / name)
         assert locate(f"./{name}").resolve() == (tmp_path / name).resolve()
 
+    def test_a_model_in_a_folder_of_its_name_is_loaded_by_its_path(self, name, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        tokenizer = gc.Tokenizer.train(["low lower lowest low"] * 5, 260)
+        tiny = gc.GPTConfig(n_layer=1, n_head=1, d_model=8, n_ctx=16, n_vocab=260)
+        gc.LanguageModel(gc.GPT(tiny), tokenizer).save_pretrained(name)
+        for place in (f"./{name}", tmp_path / name, f"{name}/"):
+            lm = gc.load(place)
+            assert (lm.config, lm.tokenizer.n_vocab) == (tiny, 260)
+        assert gc.Tokenizer.from_pretrained(name).n_vocab == gc.load(name).config.n_vocab > 260
+
     def test_its_file_is_float16(self, name):
         tensors = read_safetensors(WEIGHTS / name / "model.safetensors")
         assert {array.dtype for array in tensors.values()} == {np.dtype(np.float16)}

@@ -121,3 +121,46 @@ def test_copies_go_on_each_for_itself_and_leave_the_sequence_as_it_was(changes, 
         assert logits == pytest.approx(model(of_row)[n_read:], abs=1e-5)
     assert cache.n_tokens == [n_read]
     assert model(ids[2, n_read:], cache) == pytest.approx(model(ids[2])[n_read:], abs=1e-5)
+
+
+def test_a_copy_of_a_cache_that_cannot_be_used_again_cannot_be_used_either():
+    model = gc.GPT(gc.GPTConfig(n_layer=2, n_head=2, d_model=16, n_ctx=64, n_vocab=50), seed=0)
+    cache = model.new_cache()
+    model([1, 2, 3], cache)
+
+    def stopped(name, array):
+        if name == "blocks.1.hook_mlp_out":
+            raise KeyboardInterrupt
+        return array
+
+    with pytest.raises(KeyboardInterrupt):
+        model([4, 5], cache, hook=stopped)
+    for one in (cache, cache.copies([0]), cache.select([0])):
+        with pytest.raises(ValueError, match="that was extending this cache failed: make a new one"):
+            model([4], one)
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "words"),
+    [
+        (lambda cache: cache.select([0, -1]), ValueError, "a row must be at least 0, got -1"),
+        (lambda cache: cache.copies([2]), ValueError, "a row must be at most 1, got 2"),
+        (lambda cache: cache.select([0.0]), TypeError, "a row must be an integer"),
+        (lambda cache: cache.take_back(0.5), TypeError, "n must be an integer"),
+        (lambda cache: cache.take_back(True), TypeError, "n must be an integer"),
+    ],
+)
+def test_what_is_no_row_or_number_of_tokens_is_refused(use, error, words):
+    model = gc.GPT(gc.GPTConfig(n_layer=1, n_head=2, d_model=16, n_ctx=64, n_vocab=50), seed=0)
+    cache = model.new_cache(2)
+    model([[1, 2], [3, 4]], cache)
+    with pytest.raises(error, match=words):
+        use(cache)
+    assert cache.n_tokens == [2, 2]
+
+
+@pytest.mark.parametrize("capacity", ["3", 3.5, True])
+def test_a_capacity_is_an_integer(capacity):
+    model = gc.GPT(gc.GPTConfig(n_layer=1, n_head=2, d_model=16, n_ctx=64, n_vocab=50), seed=0)
+    with pytest.raises(TypeError, match="capacity must be an integer"):
+        model.new_cache(1, capacity=capacity)

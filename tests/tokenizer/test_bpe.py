@@ -227,6 +227,10 @@ def test_the_end_of_text_is_plain_text_unless_allowed(gpt2):
     assert gpt2.decode([50256]) == EOT
 
 
+def test_allowed_special_tokens_may_come_from_a_generator(gpt2):
+    assert gpt2.encode(f"a{EOT}", allowed_special=(token for token in [EOT])) == gpt2.encode(f"a{EOT}", {EOT})
+
+
 def test_of_allowed_special_tokens_the_longest_that_fits_is_taken():
     bytes_alone = Vocabulary.from_merges([])
     special_tokens = {"<a>": 256, "<a><b": 257, "<a": 258, ".*": 259}

@@ -95,6 +95,8 @@ def without_prefix(path: Path, tensors: Tensors, embedding: str) -> tuple[Tensor
     if len(found) > 1:
         raise CheckpointError(path, f"has several models, under the names {', '.join(map(shown, sorted(found)))}")
     prefix = found.pop()
+    if twice := [name for name in tensors if name.startswith(prefix) and name.removeprefix(prefix) in tensors]:
+        raise CheckpointError(path, f"{shown(twice[0])} is there without {shown(prefix)}, too")
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, prefix
 
 

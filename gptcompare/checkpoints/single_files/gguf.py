@@ -78,7 +78,10 @@ def _is_ours(name: str) -> bool:
 def end_ids(path: Path) -> list[int] | None:
     """Return the tokens that end a text, None if the file names none."""
     values = read_header(path).values
-    return [values[name] for name in END_IDS if name in values] or None
+    ids = {name: values[name] for name in END_IDS if name in values}
+    if wrong := [name for name, id_ in ids.items() if type(id_) is not int]:
+        raise CheckpointError(path, f"{wrong[0]} is not an id")
+    return [*ids.values()] or None
 
 
 def _config(path: Path, values: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> GPTConfig:

@@ -155,5 +155,10 @@ class TestPrefix:
         with pytest.raises(CheckpointError, match=r"has several models, under the names 'student\.', 'teacher\.'"):
             common.without_prefix("x", tensors, self.WTE)
 
+    def test_a_tensor_with_and_without_the_prefix_is_refused(self):
+        tensors = {"module.transformer.wte.weight": 1, "module.transformer.ln_f.weight": 2}
+        with pytest.raises(CheckpointError, match=r"'module.transformer.ln_f.weight' is there without 'module.', too"):
+            common.without_prefix("x", tensors | {"transformer.ln_f.weight": 3}, self.WTE)
+
     def test_no_model_has_none(self):
         assert common.without_prefix("x", {"a.b": 1}, self.WTE) == ({"a.b": 1}, "")
