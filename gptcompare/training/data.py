@@ -20,6 +20,7 @@ from ..files.atomic_files import written_together
 from ..tokenizer import END_OF_TEXT, AllowedSpecial, Tokenizer
 
 PORTION = 1 << 20  # characters that are tokenized, or tokens that are hashed, at a time
+NOTE_BEGINNING = b'{\n  "texts": ['  # of what is kept beside tokens
 PORTION_END = regex.compile(r"(?<=\S)\s")  # by the white space of regex, which cuts a text into pieces
 
 
@@ -152,15 +153,13 @@ def _made_from(
 
 
 def _is_foreign(target: Path) -> bool:
-    """Whether what is there is not tokens and their note. A note that is no JSON is one that was damaged."""
-    note_path = target.with_suffix(".json")
-    if not note_path.exists():
+    """Whether what is there is not tokens and their note, be these damaged."""
+    note = target.with_suffix(".json")
+    if not note.exists():
         return target.exists()
-    try:
-        note = texts.parse_json(note_path.read_bytes(), str(note_path))
-    except ValueError:
-        return False
-    return not isinstance(note, dict) or not {"texts", "vocabulary", "tokens"} <= note.keys()
+    with open(note, "rb") as file:
+        beginning = file.read(len(NOTE_BEGINNING))
+    return not NOTE_BEGINNING.startswith(beginning)
 
 
 def _read_tokens(path: Path, made_from: dict[str, Any]) -> Integers | None:

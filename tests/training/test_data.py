@@ -84,7 +84,13 @@ class TestTokens:
         assert tokenize_files(files, story.tokenizer, target).tolist() == expected
 
     @pytest.mark.parametrize(
-        "there", [{"tokens.npy": b"theirs"}, {"tokens.json": b"[]"}, {"tokens.npy": b"theirs", "tokens.json": b"{}"}]
+        "there",
+        [
+            {"tokens.npy": b"theirs"},
+            {"tokens.json": b"[]"},
+            {"tokens.json": b'{"text": "JSON"}\n{"text": "lines"}\n'},
+            {"tokens.npy": b"theirs", "tokens.json": b"{}"},
+        ],
     )
     def test_a_file_of_somebody_else_stays(self, story, files, tmp_path, there):
         folder = tmp_path / "theirs"
