@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from support.notebooks import cells_of, of_kind, printed
 
 from gptcompare.lessons import NOT_YET, RIGHT
 
@@ -65,15 +66,11 @@ def path(request):
 
 @pytest.fixture
 def cells(path):
-    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return cells_of(path)
 
 
 def text_of(cell):
     return "".join(cell["source"])
-
-
-def of_kind(cells, kind):
-    return [cell for cell in cells if cell["cell_type"] == kind]
 
 
 def outputs_of(cells):
@@ -103,10 +100,6 @@ def fences_of(exercise, language):
     """The blocks of a language in the folded answer, together."""
     answer = ANSWER.fullmatch(text_of(exercise["answer"]))[1]
     return "".join(block for kind, block in FENCE.findall(answer) if kind == language)
-
-
-def printed(cell):
-    return "".join("".join(output["text"]) for output in cell["outputs"] if output["output_type"] == "stream")
 
 
 @pytest.mark.notebooks

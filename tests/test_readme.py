@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import shlex
 
 import pytest
+from support.notebooks import cells_of, of_kind, printed
 from support.pages import (
     PAGES,
     ROOT,
@@ -89,18 +89,13 @@ def test_a_saved_model_of_an_example_is_there(elsewhere):
     assert (elsewhere / "runs" / "example" / "model.safetensors").exists()
 
 
-def outputs_of(notebook):
-    """What the cells of a notebook have printed."""
-    cells = json.loads((ROOT / "notebooks" / notebook).read_text(encoding="utf-8"))["cells"]
-    outputs = [output for cell in cells for output in cell.get("outputs", ()) if output["output_type"] == "stream"]
-    return "".join("".join(output["text"]) for output in outputs)
-
-
 @pytest.mark.parametrize("path", WITH_MEASURED_NUMBERS, ids=name_of)
 def test_the_numbers_that_a_notebook_measures_are_those_that_it_printed(path):
     for paragraph in path.read_text(encoding="utf-8").split("\n\n"):
         for notebook in MEASURED_BY.findall(paragraph):
-            there = {f"{float(one):.0f}%" if one else other for one, other in SHARE.findall(outputs_of(notebook))}
+            cells = of_kind(cells_of(ROOT / "notebooks" / notebook), "code")
+            outputs = "".join(map(printed, cells))
+            there = {f"{float(one):.0f}%" if one else other for one, other in SHARE.findall(outputs)}
             said = {f"{one}%" if one else other for one, other in SHARE.findall(paragraph)}
             assert said - there == set()
 

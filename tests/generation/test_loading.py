@@ -103,6 +103,13 @@ def test_the_text_ends_there_in_a_batch_with_a_draft_and_beside_another_model_to
     assert comparison.parting.margins == (0.0, 0.0)
 
 
+def test_a_model_without_a_tokenizer_has_gpt2s_even_beside_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    gc.Tokenizer.train(["low lower lowest low"] * 5, 260).save_pretrained("gpt2")
+    gc.GPT(gc.GPTConfig(n_layer=1, n_head=1, d_model=8, n_ctx=16)).save_pretrained("mine")
+    assert gc.load("mine").tokenizer.n_vocab == 50257
+
+
 @pytest.mark.parametrize("wrong", ["a text", True, 1.5, [1, "b"], {"id": 3}])
 @pytest.mark.parametrize("file", ["config.json", "generation_config.json"])
 def test_what_is_no_id_is_refused_with_the_file(described, file, wrong):

@@ -404,6 +404,11 @@ def test_a_dtype_that_a_model_cannot_compute_in_is_refused(dtype):
         gc.GPT(CONFIGS["dense"], dtype=dtype)
 
 
+def test_no_dtype_is_refused():
+    with pytest.raises(TypeError, match="dtype must be float32 or float64, got None"):
+        gc.GPT(CONFIGS["dense"], dtype=None)
+
+
 def test_a_dtype_that_a_model_cannot_compute_in_is_refused_before_a_file_is_read():
     with pytest.raises(ValueError, match="dtype must be float32 or float64, got int64"):
         gc.GPT.from_pretrained(DATA / "logits" / "gpt-neo", dtype=np.int64)

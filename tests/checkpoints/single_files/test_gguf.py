@@ -74,6 +74,12 @@ class TestConfig:
         config = small_config(layer_norm_eps=epsilon)
         assert gguf.config(written(tmp_path / "x.gguf", config, random_parameters(config))) == config
 
+    @pytest.mark.parametrize("wrong", ["abc", True, ["1", "2"]])
+    def test_an_end_of_text_that_is_no_id_is_refused_by_its_name(self, tmp_path, wrong):
+        path = written(tmp_path / "x.gguf", CONFIG, PARAMETERS, **{"tokenizer.ggml.eos_token_id": wrong})
+        with pytest.raises(CheckpointError, match=r"x\.gguf.*tokenizer\.ggml\.eos_token_id is not an id"):
+            gguf.end_ids(path)
+
     def test_an_output_matrix_that_is_the_embedding_is_tied(self, tmp_path):
         untied = small_config(tied_embeddings=False)
         parameters = random_parameters(untied)
