@@ -127,7 +127,7 @@ def size_ladder(names: Sequence[str] | None = None, ax: Any = None) -> Any:
         ax.barh(row, n_params, color=COLOURS[families.index(family) % len(COLOURS)], label=family)
         ax.annotate(f" {in_letters(n_params)}", (n_params, row), va="center")
     ax.set_xscale("log")
-    ax.set_xlim(right=10 * max(GPTConfig.preset(name).n_params for name in chosen))
+    ax.set_xlim(right=3 * max(GPTConfig.preset(name).n_params for name in chosen))
     ax.set_yticks(range(len(chosen)), chosen)
     ax.invert_yaxis()
     ax.set_xlabel("parameters")
