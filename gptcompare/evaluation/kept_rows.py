@@ -54,7 +54,8 @@ def kept_rows(folder: str | os.PathLike[str] | None, identity: Mapping[str, Any]
     Raises
     ------
     ValueError
-        If the folder holds another evaluation, or another process is using it.
+        If the folder holds another evaluation, or a result.json without the rows it is of, or another process is using
+        it.
     OSError
         If the folder cannot be written to.
     """
@@ -62,6 +63,11 @@ def kept_rows(folder: str | os.PathLike[str] | None, identity: Mapping[str, Any]
         yield KeptRows(None, {})
         return
     folder = Path(folder)
+    if (folder / RESULT).exists() and not (folder / ROWS).exists():
+        raise ValueError(
+            f"{folder / RESULT} is of something else, as there is no {ROWS} beside it: give another folder (--out), or "
+            "remove the file"
+        )
 
     def refuse() -> NoReturn:
         raise ValueError(f"another process is evaluating in {folder}: wait for its end, or give another folder")
@@ -110,7 +116,7 @@ def _read_all(path: Path) -> tuple[dict[str, Any], dict[int, Row]]:
     if there is None or (CHECK in there and not is_whole):
         raise ValueError(
             f"{path}, line 1: damaged, so nobody knows which evaluation the rows are from: give another folder "
-            "(--out), or remove the file, and all items are scored anew"
+            f"(--out), or remove the file, and {RESULT} if it is there, and all items are scored anew"
         )
     there.pop(CHECK, None)  # an earlier version, which differs in its version, wrote none
     found = {}

@@ -30,8 +30,8 @@ class Metric:
         As the published results name it (`gptcompare.presets`), with the unit.
     value : float
     low, high : float, optional
-        The ends of the 95% confidence interval; None if there is only one item to draw from. For a handful of items
-        the interval is too narrow.
+        The ends of the 95% confidence interval; None if the bootstrap has only one item to draw from. For a handful of
+        items its interval is too narrow.
     """
 
     name: str

@@ -22,7 +22,7 @@ from ..checks import brief, path
 from ..display.text_width import aligned
 from ..files.texts import txt_files_in
 from ..tokenizer import Tokenizer
-from .metrics import Metric
+from .metrics import Metric, as_in_json
 from .result import Evaluation, counted
 from .tasks.items import Item
 
@@ -69,8 +69,9 @@ class Contamination:
     overlaps: list[Overlap]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
-        return asdict(self)
+        """Return plain values that JSON can hold: a number that is infinite, as a perplexity can be, is None."""
+        plain: dict[str, Any] = as_in_json(asdict(self))
+        return plain
 
     def to_text(self) -> str:
         """Return a table and what it means."""
@@ -174,9 +175,12 @@ def _metrics(evaluation: Evaluation, numbers: Sequence[int]) -> list[Metric]:
 
 
 def _texts_of_units(evaluation: Evaluation, tokenizer: Tokenizer) -> list[str]:
-    """Return the text of each unit of the metrics: a question and its answer, a window of a text, or one of several."""
+    """Return the text of each unit of the metrics: a question and its answer, a window of a text, or one of several.
+
+    The instruction and the examples before a question are not the item's own.
+    """
     if isinstance(evaluation.items[0], Item):
-        return [item.context + item.answer for item in evaluation.items]
+        return [item.context[item.n_before :] + item.answer for item in evaluation.items]
     of_document: dict[int, list[list[int]]] = {}
     for one in evaluation.items:
         of_document.setdefault(one.document, []).append(list(one.predicted))

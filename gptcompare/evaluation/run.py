@@ -162,8 +162,12 @@ def folder_names(models: Iterable[str]) -> dict[str, str]:
     """
     names = list(models)
     last = {name: Path(name).resolve().name if os.path.isdir(name) else name for name in names}
-    alike = [name for name in names if sum(Path(other).name == Path(name).name for other in names) > 1]
-    return {name: (name if name in alike else last[name]).replace("/", "--") for name in names}
+    ends = [Path(one).name for one in last.values()]
+    found = {}
+    for name, end in zip(names, ends, strict=True):
+        whole = Path(name).resolve().as_posix() if Path(name).name in ("", "..") else name
+        found[name] = (whole if ends.count(end) > 1 else last[name]).replace("/", "--")
+    return found
 
 
 def _contents(task: Task, data: str | os.PathLike[str] | None) -> list[Content]:

@@ -98,7 +98,8 @@ class Sampling:
         Raises
         ------
         ValueError
-            If a logit is NaN or infinite, or there is no noise and the temperature is not 0.
+            If a logit is NaN or plus infinity, all are minus infinity, or there is no noise and the temperature is not
+            0. A token whose logit is minus infinity never comes.
         """
         finite(logits)
         if self.temperature == 0:
@@ -143,7 +144,7 @@ class Sampling:
 
 
 def finite(logits: Array) -> Array:
-    """Return the logits unchanged; raise ValueError if one of them is NaN or infinite."""
+    """Return the logits unchanged; raise ValueError if the largest is no finite number, or one is NaN."""
     if not math.isfinite(logits.max()):  # the maximum is NaN if any logit is
         raise ValueError("the logits are not finite numbers: the model's parameters must be damaged")
     return logits

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 class StopStrings:
     """Finds the first stop string in a text that arrives piece by piece, wherever the pieces end.
 
+    The first is the one that ends first and, of several that end there, the longest.
+
     >>> stops = StopStrings(["the end"])
     >>> [stops.push(piece) for piece in ("At the", " end, they")]
     [('At ', False), ('', True)]
@@ -20,10 +22,10 @@ class StopStrings:
     def push(self, piece: str) -> tuple[str, bool]:
         """Return the text that is certain to lie before any stop string, and whether one has been found."""
         text = self._held + piece
-        found = [position for stop in self._stops if (position := text.find(stop)) >= 0]
+        found = [(start + len(stop), start) for stop in self._stops if (start := text.find(stop)) >= 0]
         if found:
             self._held = ""
-            return text[: min(found)], True
+            return text[: min(found)[1]], True
         longest = max((_overlap(text, stop) for stop in self._stops), default=0)
         certain = len(text) - longest
         self._held = text[certain:]

@@ -92,10 +92,15 @@ def cut_off(folder: Path, step: int) -> list[Metrics]:
         kept = f"metrics.damaged-{hashlib.sha256(content).hexdigest()[:8]}.csv"
         with written_together(folder, [kept]) as (file,):
             file.write(content)
+    write_metrics(folder, metrics)
+    return metrics
+
+
+def write_metrics(folder: Path, metrics: Iterable[Metrics]) -> None:
+    """Write metrics.csv anew."""
     with written_together(folder, [METRICS]) as (file,):
         file.write(_line(COLUMNS))
         file.writelines(line.to_line() for line in metrics)
-    return metrics
 
 
 def _whole_lines(content: bytes) -> tuple[list[Metrics], int]:

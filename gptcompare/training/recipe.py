@@ -81,6 +81,8 @@ class Recipe:
         for name in ("learning_rate", "final_learning_rate", "eps", "weight_decay", "gradient_clip", "dropout"):
             self._check_number(name, getattr(self, name))
             object.__setattr__(self, name, float(getattr(self, name)))
+        if self.eps == 0:
+            raise ValueError("eps must be above 0: AdamW divides by it where a gradient has always been 0")
         object.__setattr__(self, "optimizer", one_text("optimizer", self.optimizer))
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {shown(self.optimizer)}")

@@ -35,11 +35,12 @@ from ..model.threads import n_threads_if_known
 from ..parameters import digest_of
 from ..tokenizer.files import REPLACED
 from .data import digest_of_tokens
-from .metrics import METRICS, Metrics, cut_off
+from .metrics import METRICS, Metrics, cut_off, write_metrics
 from .optimizer import Optimizer
 from .recipe import Recipe
 
 STEP = "step"
+LOCK = ".lock"
 DESCRIPTION, STATE = "run.json", "state.safetensors"
 SAVED = (
     STATE, METRICS, "config.json", "model.safetensors", "vocab.json", "merges.txt", "tokenizer_config.json",
@@ -84,16 +85,22 @@ class RunFolder:
         self.folder = Path(folder)
         self.step = self.saved_step = 0
         self._open = contextlib.ExitStack()  # the lock and metrics.csv
+        self._lock: os.stat_result | None = None  # of the lock's file, to know it again
         self._metrics: AppendedFile | None = None
+        self._lines: list[Metrics] = []  # those of metrics.csv
         self._run = b""  # run.json
 
     def __enter__(self) -> RunFolder:
         self._refuse_foreign()  # before the lock's file is made: nothing is written into somebody else's folder
         with contextlib.ExitStack() as stack:
-            stack.enter_context(locked(self.folder / ".lock", self._refuse_second))
+            self._take_lock(stack)
             remove_leftovers(self.folder, WRITTEN)
             self._open = stack.pop_all()
         return self
+
+    def _take_lock(self, stack: contextlib.ExitStack) -> None:
+        stack.enter_context(locked(self.folder / LOCK, self._refuse_second))
+        self._lock = os.stat(self.folder / LOCK)
 
     def __exit__(self, *exception: Any) -> bool | None:
         return self._open.__exit__(*exception)
@@ -193,7 +200,7 @@ class RunFolder:
         ValueError
             If the folder was removed while the run trained, and another run has begun in its place.
         """
-        self._keep_description()
+        self._keep_folder()
         if self._metrics is not None:
             self._metrics.sync()  # so that no power failure leaves a state without its lines
         tensors = {STEP: np.array(float(optimizer.step)), **_arrays(model, optimizer)}
@@ -202,16 +209,28 @@ class RunFolder:
         self.saved_step = optimizer.step
         self.save_model(saved)
 
-    def _keep_description(self) -> None:
-        """Put run.json back if the folder was removed, as no run can resume without it; leave another run alone."""
+    def _keep_folder(self) -> None:
+        """Put everything back but the state and the model if the folder was removed; leave another run alone."""
         path = self.folder / DESCRIPTION
-        if not path.is_file():
-            self._write_description()
-        elif path.read_bytes() != self._run:
+        if path.is_file() and path.read_bytes() != self._run:
             raise ValueError(
                 f"{self.folder} has another run now, which was begun while this one trained there: nothing of this one "
                 f"is saved after step {self.saved_step}"
             )
+        if not self._has_lock():
+            self._take_lock(self._open)
+            if self._metrics is not None:
+                write_metrics(self.folder, self._lines)
+                self._metrics = self._open.enter_context(AppendedFile(self.folder / METRICS))
+        if not path.is_file():
+            self._write_description()
+
+    def _has_lock(self) -> bool:
+        """Tell whether the lock's file is still the one that is locked: removed and made anew, it is another."""
+        try:
+            return self._lock is not None and os.path.samestat(self._lock, os.stat(self.folder / LOCK))
+        except FileNotFoundError:
+            return False
 
     @property
     def _digest_of_run(self) -> str:
@@ -262,14 +281,15 @@ class RunFolder:
 
     def start_metrics(self) -> list[Metrics]:
         """Return the metrics of the steps up to the saved one, and cut metrics.csv off after them."""
-        metrics = cut_off(self.folder, self.saved_step)
+        self._lines = cut_off(self.folder, self.saved_step)
         self._metrics = self._open.enter_context(AppendedFile(self.folder / METRICS))
-        return metrics
+        return list(self._lines)
 
     def append(self, line: Metrics) -> None:
         """Add a line to metrics.csv, after `start_metrics`."""
         assert self._metrics is not None
         self._metrics.write(line.to_line())
+        self._lines.append(line)
         self.step = line.step
 
 

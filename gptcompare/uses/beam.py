@@ -23,6 +23,7 @@ from ..model.inputs import check_token
 from ..model.ops import log_softmax
 
 WIDTH, ALPHA = 4, 0.6
+LARGEST_ALPHA = 10.0  # beyond it, the penalty of a long text would soon be no number any more
 
 
 @dataclass(frozen=True)
@@ -67,26 +68,27 @@ def beam_search(
     width : int
         Number of attempts at a time.
     alpha : float
-        Exponent of the length penalty; 0 compares the probabilities as they are, and below 0 a short text is preferred.
+        Exponent of the length penalty, from -10 to 10; 0 compares the probabilities as they are, and below 0 a short
+        text is preferred.
     max_new_tokens : int
         Fewer if the model's context ends before.
 
     Raises
     ------
     TypeError, ValueError
-        If an id is not of the model's vocabulary, alpha is not finite, width or max_new_tokens is below 1, or the
-        prompt leaves no room in the model's context.
+        If an id is not of the model's vocabulary, alpha is not from -10 to 10, width or max_new_tokens is below 1, or
+        the prompt is longer than the model's context.
     """
     instance("lm", lm, LanguageModel)
     width, max_new_tokens = integer("width", width, at_least=1), integer("max_new_tokens", max_new_tokens, at_least=1)
-    if not math.isfinite(alpha := number("alpha", alpha)):
-        raise ValueError(f"alpha must be a finite number, got {alpha}")
+    if not abs(alpha := number("alpha", alpha)) <= LARGEST_ALPHA:
+        raise ValueError(f"alpha must be from {-LARGEST_ALPHA:g} to {LARGEST_ALPHA:g}, got {alpha}")
     if not isinstance(ends, Iterable):
         raise TypeError(f"ends must be a list of ids, got {ends!r}")
     ends = [check_token("an id of ends", id_, lm.config) for id_ in ends]
     prompt_ids, n_ctx = lm.prompt_ids(prompt), lm.config.n_ctx
     n_most = min(max_new_tokens, n_ctx - len(prompt_ids))
-    if n_most < 1:
+    if n_most < 0:
         raise ValueError(f"the prompt has {len(prompt_ids)} tokens, the model's context is {n_ctx}: shorten it")
 
     def rank(beam: Beam) -> float:

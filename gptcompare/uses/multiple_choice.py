@@ -83,7 +83,11 @@ def _per_byte(questionnaire: Questionnaire, queries: Sequence[Query]) -> Float64
 
 
 def _unconditional(questionnaire: Questionnaire, queries: Sequence[Query]) -> Float64:
-    return _sum(questionnaire, queries) - questionnaire.rated([questionnaire.template.answer_context], _logprob)
+    template = questionnaire.template
+    context = template.answer_context
+    if template.answer.startswith(" "):  # the paper's "Answer: " ends with the space that begins the answer here
+        context = context.rstrip(" ")
+    return _sum(questionnaire, queries) - questionnaire.rated([context], _logprob)
 
 
 def _content_free(questionnaire: Questionnaire, queries: Sequence[Query]) -> Float64:

@@ -39,7 +39,8 @@ class Template:
     separator : str
         Between instruction, examples and query.
     answer_context : str
-        Stands for any question at all where an answer's own probability is needed (`choose`, "unconditional").
+        Stands for any question at all where an answer's own probability is needed (`choose`, "unconditional"). Between
+        it and an answer that begins with a space stands that space alone.
 
     Raises
     ------
@@ -104,7 +105,7 @@ class Template:
                     f"the template has the fields {', '.join(self.fields)}: give a dict with a text for each"
                 )
             query = {self.fields[0]: query}
-        if not isinstance(query, Mapping) or not all(isinstance(text, str) for text in query.values()):
+        if not isinstance(query, Mapping) or not all(isinstance(text, str) for pair in query.items() for text in pair):
             raise TypeError(
                 f"a query must be a str, or a dict of field -> str, got {query!r}: several are a list of them"
             )

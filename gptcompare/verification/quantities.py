@@ -7,7 +7,8 @@ read as they are: nothing is put before them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from ..arrays import Array
 from ..generation import LanguageModel
 from ..inspection import changing, without_heads
-from ..model import GPT
+from ..model import GPT, KVCache
 from ..model.hooks import LAST_PLACE, Hook
 from ..model.ops import log_softmax
 from ..parameters import output_matrix
@@ -130,13 +131,17 @@ def greedy(lm: LanguageModel, ids: Ids, n: int) -> tuple[list[int], Array]:
 
     Nothing ends the text: not even the end-of-text token.
     """
-    cache = lm.model.new_cache(capacity=len(ids) + n)
-    read, rows, written = ids, [], []
-    for _ in range(n):
-        rows.append(lm.model(read, cache, last_only=True).astype(np.float64))
-        written.append(int(rows[-1].argmax()))
-        read = written[-1:]
-    return written, np.array(rows)
+    rows = list(islice(_greedy_logits(lm, ids, lm.model.new_cache(capacity=len(ids) + n - 1)), n))
+    return [int(row.argmax()) for row in rows], np.array(rows)
+
+
+def _greedy_logits(lm: LanguageModel, ids: Ids, cache: KVCache) -> Iterator[Array]:
+    """Yield the logits (V,) of one token after the other, without an end; the cache must have room for what is read."""
+    read = ids
+    while True:
+        logits = lm.model(read, cache, last_only=True).astype(np.float64)
+        yield logits
+        read = [int(logits.argmax())]
 
 
 def greedy_tokens(lm: LanguageModel, ids: Ids, n: int) -> list[int]:
@@ -146,7 +151,11 @@ def greedy_tokens(lm: LanguageModel, ids: Ids, n: int) -> list[int]:
 
 def greedy_text(lm: LanguageModel, prompt: str, n_characters: int) -> str:
     """Return the first characters that the model writes greedily after a prompt, which it reads as `generate` does."""
-    return lm.tokenizer.decode(greedy(lm, lm.prompt_ids(prompt), n_characters)[0])[:n_characters]
+    logits = _greedy_logits(lm, lm.prompt_ids(prompt), lm.model.new_cache())
+    decoder, text = lm.tokenizer.stream_decoder(), ""
+    while len(text) < n_characters:
+        text += decoder.push(int(next(logits).argmax()))
+    return text[:n_characters]
 
 
 def is_greedy(lm: LanguageModel, ids: Ids, continuations: Sequence[Ids]) -> list[int]:

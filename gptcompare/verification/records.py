@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -165,7 +165,7 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def known_records() -> list[Record]:

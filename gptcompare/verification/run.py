@@ -37,8 +37,8 @@ def verify(
     model : LanguageModel, or name or folder of one
         As `gptcompare.load` takes it.
     name : str, optional
-        The model whose records these are to be. If not given, it follows from the model's name or, for a folder, from
-        its configuration, which must be that of one recorded model only.
+        The model whose records are asked for. If not given, it follows from the model's name; for a folder or a
+        LanguageModel, it is the only one that `records` are of or, of several, the only one of that configuration.
     records : sequence of Record or path, optional
         Other records than those in the package: `read_records` says what is in such a file.
     with_data : bool
@@ -124,6 +124,8 @@ def _missing(records: Sequence[Record], files: DataFiles, data: str | os.PathLik
             raise
         except FileNotFoundError as error:
             missing[number] = str(error)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"the data of record {record.id} of {record.model} cannot be found: {error}") from None
     if data is not None and needing and len(missing) == len(needing):
         raise ValueError(f"{os.fspath(data)} has none of the data files: {next(iter(missing.values()))}")
     return missing

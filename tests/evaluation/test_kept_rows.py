@@ -111,6 +111,17 @@ def test_a_file_of_something_else_is_not_written_over(tmp_path, content):
     assert (tmp_path / ROWS).read_bytes() == content
 
 
+def test_a_result_of_something_else_is_not_written_over(tmp_path):
+    (tmp_path / RESULT).write_bytes(b"mine")
+    with (
+        pytest.raises(ValueError, match=r"result\.json is of something else, as there is no items\.jsonl beside it"),
+        kept_rows(tmp_path, IDENTITY),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [RESULT]
+    assert (tmp_path / RESULT).read_bytes() == b"mine"
+
+
 def _hold(folder, holding, end):
     with kept_rows(folder, IDENTITY):
         holding.set()

@@ -1,5 +1,8 @@
+import json
+import math
 import random
 import tracemalloc
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,7 +11,8 @@ from hypothesis import strategies as st
 from support.published_tasks import SENTENCES, lambada, write_lines
 
 import gptcompare as gc
-from gptcompare.evaluation import contamination, evaluate
+from gptcompare.evaluation import contamination, evaluate, task_named
+from gptcompare.evaluation.metrics import Metric
 from gptcompare.evaluation.overlap import length_of_overlap, words_of
 
 
@@ -117,6 +121,26 @@ def test_the_windows_of_a_text_and_whole_texts_are_items(story, tmp_path):
     evaluation = evaluate(story, "wikitext-2", tmp_path / "wiki.test.raw")
     result = contamination(evaluation, tmp_path / "seen.txt", story.tokenizer)
     assert (result.n_items, result.n_dirty) == (6, 1)
+
+
+@pytest.mark.parametrize("kind", ["zero-shot", "few-shot", "with an instruction"])
+def test_what_stands_before_an_item_makes_it_neither_dirty_nor_long(story, many, tmp_path, kind):
+    instruction = " ".join(f"please{k}" for k in range(20)) if kind == "with an instruction" else ""
+    data = write_lines(tmp_path / "lambada_test.jsonl", [{"text": text} for text in many[0][:10]])
+    task = replace(task_named("lambada"), instruction=instruction)
+    evaluation = evaluate(story, task, data, shots=2 if kind == "few-shot" else 0)
+    (tmp_path / "seen.txt").write_text(f"{many[0][4]}\n{instruction}", encoding="utf-8")
+    result = contamination(evaluation, tmp_path / "seen.txt", story.tokenizer)
+    assert [one.item for one in result.overlaps] == [4]
+    assert result.n_short == 0
+
+
+def test_plain_values_are_json_even_of_a_perplexity_that_is_infinite(many, tmp_path):
+    result = found(many, tmp_path, ["nothing here"])
+    infinite = replace(result, metrics={**result.metrics, "all": [Metric("perplexity", math.inf, None, None)]})
+    plain = json.loads(json.dumps(infinite.to_dict(), allow_nan=False))
+    assert plain["metrics"]["all"][0]["value"] is None
+    assert plain["n_items"] == 40
 
 
 def test_the_length_is_a_percentile_between_8_and_13():

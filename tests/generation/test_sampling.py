@@ -76,6 +76,13 @@ def test_logits_that_are_not_finite_are_refused(temperature, value):
         Sampling(temperature).choose(np.array([0.0, value]), Noise(0))
 
 
+def test_a_token_whose_logit_is_minus_infinity_never_comes():
+    logits = np.array([-np.inf, 0.0, -np.inf])
+    assert {Sampling(5.0).choose(logits, Noise(seed)) for seed in range(20)} == {1}
+    with pytest.raises(ValueError, match="not finite"):
+        Sampling().choose(np.full(3, -np.inf), Noise(0))
+
+
 def test_min_p_keeps_what_is_nearly_as_probable_as_the_likeliest():
     plain = Sampling(0.8).probabilities(LOGITS)
     kept = plain >= 0.3 * plain.max()

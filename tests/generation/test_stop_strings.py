@@ -25,6 +25,25 @@ def test_the_text_ends_before_the_first_stop_string_however_it_is_cut(pieces, st
     assert not any(stop in shown for stop in stops)
 
 
+@given(ABC, st.lists(st.text("abc", min_size=1, max_size=4), max_size=3))
+def test_where_the_text_ends_does_not_depend_on_the_pieces_it_comes_in(text, stops):
+    def shown(pieces):
+        scanner, found = StopStrings(stops), ""
+        for piece in pieces:
+            certain, stopped = scanner.push(piece)
+            found += certain
+            if stopped:
+                return found, True
+        return found + scanner.rest(), False
+
+    assert shown([text]) == shown(text)
+
+
+def test_of_stop_strings_that_overlap_the_one_that_ends_first_counts():
+    assert StopStrings(["abcd", "bc"]).push("abcd") == ("a", True)
+    assert StopStrings(["bc", "abc"]).push("abcd") == ("", True)
+
+
 def test_text_that_cannot_begin_a_stop_string_is_not_held_back():
     assert StopStrings(["\n\n"]).push("all of this") == ("all of this", False)
 

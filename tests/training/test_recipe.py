@@ -78,6 +78,7 @@ def test_every_optimizer_that_a_recipe_can_name_is_one_that_the_loop_knows():
         ({"n_steps": 1.5}, TypeError, "n_steps must be an integer, got 1.5"),
         ({"batch": True}, TypeError, "batch must be an integer"),
         ({"learning_rate": math.nan}, ValueError, "learning_rate must be finite"),
+        ({"eps": 0}, ValueError, "eps must be above 0"),
         ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number, got 'fast'"),
         ({"weight_decay": -0.1}, ValueError, "weight_decay must be finite and not negative"),
         ({"betas": (0.9, 1.0)}, ValueError, r"below 1, got 1\.0"),

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import os
@@ -141,8 +142,34 @@ class TestAFolderRemovedDuringTheRun:
 
     def test_the_next_save_puts_it_back(self, removed, reference):
         folder, parameters = removed()
+        assert [line.step for line in read_metrics(folder)] == [*range(1, 13)]
+        assert without_speed(read_metrics(folder)) == reference[1]
         assert parameters == trained(folder)[0] == reference[0]
-        assert read_metrics(folder) == []  # the lines went with the old folder
+        assert without_speed(trained(folder)[1]) == reference[1]
+
+    def test_once_it_is_back_it_is_in_use_again(self, tmp_path, monkeypatch):
+        save = RunFolder.save
+
+        def save_and_try(folder, *rest):
+            shutil.rmtree(folder.folder)
+            save(folder, *rest)
+            with pytest.raises(ValueError, match="another process is training in"):
+                trained(tmp_path / "run")
+            save(folder, *rest)
+
+        monkeypatch.setattr(RunFolder, "save", save_and_try)
+        trained(tmp_path / "run")
+
+    def test_the_same_run_begun_in_its_place_is_not_disturbed(self, tmp_path, removed):
+        with contextlib.ExitStack() as stack:
+
+            def begin_again(path):
+                folder = stack.enter_context(RunFolder(path))
+                folder.begin(gc.GPT(CONFIG, seed=1), dataclasses.replace(RECIPE), TOKENS)
+
+            with pytest.raises(ValueError, match="another process is training in"):
+                removed(begin_again)
+        assert not (tmp_path / "run" / "state.safetensors").exists()
 
     def test_a_run_that_was_begun_in_its_place_is_left_alone(self, removed, tmp_path):
         with pytest.raises(ValueError, match=r"run has another run now, .*: nothing of this one is saved after step 6"):

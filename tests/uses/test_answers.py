@@ -31,6 +31,16 @@ class TestAnswer:
         assert together == [answer(story, one, EXAMPLES, beams=beams) for one in questions]
         assert answer(story, [], beams=beams) == []
 
+    @pytest.mark.parametrize("beams", [1, 3])
+    def test_a_prompt_that_fills_the_context_has_an_empty_answer_and_a_longer_one_is_refused(self, story, beams):
+        template = Template("{text}")
+        one = " the"
+        n = story.config.n_ctx
+        assert len(story.prompt_ids(one * n)) == story.config.n_ctx
+        assert answer(story, one * n, template=template, beams=beams) == ""
+        with pytest.raises(ValueError, match="context"):
+            answer(story, one * (n + 1), template=template, beams=beams)
+
     def test_a_template_says_how_it_is_asked(self, story):
         template = Template("{text}", separator="\n")
         greedy = story.generate("Once upon a", max_new_tokens=1).text.strip()

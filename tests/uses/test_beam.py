@@ -6,6 +6,7 @@ from support.models import StandIn, logprobs_of
 
 import gptcompare as gc
 from gptcompare.evaluation import beam_search
+from gptcompare.uses.beam import Beam
 
 V, PROMPT, ENDS = 5, [0, 2], [1, 4]
 
@@ -67,9 +68,14 @@ def test_what_has_no_room_is_refused(lm):
     for options in ({"width": 0}, {"max_new_tokens": 0}):
         with pytest.raises(ValueError, match="must be at least 1"):
             beam_search(lm, "", ENDS, **options)
-    lm.prompt_ids = lambda prompt: [0] * 8
+    lm.prompt_ids = lambda prompt: [0] * 9
     with pytest.raises(ValueError, match="the model's context is 8: shorten it"):
         beam_search(lm, "", ENDS)
+
+
+def test_after_a_prompt_that_fills_the_context_nothing_is_written(lm):
+    lm.prompt_ids = lambda prompt: [0] * 8
+    assert beam_search(lm, "", ENDS) == Beam([], 0.0, 0)
 
 
 @pytest.mark.parametrize("alpha", [-1.0, -0.2])
@@ -84,8 +90,10 @@ def test_that_short_texts_are_preferred_ends_no_attempt_in_the_middle(lm, alpha,
     [
         ({"ends": [V]}, f"there is no token {V}"),
         ({"ends": [-1]}, "an id of ends must be at least 0"),
-        ({"ends": ENDS, "alpha": np.nan}, "alpha must be a finite number"),
-        ({"ends": ENDS, "alpha": np.inf}, "alpha must be a finite number"),
+        ({"ends": ENDS, "alpha": np.nan}, "alpha must be from -10 to 10, got nan"),
+        ({"ends": ENDS, "alpha": np.inf}, "alpha must be from -10 to 10, got inf"),
+        ({"ends": ENDS, "alpha": 1e4}, "alpha must be from -10 to 10, got 10000"),
+        ({"ends": ENDS, "alpha": -1e4}, "alpha must be from -10 to 10, got -10000"),
     ],
 )
 def test_what_is_no_token_or_no_number_is_refused(lm, given, words):

@@ -6,6 +6,7 @@ from support.models import logprobs_of, random_model
 
 from gptcompare.evaluation import COMPLETION, NORMALISATIONS, QUESTION, Template, choose, encode_pair
 from gptcompare.uses import multiple_choice
+from gptcompare.uses.likelihood import log_likelihoods as real
 
 TEXT = "The dog began to"
 CHOICES = ["bark", "read the newspaper aloud", "sing — naïve"]
@@ -38,7 +39,7 @@ def by_definition(lm, normalisation, context=TEXT, choices=CHOICES, around=str):
         "per_token": [np.mean(each) for each in of_each],
         "per_byte": [sum(each) / len(f" {choice}".encode()) for each, choice in zip(of_each, choices, strict=True)],
         "unconditional": [
-            sum(each) - sum(logprobs(lm, "Answer: ", choice).tolist())
+            sum(each) - sum(logprobs(lm, "Answer:", choice).tolist())
             for each, choice in zip(of_each, choices, strict=True)
         ],
     }[normalisation])  # fmt: skip
@@ -54,8 +55,16 @@ def test_each_normalisation_is_what_its_definition_says(lm, normalisation):
     assert choice.probabilities.sum() == pytest.approx(1)
 
 
-def test_the_answer_context_ends_with_a_space_that_belongs_to_the_answer(lm):
-    assert encode_pair(lm, "Answer: ", "bark") == encode_pair(lm, "Answer:", " bark")
+@pytest.mark.parametrize(
+    ("answer", "context"), [(" {answer}", "Answer: "), (" {answer}", "Answer:"), ("{answer}", "Answer: ")]
+)
+def test_one_space_stands_between_the_answer_context_and_the_answer(lm, monkeypatch, answer, context):
+    read = []
+    monkeypatch.setattr(multiple_choice, "log_likelihoods", lambda lm, pairs: read.extend(pairs) or real(lm, pairs))
+    template = Template("{text}", answer=answer, answer_context=context)
+    choose(lm, TEXT, CHOICES, template=template, normalisation="unconditional")
+    texts = ["".join(pair) for pair in read]
+    assert texts[-len(CHOICES) :] == [f"Answer: {choice}" for choice in CHOICES]
 
 
 def test_examples_stand_in_front_of_the_question(lm):

@@ -76,6 +76,7 @@ def test_what_is_no_template_is_refused(parts, error, words):
     [
         (1, [], TypeError, "query must be a str, or a dict"),
         ({"question": 1}, [], TypeError, "query must be a str, or a dict"),
+        ({1: "x"}, [], TypeError, "query must be a str, or a dict"),
         ({"text": "x"}, [], ValueError, "has the fields question, the query text"),
         ("x", ["ab"], TypeError, "pair of a query and its answer"),
         ("x", [("a", "b", "c")], TypeError, "pair of a query and its answer"),

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from support.models import random_model
 from support.places import DATA
 from support.reference_records import of_model, random_texts
 from support.references import random_reference
@@ -62,6 +63,22 @@ def test_a_beginning_of_the_greedy_text_is_greedy_and_nothing_else(story):
     other = (written[1] + 1) % story.config.n_vocab
     continuations = [written[:1], written[:7], [other], [written[0], other], written[1:3]]
     assert quantities.is_greedy(story, ids, continuations) == [1, 1, 0, 0, 0]
+
+
+def test_a_greedy_text_takes_as_many_tokens_as_its_characters_need(story):
+    recorded = RECORDED[0]
+    n = story.config.n_ctx + 20  # characters: far fewer tokens
+    text = quantities.greedy_text(story, recorded["prompt"], n)
+    without_end = gc.LanguageModel(story.model, story.tokenizer, [])
+    assert text == without_end.generate(recorded["prompt"], max_new_tokens=150).text[:n]
+    assert (len(text), text[:100]) == (n, recorded["greedy_text"][:100])
+
+
+def test_the_last_greedy_token_needs_no_place_in_the_context(story):
+    lm = random_model(story, n_ctx=8)
+    written = quantities.greedy_tokens(lm, [1, 2, 3, 4, 5], 4)
+    assert written[:3] == quantities.greedy_tokens(lm, [1, 2, 3, 4, 5], 3)
+    assert written[3] == lm.model([1, 2, 3, 4, 5, *written[:3]])[-1].argmax()
 
 
 def test_the_windows_of_log_probabilities_are_read_each_by_itself(story):

@@ -135,6 +135,8 @@ def test_a_file_of_records_is_read(tmp_path):
         ({"expected": []}, "record 0: expected must be a list of finite numbers, got "),
         ({"expected": "1.5"}, "expected must be a list of finite numbers, got '1.5'"),
         ({"expected": [float("nan")]}, "expected must be a list of finite numbers"),
+        ({"expected": [10**400]}, "expected must be a list of finite numbers"),
+        ({"absolute": 10**400}, "absolute and relative are two numbers from 0"),
         ({"absolute": None}, "absolute and relative are two numbers from 0, or both left out"),
         ({"absolute": -1.0}, "absolute and relative are two numbers from 0"),
         ({"absolute": None, "relative": None}, "expected must be ids or a text, got "),

@@ -94,6 +94,20 @@ def test_a_record_that_does_not_fit_the_model_is_named(change, message, story):
         verify(story, records=[logits(story, 0.0, **change)])
 
 
+@pytest.mark.parametrize(
+    ("quantity", "given"),
+    [
+        ("task", {"task": "lambda", "metric": "accuracy, %"}),
+        ("task", {"task": 3, "metric": "accuracy, %"}),
+        ("loss of a text file", {"file": 3, "characters": [0, 1], "window": 8, "ids_sha256": ""}),
+    ],
+)
+def test_a_record_whose_data_cannot_be_found_is_named(quantity, given, story, tmp_path):
+    record = Record(**ABOUT, id="r", quantity=quantity, given=given, expected=[1.0], absolute=1.0, relative=0.0)
+    with pytest.raises(ValueError, match="the data of record r of story cannot be found: "):
+        verify(story, records=[record], with_data=True, data=tmp_path)
+
+
 def test_records_that_are_none_are_refused(story):
     with pytest.raises(ValueError, match="records is empty"):
         verify(story, records=[])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Example:
     ----------
     task : str
     number : int
-        Of the item, from 0, in the order of the file.
+        Of the item, from 0, in the order of the file; of the text, if the models read the texts in other windows.
     difference : float
         How far the models' measures of it are apart, in nats where there are any.
     context, right : str
@@ -46,7 +46,8 @@ class Example:
 def examples(by_task: Sequence[Mapping[str, Evaluation]], n: int) -> list[Example]:
     """Return the n items at which the first model and another differ most, those that only one has right first."""
     found = []
-    for evaluations in by_task:
+    for of_task in by_task:
+        evaluations = _of_same_items(of_task)
         several = list(evaluations.values())
         rights = [_rights(one) for one in several]
         for number in range(min(len(one.rows) for one in several)):
@@ -56,6 +57,23 @@ def examples(by_task: Sequence[Mapping[str, Evaluation]], n: int) -> list[Exampl
             found.append((is_apart, difference, evaluations, number))
     found.sort(key=lambda one: (one[0], one[1]), reverse=True)
     return [_example(evaluations, number, difference) for _, difference, evaluations, number in found[:n]]
+
+
+def _of_same_items(evaluations: Mapping[str, Evaluation]) -> Mapping[str, Evaluation]:
+    """Return the evaluations, with a row for each whole document if the models read them in other windows."""
+    if len({evaluation.items_digest for evaluation in evaluations.values()}) == 1:
+        return evaluations
+    return {name: replace(one, rows=_of_documents(one.rows), items=[]) for name, one in evaluations.items()}
+
+
+def _of_documents(rows: Sequence[Row]) -> list[Row]:
+    """Return a row for each document: the sums over its windows."""
+    found: dict[int, Row] = {}
+    for row in rows:
+        document = found.setdefault(row["document"], {**row, "logprob": 0.0, "n_tokens": 0, "n_bytes": 0})
+        for name in ("logprob", "n_tokens", "n_bytes"):
+            document[name] += row[name]
+    return list(found.values())
 
 
 def _rights(evaluation: Evaluation) -> Sequence[bool]:

@@ -29,6 +29,8 @@ def read_evaluation(folder: Path) -> Evaluation:
     identity, found = read_rows(folder)
     if "protocol" not in result:
         raise ValueError(f"{folder / RESULT} is of an earlier version of gptcompare: evaluate again, in another folder")
+    if not _is_whole(result):
+        raise ValueError(f"{folder / RESULT} is damaged: run the same command again, and it is written anew")
     protocol = protocol_described(result["protocol"], str(folder / RESULT))
     n = result.get("n_rows")
     if not found or n != len(found) or sorted(found) != list(range(len(found))):
@@ -41,6 +43,14 @@ def read_evaluation(folder: Path) -> Evaluation:
         _task(identity["task"], protocol), settings, metrics, rows, model, result["data"], result["gptcompare"],
         protocol, [], identity["items"],
     )  # fmt: skip
+
+
+def _is_whole(result: dict[str, Any]) -> bool:
+    """Tell whether a result says of which model, files and library it is."""
+    parts = {"protocol": dict, "model": dict, "data": list, "gptcompare": dict}
+    if not all(isinstance(result.get(name), kind) for name, kind in parts.items()):
+        return False
+    return "name" in result["model"] and all(isinstance(one, dict) and "sha256" in one for one in result["data"])
 
 
 def _task(name: str, protocol: Any) -> Task:

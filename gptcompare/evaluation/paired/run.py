@@ -83,8 +83,8 @@ def compare_kept(folders: Sequence[str | os.PathLike[str]]) -> PairedEvaluation:
     ----------
     folders : sequence of paths
         At least two: each the folder of an evaluation, with its items.jsonl and result.json, or one with such folders
-        in it, whose tasks are compared by their names. A model has the name of its folder; the first is the one that
-        the others are compared with.
+        in it, whose tasks are compared by the names of these folders. A model has the name of its folder; the first is
+        the one that the others are compared with.
 
     Raises
     ------
@@ -95,7 +95,8 @@ def compare_kept(folders: Sequence[str | os.PathLike[str]]) -> PairedEvaluation:
     """
     places = [Path(path("a folder", folder)) for folder in folders]
     _check_number([str(place) for place in places])
-    found = [_kept(place) for place in places]
+    called = {one.name for place in places for one in _inside(place)}
+    found = [_kept(place, called) for place in places]
     by_model: dict[str, dict[str, Evaluation]] = {}
     for place, of_model in zip(places, found, strict=True):
         by_model[free_name(_name(place), by_model)] = of_model
@@ -106,15 +107,22 @@ def compare_kept(folders: Sequence[str | os.PathLike[str]]) -> PairedEvaluation:
     return paired([{name: of_model[task] for name, of_model in by_model.items()} for task in common])
 
 
-def _kept(place: Path) -> dict[str, Evaluation]:
-    """Return the evaluations in a folder, or in its folders, by the names of their folders or tasks."""
+def _kept(place: Path, called: set[str]) -> dict[str, Evaluation]:
+    """Return the evaluations in a folder by the names of their own folders.
+
+    That of a folder with a single one has the name of its task, if it is `called` otherwise in no other folder.
+    """
     if (place / ROWS).exists():
-        evaluation = read_evaluation(place)
-        return {evaluation.task.name: evaluation}
-    inside = sorted(one.parent for one in place.glob(f"*/{ROWS}"))
-    if not inside:
+        evaluation, name = read_evaluation(place), place.resolve().name
+        return {name if name in called else evaluation.task.name: evaluation}
+    if not (inside := _inside(place)):
         raise FileNotFoundError(f"{place} has no evaluation: there is no {ROWS} in it, or in its folders")
     return {one.name: read_evaluation(one) for one in inside}
+
+
+def _inside(place: Path) -> list[Path]:
+    """Return the folders of evaluations in a folder that is none itself."""
+    return [] if (place / ROWS).exists() else sorted(one.parent for one in place.glob(f"*/{ROWS}"))
 
 
 def _name(place: Path) -> str:

@@ -20,11 +20,14 @@ class Item:
         The index of the pair that has the right answer.
     place : str
         The file and line that it comes from, for messages; it makes no other item.
+    n_before : int
+        How many characters of each context come before the item itself: an instruction and few-shot examples.
     """
 
     pairs: tuple[tuple[str, str], ...]
     right: int = 0
     place: str = field(default="", compare=False, repr=False)
+    n_before: int = field(default=0, compare=False, repr=False)
 
     __repr__ = brief_fields
 

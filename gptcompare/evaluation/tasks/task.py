@@ -169,7 +169,8 @@ class Questions(Task):
             *(other.context + other.answer for other in examples),
         ]
         prefix = "".join(part + self.separator for part in before)
-        return replace(item, pairs=tuple((prefix + context, answer) for context, answer in item.pairs))
+        pairs = tuple((prefix + context, answer) for context, answer in item.pairs)
+        return replace(item, pairs=pairs, n_before=len(prefix))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import shutil
 
@@ -10,6 +11,7 @@ from support.published_tasks import SENTENCES, additions, lambada, winogrande, w
 import gptcompare as gc
 from gptcompare.evaluation import Task, Writing, compare, compare_kept, evaluate, task_named
 from gptcompare.evaluation.paired.statistics import mcnemar
+from gptcompare.evaluation.run import folder_names
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,8 @@ def test_kept_rows_say_the_same_without_the_models(lms, tmp_path):
     assert again.models == ("story", "random")
     single = compare_kept([kept / "story" / "lambada", kept / "random" / "lambada"])
     assert single.differences == again.differences
+    mixed = compare_kept([kept / "story", kept / "random" / "lambada"])
+    assert (mixed.models, mixed.differences) == (again.models, again.differences)
     assert compare(lms, ["lambada"], lambada(tmp_path, 24), folder=kept).differences == result.differences
 
 
@@ -113,9 +117,14 @@ def test_other_prompts_are_refused(lms, tmp_path):
         (lambda folder: (folder / "result.json").write_text("{"), "not a JSON|result.json"),
         (lambda folder: edited(folder / "result.json", "protocol", {"protocol": "mine"}), "does not have the protocol"),
         (lambda folder: edited(folder / "result.json", "protocol", None), "earlier version"),
+        (lambda folder: edited(folder / "result.json", "model", None), r"result\.json is damaged: run the same"),
+        (lambda folder: edited(folder / "result.json", "model", 3), r"result\.json is damaged"),
+        (lambda folder: edited(folder / "result.json", "data", [{"file": "a"}]), r"result\.json is damaged"),
+        (lambda folder: edited(folder / "result.json", "protocol", "choosing"), r"result\.json is damaged"),
     ],
-    ids=["no result", "no rows", "a torn line", "no JSON", "a protocol of one's own", "an earlier version"],
-)
+    ids=["no result", "no rows", "a torn line", "no JSON", "a protocol of one's own", "an earlier version",
+         "no model", "a number as model", "a file without a digest", "a text as protocol"],
+)  # fmt: skip
 def test_an_evaluation_that_is_not_whole_is_refused(kept, damage, reason):
     first, second = kept
     damage(second)
@@ -142,9 +151,16 @@ def test_models_of_different_vocabularies_are_compared_by_the_byte_over_several_
     path = tmp_path / "wiki.test.raw"
     pages = [f" = Page {k} = \n \n {text} . \n" for k, text in enumerate(SENTENCES)]
     path.write_text("".join(pages), encoding="utf-8")
-    result = compare({"nano": nano, "story": lms["story"]}, "wikitext-2", path)
+    result = compare({"nano": nano, "story": lms["story"]}, "wikitext-2", path, stride=8)
     assert [one.metric for one in result.differences] == ["perplexity", "bits per byte"]
     (tmp_path / "one.txt").write_text(SENTENCES[0] * 30, encoding="utf-8")
+    read = [SENTENCES[one.number] for one in result.examples(100)]
+    assert sorted(read) == sorted(SENTENCES)  # whole texts, as windows of different models are not the same
+    for one in result.examples(2):
+        for name, evaluation in result.evaluations[0].items():
+            rows = [row for row in evaluation.rows if row["document"] == one.number]
+            bits = -sum(row["logprob"] for row in rows) / math.log(2) / sum(row["n_bytes"] for row in rows)
+            assert one.answers[name] == f"{bits:.3f} bits per byte"
     with pytest.raises(ValueError, match="the only text in different windows"):
         compare({"nano": nano, "story": lms["story"]}, "text", tmp_path / "one.txt")
 
@@ -208,6 +224,18 @@ def test_a_folder_that_moved_still_says_the_same(kept, tmp_path):
     assert [one.values for one in there.differences] == [one.values for one in here.differences]
 
 
+def test_a_folder_of_one_evaluation_beside_one_of_several_is_found_by_either_name(lms, tmp_path):
+    kept = tmp_path / "kept"
+    result = compare(lms, "lambada", lambada(tmp_path), limit=8, folder=kept)
+    inside = kept / "random" / "lambada-limit-8"
+    assert compare_kept([kept / "story", inside]).differences == result.differences
+    renamed = shutil.copytree(inside, tmp_path / "another" / "mine")
+    shutil.move(kept / "story" / inside.name, kept / "story" / "lambada")
+    assert [one.value for one in compare_kept([kept / "story", renamed]).differences] == [
+        one.value for one in result.differences
+    ]
+
+
 def test_folders_of_the_same_last_name_are_kept_apart(lms, tmp_path):
     places = [tmp_path / name / "final" for name in "ab"]
     for lm, place in zip(lms.values(), places, strict=True):
@@ -215,6 +243,19 @@ def test_folders_of_the_same_last_name_are_kept_apart(lms, tmp_path):
     result = compare(list(map(str, places)), "lambada", lambada(tmp_path), folder=tmp_path / "kept")
     assert len(list((tmp_path / "kept").glob("*/lambada/items.jsonl"))) == 2
     assert result.models == tuple(map(str, places))
+
+
+def test_no_two_folders_have_the_same_name(tmp_path, monkeypatch):
+    (tmp_path / "a" / "final" / "final").mkdir(parents=True)
+    (tmp_path / "b" / "final").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "final" / "final")
+    for models in ([".", ".."], [".", "../../../b/final"], ["..", "../final", "gpt2"]):
+        names = folder_names(models)
+        assert len({*names.values()}) == len(models)
+        assert not any("/" in name or name in ("", ".", "..") for name in names.values())
+    assert folder_names([".", "openai-community/gpt2"]) == {
+        ".": "final", "openai-community/gpt2": "openai-community--gpt2"
+    }  # fmt: skip
 
 
 def test_shots_and_limits_are_named(lms, tmp_path):
