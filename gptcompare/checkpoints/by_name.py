@@ -8,7 +8,7 @@ from pathlib import Path
 from ..checks import path
 from .catalogue import listing, origin_of
 from .download import cache
-from .download.cache import Wanted
+from .download.cache import Check, Wanted
 from .download.environment import offline_variable
 from .download.publishers import DEFAULT_SOURCE, Origin, check_source
 from .embedded import embedded_folder
@@ -16,7 +16,13 @@ from .errors import DownloadError
 from .single_files import llm_c, single_file
 
 
-def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOURCE, wanted: Wanted = "model") -> Path:
+def locate(
+    name_or_folder: str | os.PathLike[str],
+    *,
+    source: str = DEFAULT_SOURCE,
+    wanted: Wanted = "model",
+    check: Check | None = None,
+) -> Path:
     """Return the folder of a model: the given one, or, for a name, one in the package, in a cache, or newly downloaded.
 
     A checkpoint of a single file (GGUF, llm.c, nanoGPT) is returned itself.
@@ -32,6 +38,8 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOUR
         Where to download a model from: Hugging Face, or, for GPT-2, OpenAI's own store of TensorFlow checkpoints.
     wanted : "model", "weights" or "tokenizer"
         What a named model's folder must have; "model" is both of the others.
+    check : function of a GPTConfig, optional
+        Called with the description of a model before its weights are downloaded; what it raises prevents that.
 
     Raises
     ------
@@ -57,7 +65,7 @@ def locate(name_or_folder: str | os.PathLike[str], *, source: str = DEFAULT_SOUR
         raise FileNotFoundError(
             f"{given!r} is a file, but not a model of llama.cpp (GGUF), llm.c or nanoGPT: give the folder that it is in"
         )
-    return _found_or_fetched(given, source, wanted)
+    return _found_or_fetched(given, source, wanted, check)
 
 
 def download(name: str, *, source: str = DEFAULT_SOURCE) -> Path:
@@ -112,12 +120,12 @@ def _in_package(name: str, source: str) -> Path | None:
     return embedded_folder(name) if source == DEFAULT_SOURCE else None
 
 
-def _found_or_fetched(name: str, source: str, wanted: Wanted) -> Path:
+def _found_or_fetched(name: str, source: str, wanted: Wanted, check: Check | None = None) -> Path:
     origin = origin_of(name, source)
-    return cache.find(origin, wanted) or _fetch(name, origin, wanted)
+    return cache.find(origin, wanted) or _fetch(name, origin, wanted, check)
 
 
-def _fetch(given: str, origin: Origin, wanted: Wanted) -> Path:
+def _fetch(given: str, origin: Origin, wanted: Wanted, check: Check | None) -> Path:
     if variable := offline_variable():
         raise DownloadError(
             f"{given!r} is neither a folder nor a model on this machine, and {variable} is set. {_works_offline()}"
@@ -126,7 +134,7 @@ def _fetch(given: str, origin: Origin, wanted: Wanted) -> Path:
     from .download.transfer import UnreachableError
 
     try:
-        return fetch_model(origin, wanted)
+        return fetch_model(origin, wanted, check)
     except UnreachableError as error:
         raise DownloadError(
             f"{given!r} is neither a folder nor a model on this machine: {error}. {_works_offline()}"

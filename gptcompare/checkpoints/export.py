@@ -14,7 +14,7 @@ from ..arrays import Array
 from ..checks import path
 from ..config import GPTConfig
 from ..files.atomic_files import written_whole
-from .folder import converted
+from .folder import converted, dtype_to_write
 from .formats.gguf import WRITTEN_TYPES, write_gguf
 from .single_files import gguf
 
@@ -46,9 +46,7 @@ def write_gguf_model(
     ValueError
         If the dtype is another, llama.cpp's GPT-2 cannot compute the model, or a parameter is beyond the dtype's range.
     """
-    wanted = np.dtype(dtype)
-    if wanted.name not in WRITTEN_TYPES:
-        raise ValueError(f"dtype must be one of {', '.join(WRITTEN_TYPES)}, got {wanted.name}")
+    wanted = dtype_to_write(dtype, WRITTEN_TYPES)
     target = Path(path("file", file))
     if target.is_dir():
         raise ValueError(f"{target} is a folder: name the file to write, such as {target / 'model.gguf'}")

@@ -20,6 +20,7 @@ from ..checks import path, shown
 from ..config import GPTConfig
 from ..files.atomic_files import written_together
 from ..parallel import WHOLE, Share
+from ..sixteen_bits import name_of, widened
 from . import families
 from .errors import CheckpointError
 from .families.common import cut
@@ -206,18 +207,33 @@ def write_checkpoint(
     ValueError
         If `dtype` (default: the parameters' own) is not float16, float32 or float64, or a parameter exceeds its range.
     """
-    if dtype is not None:
-        parameters = {name: converted(name, value, np.dtype(dtype)) for name, value in parameters.items()}
-    values, tensors = families.to_files(config, dict(parameters))
+    as_written = {
+        name: converted(name, value, dtype_to_write(value.dtype if dtype is None else dtype, TYPE_NAMES))
+        for name, value in parameters.items()
+    }
+    values, tensors = families.to_files(config, as_written)
     with written_together(path("folder", folder), ["config.json", "model.safetensors"]) as (config_file, weights_file):
         config_file.write(json.dumps(values, indent=2).encode() + b"\n")
         write_safetensors(weights_file, tensors)
 
 
+def dtype_to_write(dtype: npt.DTypeLike | None, known: Collection[str]) -> np.dtype[Any]:
+    """Return a dtype, which must be one of those that the files of a format can have; ValueError if it is another."""
+    try:
+        given = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        given = None
+    if given is None or given.name not in known:
+        name = shown(dtype) if given is None else name_of(given)
+        raise ValueError(f"dtype must be one of {', '.join(known)}, got {name}")
+    return given
+
+
 def converted(name: str, value: Array, dtype: np.dtype[Any]) -> AnyArray:
     """Return a parameter in a dtype of the files; ValueError if that cannot hold its numbers."""
-    if dtype.name not in TYPE_NAMES:
-        raise ValueError(f"dtype must be one of {', '.join(TYPE_NAMES)}, got {dtype.name}")
+    if value.dtype == dtype:
+        return value
+    value = widened(value)
     with np.errstate(over="ignore"):
         converted: AnyArray = value.astype(dtype)
     if not np.array_equal(np.isfinite(converted), np.isfinite(value)):

@@ -43,14 +43,18 @@ def locate_with_room(
         If the machine's memory is smaller than the parameters. A named model is then not downloaded.
     """
     name = path("name_or_folder", name_or_folder)
+
+    def check(config: GPTConfig) -> None:
+        check_room(config, name, dtype, keep, share)
+
     if not os.path.exists(name) and _is_published(name):
         origin_of(name, source)  # raises what is wrong with the name
-        check_room(GPTConfig.preset(name), name, dtype, keep, share)
-    place = locate(name_or_folder, source=source, wanted=wanted)
+        check(GPTConfig.preset(name))
+    place = locate(name_or_folder, source=source, wanted=wanted, check=check)
     with contextlib.suppress(OSError, ValueError):  # what is wrong with it, its reader says better
         config = read_config(place)
         if config.n_params <= NUMBERS_IN_A_BYTE * sum(file.stat().st_size for file in files_of(place)):
-            check_room(config, name, dtype, keep, share)
+            check(config)
     return place
 
 

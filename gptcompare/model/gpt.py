@@ -201,8 +201,9 @@ class GPT:
         last_only : bool
             Compute and return only the logits of the last position.
         hook : function of a name and an array, optional
-            Called at each named place of the forward pass with the array there, of all new tokens; it returns the array
-            to continue with: see `gptcompare.inspection`. The cache remembers the keys and values that it returns.
+            Called at each named place of the forward pass with the array there, of all new tokens, and with `last_only`
+            of the last one alone behind the blocks; it returns the array to continue with: see `gptcompare.inspection`.
+            The cache remembers the keys and values that it returns.
 
         Returns
         -------

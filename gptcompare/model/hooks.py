@@ -13,6 +13,8 @@ are the arrays, as of its version 3:
     blocks.N.mlp.hook_pre, mlp.hook_post              (B, T, M)       before and after the activation
     ln_final.hook_normalized                          (B, T, D)       before the last gain and bias
 
+With `last_only`, ln_final.hook_normalized is that of the last position alone, (B, 1, D).
+
 A hook is a function of such a name and the array there. The forward pass continues with the array that it returns, and
 later steps may write to that array. `trace` and `changing` (`changes`) make the two most useful hooks;
 `gptcompare.inspection` computes further quantities from a trace.

@@ -250,8 +250,9 @@ class _Blas:
     def restart(self) -> None:
         """Start anew in a forked process, which has no holders, and whose lock may have been held."""
         self.lock = threading.Lock()
-        self.holders.clear()
-        self.set(self.n_threads)
+        if self.holders:  # without them, the BLAS has a number that others may have set since
+            self.holders.clear()
+            self.set(self.n_threads)
 
 
 _blas = _Blas()

@@ -19,17 +19,16 @@ from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
-from ..checkpoints.layouts import MAX_JSON, TOKENIZER_LAYOUTS, other_tokenizer
+from ..checkpoints.layouts import TOKENIZER_LAYOUTS, other_tokenizer
 from ..checkpoints.single_files import llm_c, single_file
 from ..files.atomic_files import written_together
-from ..files.texts import parse_json, read_text
-from ..files.whole_file import read_whole
-from .settings import LIST, added_tokens, is_set, named_token, old_added_tokens, read_settings
-from .single_files import vocabulary_of, vocabulary_of_tokens
+from ..files.texts import read_text
+from .settings import LIST, OLD_LIST, added_tokens, is_set, named_token, old_added_tokens, read_ids, read_settings
+from .single_files import tokens_beside, vocabulary_of, vocabulary_of_tokens
 from .tokenizer_json import NOT_BYTE_LEVEL, read_tokenizer_json
-from .vocabulary import Matching, Vocabulary, check_ids, check_pairs
+from .vocabulary import Matching, Vocabulary, check_pairs
 
-REPLACED = ("tokenizer.json", "special_tokens_map.json", "added_tokens.json")  # would be read before what is written
+REPLACED = ("tokenizer.json", "special_tokens_map.json", OLD_LIST)  # would be read before what is written
 
 
 def bundled_gpt2() -> Vocabulary:
@@ -76,9 +75,12 @@ def files_of_vocabulary(folder: str | os.PathLike[str]) -> list[Path]:
     """Return the files in a folder that `read_vocabulary` reads."""
     folder = Path(folder)
     layout = next((names for names in TOKENIZER_LAYOUTS if all((folder / name).is_file() for name in names)), ())
-    settings = () if not layout else ("tokenizer_config.json", "special_tokens_map.json")
-    old = ("added_tokens.json",) if len(layout) == 2 else ()
-    return [folder / name for name in (*layout, *settings, *old) if (folder / name).is_file()]
+    if not layout:
+        found = single_file(folder)
+        beside = tokens_beside(found) if found else None
+        return [beside] if beside else []
+    settings = ("tokenizer_config.json", "special_tokens_map.json", OLD_LIST)
+    return [folder / name for name in (*layout, *settings) if (folder / name).is_file()]
 
 
 def write_vocabulary(folder: str | os.PathLike[str], vocabulary: Vocabulary) -> None:
@@ -117,21 +119,15 @@ def write_vocabulary(folder: str | os.PathLike[str], vocabulary: Vocabulary) -> 
 
 
 def _read_pair(ids_path: Path, merges_path: Path) -> Vocabulary:
-    folder, table = ids_path.parent, _read_ids(ids_path)
+    folder, table = ids_path.parent, read_ids(ids_path)
     merges = check_pairs(_merge_lines(read_text(merges_path)), str(merges_path))
     if reason := other_tokenizer(folder):
         raise ValueError(f"{folder}: {reason}, {NOT_BYTE_LEVEL}")
     settings = read_settings(folder, refused=("add_prefix_space", "add_eos_token"))
-    old_path = folder / "added_tokens.json"
-    old = old_added_tokens(old_path, _read_ids(old_path), settings) if old_path.is_file() else {}
-    added = added_tokens(settings, old, table)
+    added = added_tokens(settings, old_added_tokens(folder, settings), table)
     known = {**table, **added}
     bos = named_token(settings, "bos_token", known) if is_set(settings, "add_bos_token") else None
     return Vocabulary.from_files(merges, table, added, named_token(settings, "eos_token", known), bos, str(ids_path))
-
-
-def _read_ids(path: Path) -> dict[str, int]:
-    return check_ids(parse_json(read_whole(path, MAX_JSON), str(path)), str(path))
 
 
 def _merge_lines(text: str) -> list[list[str]]:

@@ -15,9 +15,9 @@ from typing import Any
 
 from ..checkpoints.layouts import MAX_JSON
 from ..checks import shown
-from ..files.texts import parse_object
+from ..files.texts import parse_json, parse_object
 from ..files.whole_file import read_whole
-from .vocabulary import END_OF_TEXT, AddedToken, Matching
+from .vocabulary import END_OF_TEXT, AddedToken, Matching, check_ids
 
 Settings = dict[str, tuple[Any, Path]]  # name -> value and the file it comes from
 
@@ -26,6 +26,7 @@ TASKS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_t
 BY_DEFAULT = TASKS[:3]  # which are END_OF_TEXT where a folder does not say (GPT2Tokenizer.__init__)
 FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
 LIST = "added_tokens_decoder"
+OLD_LIST = "added_tokens.json"
 
 
 def read_settings(folder: Path, refused: Collection[str]) -> Settings:
@@ -74,13 +75,25 @@ def added_tokens(settings: Settings, others: Mapping[str, AddedToken], known: Co
     return found
 
 
-def old_added_tokens(path: Path, table: Mapping[str, int], settings: Settings) -> dict[str, AddedToken]:
-    """Return the tokens of an `added_tokens.json`, which gives only ids: the special ones are those that are named."""
+def old_added_tokens(folder: Path, settings: Settings) -> dict[str, AddedToken]:
+    """Return the tokens of an `added_tokens.json`, which gives only ids: the special ones are those that are named.
+
+    There are none where the file is not there, or the settings have the list that replaced it.
+    """
+    path = folder / OLD_LIST
+    if LIST in settings or not path.is_file():
+        return {}
+    table = read_ids(path)
     named = dict(_named_tokens(settings, table))
     return {
         text: added_token({"content": text, "special": text in named}, str(path), id_=id_)[1]
         for text, id_ in table.items()
     }  # fmt: skip
+
+
+def read_ids(path: Path) -> dict[str, int]:
+    """Read a JSON object token -> id."""
+    return check_ids(parse_json(read_whole(path, MAX_JSON), str(path)), str(path))
 
 
 def _listed_tokens(settings: Settings) -> dict[str, AddedToken] | None:

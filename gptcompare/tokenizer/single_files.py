@@ -5,6 +5,7 @@ llama.cpp's names: src/llama-vocab.cpp; what it writes for GPT-2: conversion/bas
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..checkpoints.layouts import GPT2_SIZE, has_gpt2_vocabulary
 from ..checkpoints.single_files import SingleFile, llm_c
 from ..checkpoints.single_files.gguf import END_IDS
 from ..checkpoints.single_files.recognition import GGUF
-from ..checks import shown
+from ..checks import shown, some
 from .vocabulary import BYTE_TO_CHAR, Vocabulary, to_bytes
 
 # tokenizer.ggml.pre: the names under which llama.cpp splits texts by GPT-2's pattern and by nothing else. Where there
@@ -41,8 +42,8 @@ def vocabulary_of(found: SingleFile, gpt2: Callable[[], Vocabulary]) -> Vocabula
     """
     if found.format is GGUF:
         return _of_gguf(found.path, read_header(found.path).values)
-    if (found.path.parent / LLM_C_TOKENS).is_file():
-        return vocabulary_of_tokens(found.path.parent / LLM_C_TOKENS, gpt2)
+    if beside := tokens_beside(found):
+        return vocabulary_of_tokens(beside, gpt2)
     n_vocab = found.format.config(found.path).n_vocab
     if not has_gpt2_vocabulary(n_vocab):
         raise CheckpointError(
@@ -51,6 +52,12 @@ def vocabulary_of(found: SingleFile, gpt2: Callable[[], Vocabulary]) -> Vocabula
             "model whose tokenizer to use (tokenizer= of gptcompare.load, --tokenizer of the command)",
         )
     return gpt2()
+
+
+def tokens_beside(found: SingleFile) -> Path | None:
+    """Return the table of tokens in the folder of a model that has no vocabulary itself, or None."""
+    path = found.path.with_name(LLM_C_TOKENS)
+    return path if found.format is not GGUF and path.is_file() else None
 
 
 def vocabulary_of_tokens(path: Path, gpt2: Callable[[], Vocabulary]) -> Vocabulary:
@@ -160,6 +167,8 @@ def _pair(path: Path, merge: str) -> tuple[str, str]:
 def gguf_values(vocabulary: Vocabulary, end_ids: Collection[int], n_vocab: int) -> dict[str, Any]:
     """Return a vocabulary as the values of a GGUF file.
 
+    The file has no place for rules by which tokens are found in texts (`Matching`): a warning names tokens with such.
+
     Parameters
     ----------
     vocabulary : Vocabulary
@@ -173,6 +182,7 @@ def gguf_values(vocabulary: Vocabulary, end_ids: Collection[int], n_vocab: int) 
     ValueError
         If llama.cpp has no way to say how the model ends a text.
     """
+    _warn_of_rules(vocabulary)
     eot = vocabulary.id_of(vocabulary.eot)
     ends = sorted((id_ for id_ in end_ids if 0 <= id_ < n_vocab), key=lambda id_: (id_ != eot, id_))
     if not 1 <= len(ends) <= len(END_IDS):
@@ -200,6 +210,17 @@ def gguf_values(vocabulary: Vocabulary, end_ids: Collection[int], n_vocab: int) 
         f"{prefix}bos_token_id": separator if bos is None else bos,  # GPT-2's is its end of text
         f"{prefix}add_bos_token": bos is not None,
     }
+
+
+def _warn_of_rules(vocabulary: Vocabulary) -> None:
+    """Warn if texts may get other ids with the file, since it cannot say how some tokens are found."""
+    ruled = [text for text, rule in vocabulary.matching.items() if rule.lstrip or rule.rstrip or rule.single_word]
+    if ruled:
+        warnings.warn(
+            "GGUF cannot say that a token takes the white space beside it (lstrip, rstrip) or is a whole word only "
+            f"(single_word): from the file, {some(ruled)} will be found in texts without these rules",
+            stacklevel=4,
+        )
 
 
 def _padding(id_: int, taken: Collection[str]) -> str:

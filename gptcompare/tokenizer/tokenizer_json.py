@@ -14,7 +14,7 @@ from ..checkpoints.layouts import MAX_JSON
 from ..checks import shown
 from ..files.texts import parse_object
 from ..files.whole_file import read_whole
-from .settings import added_token, added_tokens, named_token, read_settings
+from .settings import added_token, added_tokens, named_token, old_added_tokens, read_settings
 from .vocabulary import AddedToken, Vocabulary, check_ids, check_pairs
 
 NOT_BYTE_LEVEL = (
@@ -48,7 +48,7 @@ def read_tokenizer_json(path: Path) -> Vocabulary:
         raise ValueError(f"{path}: added_tokens is not a list")
     # transformers' `_from_pretrained` ignores add_bos_token and add_eos_token where there is a tokenizer.json
     settings = read_settings(path.parent, refused=("add_prefix_space",))
-    own = dict(_own_token(entry, path) for entry in entries)
+    own = old_added_tokens(path.parent, settings) | dict(_own_token(entry, path) for entry in entries)
     added = {**own, **added_tokens(settings, own, table)}
     eot = named_token(settings, "eos_token", {**table, **added})
     vocabulary = Vocabulary.from_files(pairs, table, added, eot, None, str(path))

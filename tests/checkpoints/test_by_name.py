@@ -180,6 +180,7 @@ class TestRemoving:
                 gc.checkpoints.remove(NAME)
         assert not folder.exists()
         assert cache.find(HuggingFace(NAME)) is None
+        assert NAME not in [model.name for model in gc.checkpoints.listing()]
         gc.download(NAME)
         gc.checkpoints.remove(NAME)
         assert [path.name for path in folder.parent.iterdir()] == [f".{folder.name}.lock"]

@@ -49,6 +49,8 @@ class TestListing:
         assert [here[folder].name for folder in folders] == [NAME, "gpt2"]
         assert [here[folder].source for folder in folders] == ["huggingface", "openai"]
         assert all(here[folder].complete and here[folder].n_bytes > 0 for folder in folders)
+        (folders[0] / "folder of the user").mkdir()
+        assert {model.folder: model for model in on_this_machine()} == here
 
     def test_records_of_nonsense_are_not_listed(self):
         for n, values in enumerate(

@@ -26,9 +26,11 @@ from support.forge import (
 from support.places import DATA
 
 import gptcompare as gc
+from gptcompare.arrays import BFLOAT16
 from gptcompare.checkpoints import CheckpointError, folder, layouts, read_checkpoint, write_checkpoint
 from gptcompare.checkpoints.families import gpt2
 from gptcompare.checkpoints.formats.safetensors import write_safetensors
+from gptcompare.sixteen_bits import copy_into, widened
 
 CONFIG = small_config()
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-10}  # of the largest logit
@@ -374,6 +376,23 @@ class TestWriting:
         after = gc.GPT.from_pretrained(tmp_path / "ours", dtype=dtype)
         assert after.config == before.config
         assert_same_arrays(after.parameters(), before.parameters())
+
+    @pytest.mark.parametrize("dtype", ["bfloat16", "int8", np.longdouble, 5])
+    def test_a_dtype_that_the_file_cannot_have_is_refused(self, tmp_path, dtype):
+        with pytest.raises(ValueError, match="dtype must be one of float16, float32, float64, got "):
+            gc.GPT(small_config()).save_pretrained(tmp_path, dtype=dtype)
+        assert [*tmp_path.iterdir()] == []
+
+    def test_bfloat16_parameters_are_written_in_a_dtype_that_the_file_can_have(self, tmp_path):
+        config, stored = small_config(), {}
+        for name, value in random_parameters(config).items():
+            stored[name] = np.empty(value.shape, BFLOAT16)
+            copy_into(stored[name], value)
+        with pytest.raises(ValueError, match="dtype must be one of float16, float32, float64, got bfloat16"):
+            write_checkpoint(tmp_path, config, stored)
+        write_checkpoint(tmp_path, config, stored, np.float32)
+        wide = {name: widened(value) for name, value in stored.items()}
+        assert_same_arrays(gc.GPT.from_pretrained(tmp_path).parameters(), wide)
 
     def test_a_file_of_another_dtype_has_the_numbers_rounded_to_it(self, tmp_path):
         config = small_config()

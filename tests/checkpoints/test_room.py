@@ -4,6 +4,8 @@ import sys
 
 import numpy as np
 import pytest
+from support.hub import COMMIT
+from support.published_gpt2 import NAME
 
 import gptcompare as gc
 from gptcompare.checkpoints import by_name, room
@@ -32,6 +34,17 @@ class TestTooLargeModels:
             "opt-13b needs 51.4GB for its parameters in float32, and this machine has 26GB of memory. Weights kept in "
             '16 bits (keep="as stored", --keep as-stored) need 25.7GB; of its family, opt-2.7b fits in float32'
         )
+
+    @pytest.mark.parametrize("name", [NAME, f"{NAME}@{COMMIT}"])
+    def test_any_other_is_refused_by_its_description_before_its_weights_are_downloaded(
+        self, with_memory, story_hub, name
+    ):
+        with_memory(1000)
+        with pytest.raises(MemoryError, match=rf"{name} needs .* for its parameters in float32"):
+            gc.load(name)
+        assert story_hub.requests("GET", "config.json")
+        assert not story_hub.requests("GET", "model.safetensors")
+        assert gc.load(name, keep="as stored").config.n_layer
 
     def test_the_command_says_so_in_one_line(self, with_memory, capsys):
         with_memory(10 * GB)

@@ -47,13 +47,14 @@ def rounded(array, dtype):
     return stored
 
 
-def write(folder, fields, tensors, dtype):
-    """Write a checkpoint in this format, its tensors in a row in C order."""
+def write(folder, fields, tensors, dtype, others=()):
+    """Write a checkpoint in this format, but `others` in theirs, its tensors in a row in C order."""
     header, data = {}, b""
+    formats = dict.fromkeys(tensors, dtype) | dict(others)
     for name, array in tensors.items():
-        stored = rounded(array, dtype).tobytes()
+        stored = rounded(array, formats[name]).tobytes()
         place = [len(data), len(data) + len(stored)]
-        header[name] = {"dtype": TYPES[dtype], "shape": array.shape, "data_offsets": place}
+        header[name] = {"dtype": TYPES[formats[name]], "shape": array.shape, "data_offsets": place}
         data += stored
     encoded = json.dumps(header).encode()
     folder.mkdir(exist_ok=True)
@@ -206,6 +207,18 @@ class TestWhatIsKept:
             is_kept = value.ndim == 2 and name != "wpe.weight"
             expected = widened(rounded(value, dtype)) if is_kept else value
             np.testing.assert_array_equal(kept.parameters()[name], expected, err_msg=name)
+
+    def test_each_matrix_of_a_file_with_several_formats_is_rounded(self, dtype, tmp_path):
+        of_file = parameters_to_hf(parameters())
+        embedding = next(name for name in of_file if name.endswith("wte.weight"))
+        fields = FAMILIES["gpt2"][0]
+        folder = write(tmp_path / "mixed", fields, of_file, "float32", {embedding: dtype})
+        kept = gc.GPT.from_pretrained(folder, keep=dtype)
+        matrices = {n: value for n, value in kept._parameters.items() if value.ndim == 2 and n != "wpe.weight"}
+        assert {value.dtype for value in matrices.values()} == {SIXTEEN_BITS[dtype]}
+        all_rounded = gc.GPT.from_pretrained(write(tmp_path / "rounded", fields, of_file, dtype))
+        for name in matrices:
+            np.testing.assert_array_equal(kept.parameters()[name], all_rounded.parameters()[name], err_msg=name)
 
     def test_float32_weights_as_they_are_stored_are_not_kept(self, gpt2_folder):
         model = gc.GPT.from_pretrained(gpt2_folder("float32"), keep="as stored")

@@ -26,6 +26,17 @@ def number_in_blas():
     return threads._blas.get()
 
 
+def numbers_in_forked_process():
+    """How many threads a product uses in a process that is forked now, as this library and the BLAS say it there."""
+    context = multiprocessing.get_context("fork")
+    numbers = context.Queue()
+    child = context.Process(target=lambda: numbers.put((n_threads(), number_in_blas())))
+    child.start()
+    found = numbers.get(timeout=30)
+    child.join(30)
+    return found
+
+
 @pytest.mark.parametrize("n", [0, 1, 7, 64, 1000])
 @pytest.mark.parametrize("n_shares", [1, 2, 3, 64])
 def test_shares_are_the_range_in_order_in_slices_of_one_length_but_the_last(n, n_shares):
@@ -100,12 +111,20 @@ def test_the_callers_error_state_holds_on_every_thread():
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_process_forked_meanwhile_works_as_any_other():
     with products_on_one_thread() as n:
-        context = multiprocessing.get_context("fork")
-        numbers = context.Queue()
-        child = context.Process(target=lambda: numbers.put((n_threads(), number_in_blas())))
-        child.start()
-        assert numbers.get(timeout=30) == (n, n)
-        child.join(30)
+        assert numbers_in_forked_process() == (n, n)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.skipif(not threads._blas.can_be_set, reason="this BLAS's number of threads cannot be set")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_the_number_of_threads_that_others_have_set_since(monkeypatch):
+    before = number_in_blas()
+    monkeypatch.setattr(threads._blas, "n_threads", before)
+    threads._blas.set(before + 1)
+    try:
+        assert numbers_in_forked_process() == (before + 1, before + 1)
+    finally:
+        threads._blas.set(before)
 
 
 @needs_several

@@ -14,7 +14,7 @@ from support.amounts import examples
 from support.places import DATA
 
 from gptcompare import Tokenizer
-from gptcompare.tokenizer.files import read_vocabulary, write_vocabulary
+from gptcompare.tokenizer.files import files_of_vocabulary, read_vocabulary, write_vocabulary
 from gptcompare.tokenizer.vocabulary import Matching, Vocabulary
 
 REFERENCE = runpy.run_path(str(DATA / "make_tokenizer_reference.py"))
@@ -240,6 +240,19 @@ def test_added_tokens_stay_what_they_are_when_saved(tmp_path):
     tokenizer.save_pretrained(tmp_path / "saved")
     assert [*json.loads((tmp_path / "saved" / "vocab.json").read_text()).values()] == [*range(len(TABLE)), 700, 701]
     assert replace(Tokenizer.from_pretrained(tmp_path / "saved").vocabulary, source="") == tokenizer.vocabulary
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_added_tokens_of_the_old_list_count_unless_a_new_one_replaces_it(layout, tmp_path):
+    folder_with(tmp_path, LAYOUTS[layout] | {"added_tokens.json": {"<user>": 701, "<pad>": 700}})
+    folder_with(tmp_path, {"tokenizer_config.json": {"pad_token": "<pad>"}})
+    vocabulary = read_vocabulary(tmp_path)
+    assert vocabulary.special_tokens == {EOT: TABLE[EOT], "<pad>": 700}
+    assert vocabulary.added_tokens == {"<user>": 701}
+    assert tmp_path / "added_tokens.json" in files_of_vocabulary(tmp_path)
+    listed = {str(TABLE[EOT]): {"content": EOT, "special": True}, "702": {"content": "<new>"}}
+    folder_with(tmp_path, {"tokenizer_config.json": {"added_tokens_decoder": listed}})
+    assert read_vocabulary(tmp_path).added_tokens == {"<new>": 702}
 
 
 def test_a_named_token_that_is_the_name_of_other_bytes_is_not_looked_for_in_texts(tmp_path):

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from gptcompare.checkpoints.formats.gguf import write_gguf
 from gptcompare.checkpoints.single_files import gguf
 from gptcompare.model import GPT
 from gptcompare.parameters import initial_parameters
+from gptcompare.tokenizer.files import files_of_vocabulary
 from gptcompare.tokenizer.single_files import GPT2_SPLITS, gguf_values
-from gptcompare.tokenizer.vocabulary import END_OF_TEXT, Vocabulary, to_bytes
+from gptcompare.tokenizer.vocabulary import END_OF_TEXT, Matching, Vocabulary, to_bytes
 
 MERGES = [("h", "e"), ("Ġ", "t"), ("Ġt", "he")]
 PLAIN = Vocabulary.from_merges(MERGES)
@@ -158,6 +160,13 @@ class TestWriting:
         with pytest.raises(ValueError, match=rf"GGUF needs 1 to 3 tokens that end a text .* has {n}"):
             gguf_values(PLAIN, ends, N)
 
+    @pytest.mark.parametrize("rule", ["lstrip", "rstrip", "single_word"])
+    def test_a_rule_that_the_file_has_no_place_for_is_told(self, rule):
+        ids = {"<user>": N, "<mask>": N + 1}
+        matching = {"<user>": Matching(), "<mask>": Matching(**{rule: True})}
+        with pytest.warns(UserWarning, match=rf"{rule}.*: from the file, <mask> will be found in texts without these"):
+            gguf_values(replace(PLAIN, added_tokens=ids, matching=matching), [N - 1], N + 2)
+
     def test_every_row_of_the_embedding_has_a_token(self):
         values = gguf_values(PLAIN, [N - 1], N + 2)
         assert values[KEY + "tokens"][-3:] == [END_OF_TEXT, f"[PAD{N}]", f"[PAD{N + 1}]"]
@@ -196,6 +205,7 @@ class TestLlmC:
             assert lm.end_ids == {50256}
         (tmp_path / "gpt2_tokenizer.bin").write_bytes(tokens_file(self.TOKENS))
         assert gc.load(tmp_path).tokenizer.vocabulary == self.GPT2
+        assert files_of_vocabulary(tmp_path) == [tmp_path / "gpt2_tokenizer.bin"]
         (tmp_path / "gpt2_tokenizer.bin").write_bytes(tokens_file([b"a"]))
         with pytest.raises(CheckpointError, match=r"gpt2_tokenizer\.bin: the tokens are not GPT-2's"):
             gc.load(tmp_path)

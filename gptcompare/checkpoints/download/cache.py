@@ -20,11 +20,13 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ...config import GPTConfig
 from ...display.messages import tell
 from ...files import lock
 from ...files.atomic_files import written_together
@@ -37,6 +39,8 @@ from .remote_file import size_of
 
 # The parts of a model that are wanted: "model" is both of the others.
 Wanted = Literal["model", "weights", "tokenizer"]
+# Looks at a model's description before its weights are fetched, and raises to refuse it.
+Check = Callable[[GPTConfig], None]
 
 RECORD = "download.json"
 REMOVING = ".removing-"
@@ -155,7 +159,7 @@ def origins() -> list[Origin]:
     """List the origins of the models in our own cache, complete or not."""
     found: list[Origin] = []
     for path in sorted(home().glob(f"*/*/{RECORD}")):
-        record = Record.read(path.parent)
+        record = None if path.parent.name.startswith(REMOVING) else Record.read(path.parent)
         with contextlib.suppress(DownloadError, TypeError, AttributeError):  # a record with an invalid name
             match record:
                 case Record(publisher=HuggingFace.publisher):
@@ -167,7 +171,7 @@ def origins() -> list[Origin]:
 
 def total_size(folder: Path) -> int:
     """Return the bytes of the files in a folder, following links."""
-    return sum(size_of(path) or 0 for path in folder.iterdir())
+    return sum(size_of(path) or 0 for path in folder.iterdir() if path.is_file())
 
 
 def remove(origin: Origin) -> int:

@@ -73,7 +73,9 @@ def hub_address() -> str:
 
 
 def hub_token() -> str | None:
-    """Return the user's token for the Hugging Face Hub, if there is one."""
+    """Return the user's token for the Hugging Face Hub, if there is one, and it may be sent without being asked for."""
+    if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN"):
+        return None
     token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN") or _hub_token_in_file()
     token = token.strip()
     if token and not TOKEN.fullmatch(token):  # not shown: it may be part of a secret
@@ -82,8 +84,6 @@ def hub_token() -> str | None:
 
 
 def _hub_token_in_file() -> str:
-    if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN"):
-        return ""
     try:
         return folder_from("HF_TOKEN_PATH", default=hf_home() / "token").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

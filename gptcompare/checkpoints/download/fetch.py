@@ -17,7 +17,7 @@ from ..errors import DownloadError
 from ..folder import read_config
 from ..layouts import MAX_JSON, shard_names
 from . import cache
-from .cache import Wanted
+from .cache import Check, Wanted
 from .publishers import Origin, Place
 from .remote_file import RemoteFile, size_of
 from .transfer import Transfer
@@ -26,7 +26,7 @@ RESERVE = 10_000_000  # bytes of disk that stay free
 WEIGHTS_FILE = re.compile(r"[\w.-]{1,200}\.(safetensors|bin|data-00000-of-00001)", re.ASCII)
 
 
-def fetch_model(origin: Origin, wanted: Wanted = "model") -> Path:
+def fetch_model(origin: Origin, wanted: Wanted = "model", check: Check | None = None) -> Path:
     """Fetch the missing files of a model, or of its tokenizer alone, and return its folder.
 
     It waits for another process that is fetching the same model, and uses what earlier attempts left.
@@ -36,6 +36,8 @@ def fetch_model(origin: Origin, wanted: Wanted = "model") -> Path:
     origin : Origin
     wanted : "model", "weights" or "tokenizer"
         The tokenizer comes with the weights.
+    check : function of a GPTConfig, optional
+        Called before the weights are fetched; what it raises leaves them where they are.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def fetch_model(origin: Origin, wanted: Wanted = "model") -> Path:
         record = cache.Record.read(folder)
         if record is None or not record.is_of(origin) or not record.has(wanted):
             with Transfer(origin) as transfer:
-                _Fetching(origin, folder, transfer).run(wanted)
+                _Fetching(origin, folder, transfer).run(wanted, check)
     return folder
 
 
@@ -81,13 +83,13 @@ class _Fetching:
         self.record = cache.Record(origin.publisher, origin.name, origin.revision)
         self.remotes: dict[str, RemoteFile] = {}
 
-    def run(self, wanted: Wanted) -> None:
+    def run(self, wanted: Wanted, check: Check | None) -> None:
         description = self._ask(self.origin.description)
         if description is None:
             raise DownloadError(self.origin.explain(404, None))
         self._begin(description.commit)
         self._fetch([self.origin.description])
-        self._check_description()
+        self._check_description(check)
         tokenizer = [file for file in self.origin.tokenizer if self._ask(file)]
         weights = [] if wanted == "tokenizer" else self._ask_for_weights()
         wanted_files = [*tokenizer, *weights]
@@ -121,12 +123,14 @@ class _Fetching:
             self.record.complete = earlier.complete if same else []
         self.record.write(self.folder)
 
-    def _check_description(self) -> None:
+    def _check_description(self, check: Check | None) -> None:
         try:
-            read_config(self.folder)
+            config = read_config(self.folder)
         except ValueError:
             cache.remove(self.origin)
             raise
+        if check is not None:
+            check(config)
 
     def _ask_for_weights(self) -> list[str]:
         for alternative in self.origin.weights:

@@ -59,13 +59,24 @@ def single_file(path: str | os.PathLike[str]) -> SingleFile | None:
         return _recognised(path)
     if not os.path.isdir(path) or any((path / name).exists() for name in OTHER_CHECKPOINTS):
         return None
-    suffixes = {known.suffix for known in FORMATS}
-    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in suffixes and file.is_file()]
-    found = [one for file in files if (one := _recognised(file))]
+    found = [one for file in sorted(path.iterdir()) if (one := _recognised_in_folder(file))]
     if len(found) > 1:
         names = ", ".join(one.path.name for one in found)
         raise CheckpointError(path, f"the folder has several models: give one of the files, {names}")
     return found[0] if found else None
+
+
+def _recognised_in_folder(path: Path) -> SingleFile | None:
+    """Return the checkpoint that a file in a folder is, if its name ends as its format's do.
+
+    Every zip file of PyTorch begins as nanoGPT's does: beside a config.json, it is something else of another program.
+    """
+    if path.suffix.lower() not in {known.suffix for known in FORMATS} or not path.is_file():
+        return None
+    found = _recognised(path)
+    if found is None or path.suffix.lower() != found.format.suffix:
+        return None
+    return None if found.format is NANOGPT and path.with_name("config.json").exists() else found
 
 
 def _recognised(path: Path) -> SingleFile | None:

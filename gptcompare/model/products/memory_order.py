@@ -49,13 +49,12 @@ def taken_in_fast_order(
             "does not fit is read from the file again for each token, at the speed of the disk",
             stacklevel=3,
         )
-    is_of_the_file = keep == AS_STORED or (keep is not None and stored["wte.weight"].dtype == SIXTEEN_BITS[keep])
     taken = {}
     for name in list(stored):
         value = stored.pop(name)
         if keep is None or value.ndim != 2 or name == "wpe.weight":
             taken[name] = _taken(value, dtype)
-        elif is_of_the_file:
+        elif keep == AS_STORED:
             taken[name] = _kept(name, value, value.dtype if is_sixteen_bits(value) else np.dtype(dtype), stay)
         else:
             taken[name] = _kept(name, value, SIXTEEN_BITS[keep], stay)

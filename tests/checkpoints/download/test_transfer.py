@@ -212,6 +212,12 @@ class TestTheToken:
         monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
         assert ORIGIN.token is None
 
+    def test_none_is_sent_where_huggingface_hub_would_send_none_unasked(self, hub, monkeypatch, tmp_path):
+        monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        assert fetch(tmp_path) == WEIGHTS
+        assert {headers.get("Authorization") for *_, headers in hub.asked} == {None}
+
     @pytest.mark.parametrize("token", ["hf_sec ret", "hf_secret\r\nX-Evil: 1", "hf_sécret"])
     def test_one_that_cannot_be_one_is_refused_and_not_shown(self, hub, monkeypatch, token):
         monkeypatch.setenv("HF_TOKEN", token)

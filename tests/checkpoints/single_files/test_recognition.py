@@ -8,7 +8,7 @@ from support.llm_c_files import model_file, tokens_file
 import gptcompare as gc
 from gptcompare.checkpoints import CheckpointError, locate, read_checkpoint
 from gptcompare.checkpoints.folder import read_config, read_end_ids
-from gptcompare.checkpoints.single_files import single_file
+from gptcompare.checkpoints.single_files import nanogpt, single_file
 from gptcompare.checkpoints.single_files.recognition import FORMATS
 from gptcompare.model import GPT
 from gptcompare.tokenizer.vocabulary import Vocabulary
@@ -62,6 +62,11 @@ class TestOneFile:
         with pytest.raises(CheckpointError, match=rf"give one of the files.*copy.*{file.name}|{file.name}.*copy"):
             GPT.from_pretrained(file.parent)
 
+    def test_what_a_trainer_leaves_beside_it_is_no_model(self, file):
+        for name in ("training_args.bin", "model.GGUF.bin"):
+            (file.parent / name).write_bytes(nanogpt.MAGIC)
+        assert single_file(file.parent).path == file
+
     def test_what_happens_to_the_file_does_not_change_the_model(self, file):
         model = GPT.from_pretrained(file)
         before = model([1, 2])
@@ -75,6 +80,14 @@ class TestOneFile:
         with pytest.raises(FileNotFoundError, match=r"text\.gguf' is a file, but not a model of llama\.cpp"):
             gc.load(other)
         with pytest.raises(FileNotFoundError, match="has no checkpoint"):
+            GPT.from_pretrained(tmp_path)
+
+    @pytest.mark.parametrize("name", ["training_args.bin", "scheduler.pt"])
+    def test_what_a_trainer_leaves_beside_a_description_is_no_model(self, tmp_path, name):
+        GPT(CONFIG).save_pretrained(tmp_path)
+        (tmp_path / "model.safetensors").unlink()
+        (tmp_path / name).write_bytes(nanogpt.MAGIC)
+        with pytest.raises(FileNotFoundError, match=r"has a config\.json but no weights"):
             GPT.from_pretrained(tmp_path)
 
     def test_a_table_of_tokens_is_no_model(self, tmp_path):
