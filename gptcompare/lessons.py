@@ -7,7 +7,7 @@ below 8 points, and the colours that GPT-2 and GPT-3 have everywhere in this pro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Number
+from numbers import Complex, Integral
 from typing import Any
 
 import numpy as np
@@ -49,16 +49,20 @@ def check(what: str, attempt: Callable[[], Any], expected: Any, *, tolerance: fl
     """
     try:
         found = attempt()
-        if found is None or found is ...:
-            print(f"{NOT_YET} {what}: nothing there yet")
-            return
+    except Exception as error:  # the reader's code may do anything
+        print(f"{WRONG} {what} raises {type(error).__name__}: {error}")
+        return
+    if found is None or found is ...:
+        print(f"{NOT_YET} {what}: nothing there yet")
+        return
+    try:
         if callable(expected):
             reason = expected(found)
             wrong = f" is {shown(found, MOST)}: {reason}" if reason else ""
         else:
             wrong = difference(found, expected, tolerance)
-    except Exception as error:  # the reader's code may do anything
-        wrong = f" raises {type(error).__name__}: {error}"
+    except Exception as error:  # a value of another kind, or a mistake in what it is checked with
+        wrong = f" is {shown(found, MOST)}, which cannot be checked: {type(error).__name__}: {error}"
     print(f"{WRONG} {what}{wrong}" if wrong else f"{RIGHT} {what}")
 
 
@@ -72,25 +76,30 @@ def difference(found: Any, expected: Any, tolerance: float = 1e-6) -> str:
     >>> difference("rabbit", "rabbits"), difference(8, 9)
     (' has 6 characters and should have 7', ' is 8, which is not it')
     """
-    if isinstance(expected, np.ndarray):
+    if isinstance(expected, np.ndarray) and expected.ndim > 0:
         return _of_arrays(np.asarray(found), expected, tolerance)
     if isinstance(expected, (str, bytes)):
         return _of_texts(found, expected)
     if isinstance(expected, (Mapping, Sequence)):
         return _of_parts(found.tolist() if isinstance(found, np.ndarray) else found, expected, tolerance)
+    if isinstance(found, np.ndarray) and found.ndim > 0:
+        return f" has shape {found.shape} and should be a single value"
     return "" if _equal(found, expected, tolerance) else f" is {shown(found, MOST)}{NOT_IT}"
 
 
 def _equal(found: Any, expected: Any, tolerance: float) -> bool:
-    if isinstance(expected, float) and isinstance(found, (Number, np.number)):
-        return bool(np.isclose(found, expected, rtol=tolerance, atol=tolerance, equal_nan=True))  # type: ignore[arg-type]
-    return bool(found == expected)
+    """Compare single values: two integers exactly, other numbers within the tolerance, of Python or of NumPy."""
+    a, b = (value.item() if isinstance(value, (np.generic, np.ndarray)) else value for value in (found, expected))
+    exact = isinstance(a, Integral) and isinstance(b, Integral)
+    if isinstance(a, Complex) and isinstance(b, Complex) and not exact:
+        return bool(np.isclose(complex(a), complex(b), rtol=tolerance, atol=tolerance, equal_nan=True))
+    return bool(a == b)
 
 
 def _of_arrays(found: AnyArray, expected: AnyArray, tolerance: float) -> str:
     if found.shape != expected.shape:
         return f" has shape {found.shape} and should have {expected.shape}"
-    if expected.dtype.kind in "fc":
+    if {found.dtype.kind, expected.dtype.kind} & {"f", "c"}:
         same = np.isclose(found, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
     else:
         same = found == expected

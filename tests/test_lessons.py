@@ -30,6 +30,11 @@ def test_what_an_attempt_raises_is_shown_and_does_not_stop_the_notebook(capsys):
     assert line_of(capsys, lambda: not_there, 3).startswith(f"{WRONG} n raises NameError")  # noqa: F821
 
 
+def test_an_attempt_does_not_raise_what_its_check_raises(capsys):
+    line = line_of(capsys, lambda: "four", lambda n: "" if n > 3 else "too small")
+    assert line.startswith(f"{WRONG} n is 'four', which cannot be checked: TypeError: ")
+
+
 def test_a_reason_is_said_and_an_empty_one_is_right(capsys):
     assert line_of(capsys, lambda: 4, lambda n: "even" if n % 2 == 0 else "") == f"{WRONG} n is 4: even\n"
     assert line_of(capsys, lambda: 5, lambda n: "even" if n % 2 == 0 else None) == f"{RIGHT} n\n"
@@ -66,6 +71,24 @@ def test_numbers_may_differ_by_the_tolerance_and_no_more():
         assert difference(whole(float("nan")), whole(float("nan"))) == ""
     assert difference(np.array([1]), np.array([1])) == ""
     assert difference([2**70], [2**70 + 1]) != ""
+
+
+def test_numbers_of_any_kind_may_stand_for_each_other_but_integers_are_exact():
+    for found in (3.0000000001, np.float32(3), np.array(3.0), np.int64(3), 3 + 0j):
+        for expected in (3, 3.0, np.float32(3), np.array(3), np.int64(3)):
+            assert difference(found, expected) == ""
+            assert difference([found], [expected]) == ""
+    assert difference(0.1, np.float32(0.1)) == difference(np.array([0.1]), np.array([0.1], np.float32)) == ""
+    assert difference(np.array([3.0000000001]), np.array([3])) == ""
+    assert difference(124439807, 124439808) == " is 124439807, which is not it"
+    assert difference(np.array(4), np.array(3)) == " is array(4), which is not it"
+    assert difference(np.True_, True) == difference(True, np.True_) == ""
+
+
+@pytest.mark.parametrize("expected", [3, 3.0, np.float32(3), np.array(3), True])
+def test_of_an_array_in_the_place_of_a_number_the_shape_is_said(expected):
+    assert difference(np.ones((2, 3)), expected) == " has shape (2, 3) and should be a single value"
+    assert difference([1, 2], expected) == " is [1, 2], which is not it"
 
 
 def test_a_whole_answer_is_not_given_away():

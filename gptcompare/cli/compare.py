@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ..checks import integer
 from ..comparison import (
     EMBEDDED_PAIR,
     Comparison,
@@ -58,6 +59,7 @@ from .options import (
 )
 
 GPT3_SAMPLES = "gpt3-samples"
+WIDEST = 10_000  # cells of --width
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -140,8 +142,8 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _checked_names(options: argparse.Namespace) -> list[str]:
     """Return the names of the models; raise ValueError for options that do not go together or make no sense."""
-    if options.width is not None and options.width < 1:
-        raise ValueError(f"width must be at least 1, got {options.width}")
+    if options.width is not None:
+        integer("width", options.width, at_least=1, at_most=WIDEST)
     if options.first is not None and (options.text != [GPT3_SAMPLES] or options.first < 1):
         raise ValueError(f"--first goes with --text {GPT3_SAMPLES} and must be at least 1, got {options.first}")
     if options.explain is not None and (options.json or options.report or options.text == [GPT3_SAMPLES]):

@@ -68,7 +68,7 @@ def _generate(options: argparse.Namespace) -> None:
     if options.json:
         for _ in stream:
             pass
-        print(json.dumps(stream.completion.to_dict()))
+        print(json.dumps({**stream.completion.to_dict(), "seed": chosen.seed}))
         return
     coloured = colour_wanted(options.color, sys.stdout)
     shading = Shading(lm.tokenizer.stream_decoder().push)
@@ -187,8 +187,8 @@ def given_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def generation_options_of(options: argparse.Namespace, default: GenerationOptions = GREEDY) -> GenerationOptions:
-    """Return the options of generation; those that were not given have their defaults, greedy ones those of greedy."""
+    """Return the options of generation; those that were not given have their defaults."""
     given = given_options(options)
     if given.pop("greedy", False):
         given["temperature"] = 0.0
-    return dataclasses.replace(GREEDY if given.get("temperature") == 0 else default, **given)
+    return dataclasses.replace(default, **given)

@@ -14,6 +14,7 @@ from ..arrays import Integers
 from ..checkpoints.folder import read_config
 from ..checkpoints.layouts import GPT2_SIZE, has_tokenizer
 from ..checkpoints.room import check_room_to_train
+from ..checks import integer
 from ..config import GPTConfig
 from ..display.messages import tell
 from ..files.texts import parse_object
@@ -29,6 +30,7 @@ from ..training.run_folder import DESCRIPTION, RunFolder
 from .options import MODEL_HELP, add_allow_special, add_mpi
 
 DEFAULT_STEPS, DEFAULT_CONTEXT = 1000, 512
+MOST_SEQUENCES = 100_000  # of a batch: many times those of the largest GPT-3
 COPIES = {"adamw": 4, "muon": 3}  # of the parameters in memory: they, their gradients, and moving averages of these
 HELP = """\
 Train a model on text files, from random parameters (--config) or from those of another model (--init). The folder
@@ -181,6 +183,8 @@ def _refuse_seen_validation(options: argparse.Namespace) -> None:
 def _recipe(options: argparse.Namespace) -> Recipe:
     """Make the recipe; its context is set once the model is known."""
     given = {name: value for name, _, _ in NUMBERS.values() if (value := getattr(options, name)) is not None}
+    if "batch" in given:
+        integer("batch", given["batch"], at_most=MOST_SEQUENCES)
     given = {"n_steps": DEFAULT_STEPS, **given}
     given = {"warmup_steps": min(100, given["n_steps"] // 10), **given}
     if options.config is None or _is_file(options.config):

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from .. import uses
 from ..display.messages import show, tell
+from ..display.text_width import pad, width
 from ..files.texts import parse_object
 from ..generation import LanguageModel
 from ..presets import EMBEDDED_PAIR
@@ -131,9 +132,9 @@ def _print_labels(options: argparse.Namespace, texts: Sequence[str], result: Cla
         ]
         print(json.dumps(rows))
         return
-    width = max(map(len, result.classes))
+    n_cells = max(map(width, result.classes))
     for text, label, row in zip(texts, result.labels, result.probabilities, strict=True):
-        show(f"{label:<{width}}  {row.max():.3f}  {_on_one_line(text)}")
+        show(f"{pad(label, n_cells)}  {row.max():.3f}  {_on_one_line(text)}")
 
 
 def _entities(options: argparse.Namespace) -> None:
@@ -227,12 +228,12 @@ def _template(options: argparse.Namespace) -> Template:
 def _labels(text: str) -> dict[str, str]:
     """Parse labels into label -> the words that stand for it.
 
-    >>> _labels("good=great,bad")
+    >>> _labels("good = great, bad")
     {'good': 'great', 'bad': 'bad'}
     """
     labels = {}
     for part in _separated(text, "--labels"):
-        label, equals, words = part.partition("=")
+        label, equals, words = (piece.strip() for piece in part.partition("="))
         if label in labels or not label or (equals and not words):
             raise ValueError(
                 f'--labels {text!r}: labels must be different, such as "good,bad" or "good=great,bad=dull"'

@@ -26,7 +26,7 @@ from .reading import jensen_shannon, predictions_in_step, share_vocabulary
 from .writers import Models, load_models
 
 OneText: TypeAlias = "str | os.PathLike[str] | tuple[str, str]"
-Texts: TypeAlias = "OneText | Mapping[str, str] | Iterable[OneText]"
+Texts: TypeAlias = "str | os.PathLike[str] | Mapping[str, str] | Iterable[OneText]"
 
 
 class _Part(NamedTuple):
@@ -119,6 +119,10 @@ def named_texts(texts: Texts) -> Iterator[tuple[str, str]]:
     TypeError, ValueError, OSError
         If something else is given, or a file or folder cannot be read.
     """
+    if isinstance(texts, tuple) and len(texts) == 2 and all(isinstance(part, str) for part in texts):
+        raise ValueError(
+            "texts is a pair, which may be two texts, or a name and a text: give a list, [text, text] or [(name, text)]"
+        )
     alone = isinstance(texts, (str, os.PathLike))
     given = [texts] if alone else texts.items() if isinstance(texts, Mapping) else elements("texts", texts)
     for number, one in enumerate(given):

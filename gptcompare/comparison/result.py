@@ -9,11 +9,12 @@ from typing import Any
 from ..checks import brief, integer, shown, together
 from ..config import GPTConfig
 from ..generation import LanguageModel
+from ..model.changes import in_words
 from .page.data import Text, page_data
 from .page.document import how_made, page
 from .page.fragment import sides_as_html, text_as_html
 from .reading import Reading
-from .sides import Parting, Side, describe
+from .sides import Parting, Side, describe, describe_model
 from .terminal.columns import rows
 from .terminal.summary import explained, summary, text_summary
 
@@ -110,7 +111,8 @@ class Comparison:
         for number, (side, reading) in enumerate(zip(self.sides, self.readings, strict=True)):
             ids = side.completion.ids[: len(reading.tokens[number])]
             texts.append(Text(number, reading, contexts, (ids,) * len(lms), side.text.removeprefix(reading.text)))
-        made = how_made(command, self.models, {"prompt": self.prompt, **self.options, **self._own_options()})
+        options = {name.replace("_", "-"): value for name, value in self.options.items()}  # as the command has them
+        made = how_made(command, self.models, {"prompt": self.prompt, **options, **self._own_options()})
         title = self.prompt if title is None else title
         first = integer("first", first, at_least=0)
         parts_at = None if self.parting is None else self.parting.position
@@ -161,6 +163,7 @@ class TextComparison:
         return {
             "models": list(self.names),
             "configs": [config.to_dict() for config in self.configs],
+            "changes": [[*map(in_words, lm.model.hooks)] for lm in self.models.values()],
             **self.reading.to_dict(),
         }
 
@@ -194,7 +197,8 @@ class TextComparison:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        return text_as_html(self.names, self.configs, self.reading, self.to_text())
+        descriptions = [describe_model(lm) for lm in self.models.values()]
+        return text_as_html(self.names, descriptions, self.reading, self.to_text())
 
 
 def _explanation(names: Sequence[str], texts: Sequence[tuple[str, Reading]], n: int, n_cells: int) -> str:

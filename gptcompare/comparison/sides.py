@@ -92,10 +92,10 @@ class Parting:
     Attributes
     ----------
     position : int
-        Number of tokens before it, which are the same in all texts.
-    tokens : tuple of bytes
-        For each model, the bytes of its next token; empty for an end of text.
-    margins : tuple of float
+        Number of tokens before it, which are the same in all texts that go so far.
+    tokens : tuple of (bytes or None)
+        For each model, the bytes of its next token; empty for an end of text, None if its text was cut off before.
+    margins : tuple of (float or None)
         For each model, how much more likely, in nats, it finds its own token than the likeliest different token of the
         others; negative where chance, or a penalty, picked a token that the model finds less likely.
     likeliest : tuple of list of (bytes, float)
@@ -104,8 +104,8 @@ class Parting:
     """
 
     position: int
-    tokens: tuple[bytes, ...]
-    margins: tuple[float, ...]
+    tokens: tuple[bytes | None, ...]
+    margins: tuple[float | None, ...]
     likeliest: tuple[list[tuple[bytes, float]], ...] = ()
 
     def __repr__(self) -> str:
@@ -115,7 +115,7 @@ class Parting:
         """Return plain values that JSON can hold; U+FFFD stands for part of a character."""
         return {
             "position": self.position,
-            "tokens": [token.decode(errors="replace") for token in self.tokens],
+            "tokens": [None if token is None else token.decode(errors="replace") for token in self.tokens],
             "margins": list(self.margins),
             "likeliest": [
                 [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import time
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import numpy as np
 
@@ -191,23 +192,33 @@ def _parting(
     lms: Sequence[LanguageModel], prompt: str, written: Sequence[list[int]], ends: Sequence[int | None]
 ) -> Parting | None:
     """Find where models that share a vocabulary part; an end of text is a token like any other."""
-    tokenizer = lms[0].tokenizer
     by_side = [
         [*((id_, False) for id_ in ids), *([] if end is None else [(end, True)])]
         for ids, end in zip(written, ends, strict=True)
     ]
-    for position, choices in enumerate(zip(*by_side, strict=False)):
-        if len(set(choices)) > 1:
-            before = [*lms[0].prompt_ids(prompt), *written[0][:position]]
+    for position, choices in enumerate(zip_longest(*by_side)):  # None for a text that has been cut off before
+        going_on = {choice for choice in choices if choice is not None}
+        if len(going_on) > 1:
+            before = [*lms[0].prompt_ids(prompt), *max(written, key=len)[:position]]
             logprobs = [log_softmax(lm.model(before, last_only=True)) for lm in lms]
-            likeliest = tuple(_likeliest(of_model, tokenizer) for of_model in logprobs)
-            margins = tuple(
-                float(
-                    of_model[own]
-                    - max((of_model[other] for other, _ in choices if other != own), default=of_model[own])
-                )
-                for of_model, (own, _) in zip(logprobs, choices, strict=True)
+            return Parting(
+                position,
+                tuple(None if choice is None else _bytes_of(choice, lms[0].tokenizer) for choice in choices),
+                tuple(
+                    None if choice is None else _margin(of_model, choice[0], {id_ for id_, _ in going_on})
+                    for of_model, choice in zip(logprobs, choices, strict=True)
+                ),
+                tuple(_likeliest(of_model, lms[0].tokenizer) for of_model in logprobs),
             )
-            tokens = tuple(b"" if is_end else tokenizer.decode_bytes([id_]) for id_, is_end in choices)
-            return Parting(position, tokens, margins, likeliest)
     return None
+
+
+def _bytes_of(choice: tuple[int, bool], tokenizer: Tokenizer) -> bytes:
+    """Return the bytes of a token, none for an end of text."""
+    id_, is_end = choice
+    return b"" if is_end else tokenizer.decode_bytes([id_])
+
+
+def _margin(logprobs: Array, own: int, chosen: set[int]) -> float:
+    """Return how much more likely a token is than the likeliest different one of those that were chosen."""
+    return float(logprobs[own] - max((logprobs[other] for other in chosen if other != own), default=logprobs[own]))

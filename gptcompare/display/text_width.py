@@ -47,11 +47,11 @@ def _character_width(character: str) -> int:
 
 
 def _code_point_width(code_point: str) -> int:
-    if unicodedata.east_asian_width(code_point) in "WF":
-        return 2
     is_vowel_of_hangul = "\u1160" <= code_point <= "\u11ff"  # drawn into the consonant before it
     is_mark = unicodedata.category(code_point) in ("Mn", "Me", "Mc", "Cf") and code_point != SOFT_HYPHEN
-    return 0 if is_mark or is_vowel_of_hangul else 1
+    if is_mark or is_vowel_of_hangul:  # also those that Annex 11 calls wide, such as the voiced sound mark of kana
+        return 0
+    return 2 if unicodedata.east_asian_width(code_point) in "WF" else 1
 
 
 def pad(text: str, n_cells: int) -> str:

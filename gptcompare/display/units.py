@@ -20,8 +20,9 @@ def scaled(value: float, prefixes: str) -> str:
     >>> scaled(497_759_232, " kMGT")
     '498M'
     """
-    power = min(int(math.log10(value)) // 3, len(prefixes) - 1) if value >= 1 else 0
-    return f"{three_digits(value / 1000**power)}{prefixes[power]}".strip()
+    rounded = float(three_digits(value))  # which may have one digit more before its point
+    power = min(int(math.log10(rounded)) // 3, len(prefixes) - 1) if rounded >= 1 else 0
+    return f"{three_digits(rounded / 1000**power)}{prefixes[power]}".strip()
 
 
 def in_bytes(n: int) -> str:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 MOST_BYTES = 200_000  # of a request's body: far more than any prompt that fits into a context
 NAMES = ("127.0.0.1", "localhost")
+HTTP_PORT = 80  # which browsers leave out
 
 
 class RefusalError(ValueError):
@@ -24,6 +25,8 @@ class RefusalError(ValueError):
 def check_sender(host: str | None, origin: str | None, port: int) -> None:
     """Raise `RefusalError` unless a request was sent to this server by name, and by no other page than its own."""
     hosts = [f"{name}:{port}" for name in NAMES]
+    if port == HTTP_PORT:
+        hosts += NAMES
     if host not in hosts:
         raise RefusalError(HTTPStatus.FORBIDDEN, f"this server is {hosts[0]}, and answers to no other name")
     if origin is not None and origin not in [f"http://{own}" for own in hosts]:

@@ -50,7 +50,8 @@ async function begin() {
       if (line.error) throw new Error(line.error);
       if (line.waiting) status_.textContent = "Waiting for the text of another page …";
       if ("side" in line) live[line.side].append(line.text);
-      if (line.comparison) { show(line.comparison); whole = true; }
+      if (line.comparison) show(line.comparison);
+      whole ||= Boolean(line.comparison || line.stopped);
     }
     if (!whole) throw new Error("the server has stopped in the middle of its answer");
     status_.textContent = "";

@@ -68,25 +68,34 @@ class Server(ThreadingHTTPServer):
     def __repr__(self) -> str:
         return brief(self, f"{self.url}, with {together(self.shelf.names)}")
 
-    def write(self, page: str, request: Request) -> Iterator[dict[str, Any]]:
-        """Yield the lines that answer a page's request, when it is this page's turn.
+    def write(self, page: str, given: object) -> Iterator[dict[str, Any]]:
+        """Yield the lines that answer what a page asks for (`Request.of`), when it is this page's turn.
+
+        If it is stopped before, while its models are loaded or other texts are written, the last one is
+        {"stopped": True}.
 
         Raises
         ------
         RefusalError
             If this page is already waiting for a text.
+        TypeError, ValueError
+            As for `Request.of`.
         """
         with self._lock:
             if page in self._stops:
                 raise RefusalError(HTTPStatus.CONFLICT, "this page is already waiting for a text")
             stop = self._stops[page] = threading.Event()
         try:
-            while not self._turn.acquire(timeout=0.5):
+            request = Request.of(given, self.shelf)
+            while not stop.is_set():
+                if self._turn.acquire(timeout=0.5):
+                    try:
+                        yield from lines(request, stop)
+                        return
+                    finally:
+                        self._turn.release()
                 yield {"waiting": True}  # which also notices that the page has gone
-            try:
-                yield from lines(request, stop)
-            finally:
-                self._turn.release()
+            yield {"stopped": True}
         finally:
             with self._lock:
                 del self._stops[page]
@@ -124,8 +133,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._check_sender()
             if self.path != "/":
                 raise RefusalError(HTTPStatus.NOT_FOUND, f"there is nothing at {self.path!r}")
+            # The name of a folder may have bytes that are not UTF-8, as lone surrogates, which JSON can escape.
+            page = play_page(self.server.shelf.names).encode(errors="backslashreplace")
             self._begin(HTTPStatus.OK, "text/html; charset=utf-8")
-            self.wfile.write(play_page(self.server.shelf.names).encode())
+            self.wfile.write(page)
 
     def do_POST(self) -> None:
         with self._answering():
@@ -135,8 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.stop(page)
                 self._begin(HTTPStatus.NO_CONTENT, "application/json")
             elif self.path == "/write":
-                request = Request.of(parse_object(body, "the request"), self.server.shelf)
-                self._stream(self.server.write(page, request))
+                self._stream(self.server.write(page, parse_object(body, "the request")))
             else:
                 raise RefusalError(HTTPStatus.NOT_FOUND, f"there is nothing at {self.path!r}")
 

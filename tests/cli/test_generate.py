@@ -39,7 +39,7 @@ def test_every_option_reaches_the_generation(story, capsys):
         "Once", max_new_tokens=30, temperature=0.8, top_k=50, top_p=0.9, seed=4, stop=["the", "a"]
     )  # fmt: skip
     result = json.loads(capsys.readouterr().out)
-    assert result == vars(expected)
+    assert result == {**vars(expected), "seed": 4}
 
 
 @pytest.mark.parametrize("draft", ["repetitions", "nano-gpt3"])
@@ -91,7 +91,8 @@ def test_a_prompt_from_standard_input_is_as_if_given_as_an_argument(command, wri
 def test_a_prompt_from_standard_input_can_end_with_a_line_end(typed, capsys):
     typed("Once\n\n")
     assert main(["generate", "-", "--max-new-tokens", "3", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == vars(gc.load("nano-gpt2").generate("Once\n", max_new_tokens=3))
+    expected = vars(gc.load("nano-gpt2").generate("Once\n", max_new_tokens=3))
+    assert json.loads(capsys.readouterr().out) == {**expected, "seed": None}
 
 
 @pytest.mark.parametrize("command", ["generate", "compare"])
@@ -110,6 +111,11 @@ def test_a_seed_that_was_drawn_is_said_and_gives_the_same_again(capsys):
     assert capsys.readouterr().out == out
     assert main(["generate", "Once", "--max-new-tokens", "2"]) == 0
     assert "seed" not in capsys.readouterr().err
+    options = ["generate", "Once", "--max-new-tokens", "9", "--temperature", "1", "--json"]
+    assert main(options) == 0
+    drawn = json.loads(capsys.readouterr().out)
+    assert main([*options, "--seed", str(drawn["seed"])]) == 0
+    assert json.loads(capsys.readouterr().out) == drawn
 
 
 @pytest.mark.parametrize(

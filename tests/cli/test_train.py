@@ -417,6 +417,7 @@ def test_a_short_run_reaches_its_learning_rate(texts, config, tmp_path):
         (["TEXT", "--config", "CONFIG", "--validation", "TEXT"], "it cannot be held out"),
         (["TEXT", "--config", "CONFIG", "--seed", "-1"], "seed must be at least 0"),
         (["TEXT", "--config", "CONFIG", "--optimizer", "sgd"], "optimizer must be one of adamw, muon, got 'sgd'"),
+        (["TEXT", "--config", "CONFIG", "--context", "8", "--batch", "1" + "0" * 30], "batch must be at most 100000"),
         (["TEXT", "--config", "CONFIG", "--save-every", "0"], "save_every must be at least 1"),
         (["TEXT", "--config", "CONFIG", "--learning-rate", "-1"], "learning_rate must be finite and not negative"),
         (["TEXT", "--config", "CONFIG", "--tokenizer", "gpt2"], "the tokenizer has 50257 ids, the model only 300"),

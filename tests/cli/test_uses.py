@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import sys
 from dataclasses import asdict
 
@@ -7,7 +8,8 @@ import pytest
 from support.places import STORY_FOLDER
 
 from gptcompare import evaluation
-from gptcompare.cli import main
+from gptcompare.cli import main, uses
+from gptcompare.display.text_width import width
 
 STORY = ["--model", str(STORY_FOLDER)]
 TEXTS = ["The hens were asleep.", "It rained\tall day."]
@@ -51,6 +53,21 @@ def test_classify_prints_label_probability_and_text(story, examples, capsys):
     assert [row["label"] for row in rows] == found.labels
     assert [[*row["probabilities"].values()] for row in rows] == found.probabilities.tolist()
     assert [*rows[0]["probabilities"]] == ["good", "bad"]
+
+
+def test_spaces_around_a_label_and_its_words_do_not_count(capsys):
+    prompts = []
+    for labels in ("good=glad,bad=sad", " good = glad , bad =sad "):
+        assert main(["classify", "--labels", labels, *TEXTS, "--show-prompt"]) == 0
+        prompts.append(capsys.readouterr().out)
+    assert prompts[0] == prompts[1]
+    assert uses._labels(" good = glad , bad =sad ") == {"good": "glad", "bad": "sad"}
+
+
+def test_wide_labels_are_aligned(story, capsys):
+    assert main(["classify", "--labels", "良い,bad", *TEXTS, *STORY]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert {width(re.split(r"[01]\.\d{3}  ", row)[0]) for row in rows} == {width("良い") + 2}
 
 
 def test_the_normalisation_is_an_option(story, capsys):
@@ -165,6 +182,8 @@ def test_another_template_from_a_file(tmp_path, capsys):
         (["classify", "--labels", "a,,b", "x"], "has an empty part"),
         (["classify", "--labels", "a,a", "x"], "labels must be different"),
         (["classify", "--labels", "a=,b", "x"], "labels must be different"),
+        (["classify", "--labels", "a = ,b", "x"], "labels must be different"),
+        (["classify", "--labels", "a =x,a= y", "x"], "labels must be different"),
         (["classify", "--labels", "a=x,b=x", "y"], "all different"),
         (["sentiment", "x", "--examples", "no-such-file"], "no-such-file"),
         (["sentiment", "x", "--template", "no-such-file"], "no-such-file"),

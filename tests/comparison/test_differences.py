@@ -191,6 +191,8 @@ class TestTexts:
         assert [*named_texts("one")] == [("text 1", "one")]
         assert [*named_texts(file)] == [(str(file), "one\n")]
         assert [*named_texts({"x": "one"})] == [*named_texts([("x", "one")])] == [("x", "one")]
+        with pytest.raises(ValueError, match="two texts, or a name and a text"):
+            next(named_texts(("x", "one")))
         assert [*named_texts(("one", file))] == [("text 1", "one"), (str(file), "one\n")]
 
     def test_files_are_read_when_their_turn_comes(self, tmp_path):

@@ -47,6 +47,13 @@ class TestPage:
         assert " ".join(read.to_text().split()) in " ".join(Outline(read.to_html()).text.split())
 
 
+def test_a_text_that_a_changed_model_read_says_what_was_changed():
+    read = gc.compare_text("Once upon a time", ["nano-gpt2", "nano-gpt2@without=1.2"])
+    [unchanged, [change]] = read.to_dict()["changes"]
+    assert unchanged == []
+    assert read._repr_html_().count(change) == 1
+
+
 def test_the_summary_tells_how_often_the_same_token_is_drawn_and_could_be(compared):
     drawn = gc.compare("Once upon a time", max_new_tokens=12, temperature=0.8, seed=1)
     words = " ".join(drawn.summary().split())

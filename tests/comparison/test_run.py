@@ -3,10 +3,12 @@ import math
 
 import numpy as np
 import pytest
+from support.models import with_context
 
 import gptcompare as gc
 from gptcompare.comparison.sides import Parting
 from gptcompare.comparison.stream import ComparisonStream
+from gptcompare.comparison.terminal.closing import closing
 from gptcompare.comparison.writers import load_models
 
 PROMPT = "Once upon a time"
@@ -16,6 +18,11 @@ SAMPLED = {"temperature": 0.9, "top_p": 0.95, "seed": 3, "max_new_tokens": 25}
 @pytest.fixture(scope="module")
 def pair():
     return load_models(("nano-gpt2", "nano-gpt3"))
+
+
+def closing_of(comparison):
+    parts = comparison.sides, comparison.readings, comparison.parting, comparison.share_vocabulary, comparison.options
+    return closing(*parts, 100)
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +139,27 @@ class TestParting:
 
     def test_what_is_only_cut_off_has_not_parted(self, pair):
         lm = pair["nano-gpt2"]
-        short = gc.GPTConfig(**{**lm.config.to_dict(), "n_ctx": 10})
-        parameters = {**lm.model.parameters(), "wpe.weight": lm.model.parameters()["wpe.weight"][:10]}
-        models = {"long": lm, "short": gc.LanguageModel(gc.GPT(short, parameters), lm.tokenizer)}
-        comparison = gc.compare(PROMPT, models, max_new_tokens=20)
+        comparison = gc.compare(PROMPT, {"long": lm, "short": with_context(lm, 10)}, max_new_tokens=20)
         assert [side.completion.finish_reason for side in comparison.sides] == ["length", "context"]
         assert comparison.parting is None
         assert "No token differs, but not all texts go on." in comparison.summary()
+
+    @pytest.mark.parametrize("order", [["short", "long", "other"], ["other", "long", "short"]])
+    def test_texts_that_go_on_part_after_another_was_cut_off(self, pair, order):
+        lm = pair["nano-gpt2"]
+        sides = {"short": with_context(lm, 6), "long": lm, "other": "nano-gpt2@without=0.3"}
+        comparison = gc.compare(PROMPT, {name: sides[name] for name in order}, max_new_tokens=5)
+        without = gc.compare(PROMPT, {name: sides[name] for name in order if name != "short"}, max_new_tokens=5)
+        cut = order.index("short")
+        assert len(comparison.sides[cut].completion.ids) <= without.parting.position == comparison.parting.position
+        assert comparison.parting.tokens[cut] is None is comparison.parting.margins[cut]
+        for of_all, of_two in [
+            (comparison.parting.tokens, without.parting.tokens), (comparison.parting.margins, without.parting.margins)
+        ]:  # fmt: skip
+            assert tuple(value for value in of_all if value is not None) == of_two
+        assert comparison.to_dict()["parting"]["tokens"][cut] is None
+        for shown in (comparison.summary(), closing_of(comparison)):
+            assert "short had ended" in " ".join(shown.split())
 
     def test_three_models_are_compared_like_two(self, pair):
         comparison = gc.compare(PROMPT, [*pair.values(), pair["nano-gpt2"]], max_new_tokens=10)

@@ -16,5 +16,6 @@ def test_counts_have_the_papers_letters():
     assert [in_letters(n) for n in (124_439_808, 1_557_611_200, 175e9)] == ["124M", "1.56B", "175B"]
 
 
-def test_what_rounds_up_keeps_its_prefix():
-    assert scaled(999_999, " kM") == "1000k"
+def test_what_rounds_up_to_a_thousand_has_the_next_prefix():
+    assert scaled(999_999, " kM") == "1M"
+    assert (in_bytes(999_600), in_bytes(999_400), in_bytes(999)) == ("1MB", "999kB", "999B")

@@ -30,6 +30,14 @@ def test_another_origin_is_refused(origin):
     assert refused.value.status == 403
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"])
+def test_the_port_of_http_may_be_left_out(host):
+    check_sender(host, None, 80)
+    check_sender(host, f"http://{host}", 80)
+    with pytest.raises(RefusalError, match="only its own page"):
+        check_sender(host, "http://example.org", 80)
+
+
 def test_a_body_of_the_own_page_has_a_length():
     assert check_body(OWN, "application/json", "17") == 17
     assert check_body(OWN, "application/json; charset=utf-8", str(MOST_BYTES)) == MOST_BYTES

@@ -1,8 +1,10 @@
 import http.client
 import json
+import re
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -156,6 +158,45 @@ def test_the_texts_of_two_pages_are_written_one_after_the_other(served):
     for answer in (first, second):
         assert "comparison" in json.loads(answer.read().splitlines()[-1])
         answer.close()
+
+
+def test_a_text_that_is_stopped_while_its_models_are_loaded_is_not_written(served, monkeypatch):
+    loading, loaded = threading.Event(), threading.Event()
+    take = served.shelf.take
+
+    def slowly(name):
+        loading.set()
+        assert loaded.wait(30)
+        return take(name)
+
+    monkeypatch.setattr(served.shelf, "take", slowly)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(ask, served, body=LONG)
+        assert loading.wait(30)
+        assert ask(served, path="/stop")[0] == 204
+        loaded.set()
+        status, _, content = asked.result()
+    assert (status, answers(content)) == (200, [{"stopped": True}])
+    assert works(served)
+
+
+def test_a_text_that_is_stopped_while_it_waits_its_turn_is_not_written(served):
+    _, first, _ = begun(served, "a")
+    _, second, waiting = begun(served, "b")
+    assert waiting == {"waiting": True}
+    ask(served, path="/stop", **{"X-Page": "b"})
+    assert json.loads(second.read().splitlines()[-1]) == {"stopped": True}
+    ask(served, path="/stop", **{"X-Page": "a"})
+    assert "comparison" in json.loads(first.read().splitlines()[-1])
+
+
+def test_a_folder_whose_name_is_not_utf8_is_offered_and_asked_for_by_the_same_name(served):
+    folder = "model-\udcff"  # as Python hands over the byte 0xff
+    served.shelf.names.append(folder)
+    status, _, content = ask(served, "GET", "/")
+    assert status == 200
+    settings = re.search(r'id="settings">(.*?)</script>', content.decode(), re.DOTALL)[1]
+    assert folder in json.loads(settings)["models"]
 
 
 def test_a_page_that_has_gone_ends_its_text(served):

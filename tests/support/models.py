@@ -14,6 +14,13 @@ def random_model(lm, seed=0, **changes):
     return gc.LanguageModel(gc.GPT(config, parameters), lm.tokenizer)
 
 
+def with_context(lm, n_ctx):
+    """The same model with a shorter context, in which its text ends earlier."""
+    config = gc.GPTConfig(**{**lm.config.to_dict(), "n_ctx": n_ctx})
+    parameters = {**lm.model.parameters(), "wpe.weight": lm.model.parameters()["wpe.weight"][:n_ctx]}
+    return gc.LanguageModel(gc.GPT(config, parameters), lm.tokenizer)
+
+
 class StandIn(gc.LanguageModel):
     """Has the attributes that it is given and no others: for tests of what is asked of a model."""
 

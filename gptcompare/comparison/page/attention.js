@@ -12,9 +12,10 @@ function weightsOf(reading) {
     attention.unpacked = Uint8Array.from(binary, (character) => character.charCodeAt(0));
   }
   const {n, start, unpacked} = attention, model = data.models[reading.model], triangle = (n * (n + 1)) / 2;
-  // Stored as the square root of the weight, in 255 parts, row after row of the lower triangle.
-  const weight = (layer, head, i, j) => (unpacked[(layer * model.n_head + head) * triangle + (i * (i + 1)) / 2 + j] / 255) ** 2;
-  return {n, start, weight, band: (layer) => model.bands[layer]};
+  // Row after row of the lower triangle: 0 for a key that the layer's pattern hides, else 1 and 254 parts of the weight's square root.
+  const stored = (layer, head, i, j) => unpacked[(layer * model.n_head + head) * triangle + (i * (i + 1)) / 2 + j];
+  const weight = (layer, head, i, j) => (Math.max(stored(layer, head, i, j) - 1, 0) / 254) ** 2;
+  return {n, start, weight, sees: (layer, head, i, j) => j <= i && stored(layer, head, i, j) > 0};
 }
 
 function rgb(variable) {
@@ -24,13 +25,13 @@ function rgb(variable) {
 }
 
 function drawMap(canvas, weights, layer, head, model) {
-  const {n, weight} = weights, image = new ImageData(n, n), band = weights.band(layer);
+  const {n, weight, sees} = weights, image = new ImageData(n, n);
   const paper = rgb("--page"), ink = rgb(`--model-${model % 4}`), unseen = rgb("--unseen");
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) {
-      const outside = j > i || (band && j <= i - band);
-      const depth = outside ? 0 : Math.sqrt(weight(layer, head, i, j));
-      const base = outside ? unseen : paper;
+      const seen = sees(layer, head, i, j);
+      const depth = seen ? Math.sqrt(weight(layer, head, i, j)) : 0;
+      const base = seen ? paper : unseen;
       const place = 4 * (i * n + j);
       for (let c = 0; c < 3; c++) image.data[place + c] = base[c] + (ink[c] - base[c]) * depth;
       image.data[place + 3] = 255;
@@ -98,8 +99,10 @@ function attentionAt(column, i, j) {
   if (!weights || i >= weights.n || j >= weights.n || i < 0 || j < 0) return "";
   const from = label(state.at.text, reading, weights.start + i), to = label(state.at.text, reading, weights.start + j);
   if (j > i) return `${from} cannot see ${to}, which comes later`;
-  const band = weights.band(layer);
-  if (band && j <= i - band) return `${from} cannot see ${to}: it is outside the band of ${band}`;
+  if (!weights.sees(layer, head, i, j)) {
+    const {bands, patterns} = data.models[reading.model];
+    return `${from} cannot see ${to}: it is outside the ${bands[layer] ? `band of ${bands[layer]}` : `layer's ${patterns[layer]} pattern`}`;
+  }
   return `${from} looks at ${to} with ${percent(weights.weight(layer, head, i, j))}`;
 }
 

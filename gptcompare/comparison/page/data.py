@@ -5,9 +5,9 @@ The page's script (`page.js`) reads this:
     title, summary, share_vocabulary, temperatures, most_divergence
     labels      the tokens that the page names, as they are shown; others refer to them by number
     models      name, what (a line), n_layer, n_head, patterns and bands of the layers (0 for a dense one)
-    texts       writer (the number of a model, or null), cuts, readings, divergence, same_top, tail
-                (a cut is how a vocabulary cuts the text: labels, pieces; a reading belongs to one cut)
-    begins_at   the number of the first token that is shown, from 0
+    texts       writer (the number of a model, or null), cuts, readings, divergence, same_top
+                (a cut is how a vocabulary cuts the text: labels, pieces, tail; a reading belongs to one cut)
+    begins_at   the number of the first token that is shown, from 0; of a shorter text, none is shown
     columns     text, reader: whose reading of which text stands in each column
     starts_at   the position that is pointed at first: where the texts part, or else where the models differ most
     made        how it was made; left_out: what the page would have grown too large with
@@ -25,11 +25,14 @@ from ...display.text_width import printable
 from ...generation import LanguageModel
 from ..reading import Reading
 from ..sides import describe_model
+from .document import as_json
 from .insides import ALTERNATIVES, LENS, TEMPERATURES, Labels, inside, lens_blocks, window
 
-# What the page may hold, in bytes. A page is at most 2 MB.
+# What the page may hold, in bytes. A page is at most 2 MB, its style and its scripts among them.
+MOST_BYTES = 1_900_000
 FOR_TOKENS, FOR_PREDICTIONS, FOR_ATTENTION = 900_000, 500_000, 500_000
-BYTES_PER_TOKEN, BYTES_PER_READ_TOKEN = 24, 27  # once for each text; for each model that reads it
+BYTES_PER_TOKEN, BYTES_PER_READ_TOKEN = 24, 27  # usually; once for each text, and for each model that reads it
+LEAST_SHARE = 1 / 64  # of these, for tokens that are far longer
 MOST_PREDICTIONS, MOST_ATTENTION = 256, 64  # positions
 
 
@@ -69,6 +72,19 @@ def page_data(
 
     `parts_at` is the number of tokens that the texts have in common, if they part.
     """
+    share = 1.0
+    while True:
+        data = _page_data(title, models, texts, share_vocabulary, summary, made, first, parts_at, share)
+        if share <= LEAST_SHARE or len(as_json(data).encode(errors="replace")) <= MOST_BYTES:
+            return data
+        share /= 2
+
+
+def _page_data(
+    title: str, models: Mapping[str, LanguageModel], texts: Sequence[Text], share_vocabulary: bool, summary: str,
+    made: Mapping[str, str], first: int, parts_at: int | None, share: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what the page knows, with this share of the tokens and predictions that usually fit."""
     names, lms = list(models), list(models.values())
     longest = max(
         len(text.contexts[number]) + len(text.ids[number])
@@ -77,7 +93,7 @@ def page_data(
     )
     if first >= longest:
         raise ValueError(f"the page cannot begin at token {first}: the texts have {longest}, counted from 0")
-    labels, sizes = Labels(), _Sizes(lms, texts, share_vocabulary, longest - first)
+    labels, sizes = Labels(), _Sizes(lms, texts, share_vocabulary, longest - first, share)
     shown = [_text(text, lms, share_vocabulary, labels, sizes, first) for text in texts]
     columns = [
         {"text": number, "reader": reader}
@@ -135,21 +151,23 @@ def _rounded_up(bits: float) -> float:
 class _Sizes:
     """How many tokens, predictions and attention maps each text of a page may have; the longest has `n` tokens."""
 
-    def __init__(self, lms: Sequence[LanguageModel], texts: Sequence[Text], share_vocabulary: bool, n: int) -> None:
+    def __init__(
+        self, lms: Sequence[LanguageModel], texts: Sequence[Text], share_vocabulary: bool, n: int, share: float
+    ) -> None:
         self._n, n_texts = n, max(len(texts), 1)
         readers = max(len(_readers(text, len(lms), share_vocabulary)) for text in texts)
         per_token = BYTES_PER_TOKEN + readers * BYTES_PER_READ_TOKEN
-        self.n_tokens = FOR_TOKENS // n_texts // per_token
+        self.n_tokens = int(share * FOR_TOKENS) // n_texts // per_token
         heights = max(len(lens_blocks(lm.config.n_layer)) for lm in lms)
         per_prediction = readers * (ALTERNATIVES * 16 + len(TEMPERATURES) * 9 + heights * LENS * 14)
-        self.n_predictions = min(FOR_PREDICTIONS // n_texts // per_prediction, MOST_PREDICTIONS)
+        self.n_predictions = min(int(share * FOR_PREDICTIONS) // n_texts // per_prediction, MOST_PREDICTIONS)
         n_heads = sum(lm.config.n_layer * lm.config.n_head for lm in lms) * readers / len(lms)
         weights = FOR_ATTENTION / n_texts * 3 / 4 / n_heads  # of one head; base64 takes 4 bytes for 3
         self.n_attention = min(int(math.sqrt(2 * weights)), MOST_ATTENTION)
 
     def shown(self, n_ids: int, first: int) -> range:
         """Return the positions of a text of so many tokens that the page shows."""
-        return range(min(first, max(n_ids - 1, 0)), min(first + self.n_tokens, n_ids))
+        return range(min(first, n_ids), min(first + self.n_tokens, n_ids))
 
     def left_out(self, first: int) -> list[str]:
         """Say in sentences what the page leaves out."""
@@ -181,7 +199,7 @@ def _text(
         ids, n_before = [*text.contexts[number], *text.ids[number]], len(text.contexts[number])
         shown = sizes.shown(len(ids), first)
         if not (shared and cuts):
-            cuts.append(_cut(ids, shown, lms[number], labels))
+            cuts.append(_cut(ids, shown, lms[number], labels, text.tail))
         known = _reading(text.reading, number, n_before, shown, lms[number], ids, labels, sizes)
         readings.append({"model": number, "cut": len(cuts) - 1, **known})
     n_before = len(text.contexts[0])
@@ -192,7 +210,6 @@ def _text(
         "readings": readings,
         "divergence": divergence and [value if value is None else round(value, 4) for value in divergence],
         "same_top": _at(text.reading.same_top, n_before, shown) if text.reading.same_top is not None else None,
-        "tail": printable(text.tail) if shown.stop == n_before + len(text.ids[readers[0]]) else " …",
     }
 
 
@@ -201,12 +218,16 @@ def _at(values: Sequence[Any] | None, n_before: int, shown: range) -> list[Any]:
     return [values[position - n_before] if values and position >= n_before else None for position in shown]
 
 
-def _cut(ids: Sequence[int], shown: range, lm: LanguageModel, labels: Labels) -> dict[str, Any]:
-    """Return the tokens of a text: their labels, and the pieces of text that become whole with each."""
+def _cut(ids: Sequence[int], shown: range, lm: LanguageModel, labels: Labels, tail: str) -> dict[str, Any]:
+    """Return the tokens of a text: their labels, the pieces of text that become whole with each, and what follows."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     tokens = [lm.tokenizer.bytes_of(ids[position]) for position in shown]
     pieces = [printable(decoder.decode(token, final=n == len(tokens))) for n, token in enumerate(tokens, 1)]
-    return {"labels": [labels.number(token) for token in tokens], "pieces": pieces}
+    return {
+        "labels": [labels.number(token) for token in tokens],
+        "pieces": pieces,
+        "tail": printable(tail) if shown.stop == len(ids) else " …",
+    }
 
 
 def _reading(

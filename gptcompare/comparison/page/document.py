@@ -47,7 +47,7 @@ def how_made(command: str | None, models: Mapping[str, LanguageModel], options: 
     said = {} if command is None else {"command": command}
     for n, (name, lm) in enumerate(models.items(), 1):
         said[f"model {n}"] = f"{name}: {describe_model(lm)}"
-    said |= {name.replace("_", "-"): str(value) for name, value in options.items() if value not in (None, [], "")}
+    said |= {name: str(value) for name, value in options.items() if value not in (None, [], "")}
     said["version"] = f"gptcompare {__version__}, NumPy {np.__version__}"
     said["date"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return said

@@ -9,7 +9,6 @@ import codecs
 import math
 from collections.abc import Sequence
 
-from ...config import GPTConfig
 from ...display.page import STYLE, isolated, isolated_in_attribute, isolated_words, visible
 from ..reading import Reading
 from ..sides import Side, describe
@@ -36,11 +35,11 @@ def sides_as_html(prompt: str, sides: Sequence[Side], readings: Sequence[Reading
     return _fragment(columns, bars, numbers)
 
 
-def text_as_html(names: Sequence[str], configs: Sequence[GPTConfig], reading: Reading, numbers: str) -> str:
+def text_as_html(names: Sequence[str], descriptions: Sequence[str], reading: Reading, numbers: str) -> str:
     """Return one text as several models read it, as a fragment of HTML; `numbers` is the summary, as text."""
     columns = "\n".join(
-        _side(name, describe(config), _coloured(reading, number, names))
-        for number, (name, config) in enumerate(zip(names, configs, strict=True))
+        _side(name, description, _coloured(reading, number, names))
+        for number, (name, description) in enumerate(zip(names, descriptions, strict=True))
     )
     return _fragment(columns, _bars(reading, None), numbers)
 

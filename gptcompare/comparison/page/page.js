@@ -51,10 +51,12 @@ const label = (text, reading, position) => data.labels[data.texts[text].cuts[rea
 
 function show(given) {
   data = given;
-  const first = data.columns[0], banded = data.models.flatMap((model) => model.bands.findIndex((band) => band > 0)).filter((layer) => layer >= 0);
+  const begun = data.columns.findIndex((column) => pieces(column.text, readingOf(column.text, column.reader)).length);
+  const start = Math.max(begun, 0), first = data.columns[start];  // the first text that is long enough for the page's beginning
+  const banded = data.models.flatMap((model) => model.bands.findIndex((band) => band > 0)).filter((layer) => layer >= 0);
   state = {
     colouring: "surprise", pair: data.models.length > 1 ? [0, 1] : null, temperature: data.temperatures.indexOf(1), more: false,
-    at: {text: first.text, column: 0, position: startOf(first)}, pinned: false,
+    at: {text: first.text, column: start, position: startOf(first)}, pinned: false, pressed: null,
     layer: banded.length ? Math.min(...banded) : 0, head: 0,  // where dense and banded are seen to differ
   };
   const main = document.querySelector("main");
@@ -130,9 +132,9 @@ function makeColumn(column, number_) {
   const box = element("div", {
     class: "text", role: "listbox", tabindex: 0, "aria-orientation": "horizontal", "aria-label": `${whose}, ${tokens.length} tokens; arrow keys move`,
     onkeydown: (event) => moveByKey(event, number_), onmouseover: (event) => pointAtElement(event, number_, false),
-    onclick: (event) => pointAtElement(event, number_, true),
+    onclick: (event) => pointAtElement(event, number_, true), onmousedown: () => { state.pressed = state.at; },  // which comes before the focus
     onfocus: () => { if (state.at.column !== number_) point({text: column.text, column: number_, position: Math.min(state.at.position, tokens.length - 1)}); },
-  }, ...tokens, element("span", {class: "quiet"}, data.texts[column.text].tail || ""), lines);
+  }, ...tokens, element("span", {class: "quiet"}, data.texts[column.text].cuts[reading.cut].tail), lines);
   const model = data.models[column.reader];
   const parts = {chart: element("figure"), expected: element("section"), lens: element("section"), attention: element("section")};
   const writer = element("div", {class: "writer"}, element("h2", {}, element("bdi", {}, model.name)), element("p", {class: "what"}, model.what), box);
@@ -148,8 +150,11 @@ function makeColumn(column, number_) {
 function pointAtElement(event, column, pin) {
   const token = event.target.closest(".token");
   if (!token) return;
-  if (pin) state.pinned = !(state.pinned && state.at.column === column && state.at.position === Number(token.dataset.position));
-  else if (state.pinned) return;
+  const before = state.pressed ?? state.at;
+  if (pin) {
+    state.pinned = !(state.pinned && before.column === column && before.position === Number(token.dataset.position));
+    state.pressed = null;
+  } else if (state.pinned) return;
   point({text: data.columns[column].text, column, position: Number(token.dataset.position)});
 }
 

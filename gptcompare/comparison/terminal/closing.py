@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...display.text_width import wrap
-from ...display.tokens import listed, shown_token
 from ..reading import Reading
 from ..sides import Parting, Side
-from .summary import NOT_SHARED, drawn_with
+from .summary import NOT_SHARED, drawn_with, parted
 
 MORE = "--numbers shows all that was measured"
 
@@ -19,7 +18,7 @@ def closing(
     options: Mapping[str, Any], n_cells: int,
 ) -> str:  # fmt: skip
     """Say in a handful of lines where the texts part, how sure the models are of them, and how to have them again."""
-    sentences = _parted(sides, parting) if share_vocabulary else [NOT_SHARED]
+    sentences = parted(sides, parting, in_short=True) if share_vocabulary else [NOT_SHARED]
     what = "Perplexity" if share_vocabulary else "Bits per byte"
     for side, reading in zip(sides, readings, strict=True):
         values = reading.perplexity if share_vocabulary else reading.bits_per_byte
@@ -30,19 +29,6 @@ def closing(
             sentences.append(f"{what} of {side.name}'s text: {', '.join(measured)}.")
     sentences += [*_agreement(readings), drawn_with(sides, options)]
     return "\n".join(line for sentence in sentences if sentence for line in wrap(sentence, n_cells))
-
-
-def _parted(sides: Sequence[Side], parting: Parting | None) -> list[str]:
-    if parting is None:
-        same = len({side.text for side in sides}) == 1
-        return ["The texts are the same." if same else "One text goes on where another ends."] if len(sides) > 1 else []
-    where = f"after {parting.position} token{'s' * (parting.position != 1)}" if parting.position else "at once"
-    writes = [f"{side.name} writes {shown_token(token)}" for side, token in zip(sides, parting.tokens, strict=True)]
-    held = [
-        f"{side.name} held likeliest {listed(likeliest)}."
-        for side, likeliest in zip(sides, parting.likeliest, strict=False)
-    ]
-    return [f"The texts part {where}: {', '.join(writes)}.", *held]
 
 
 def _agreement(readings: Sequence[Reading]) -> list[str]:

@@ -14,6 +14,7 @@ from ..reading import Reading
 from ..sides import Parting, Side
 
 CONTEXT = 40  # characters before it
+LEAST_WIDTH = 26  # cells of a column that has a token and the shortest bar; narrower ones are below each other
 NOT_SHARED = "The models have different vocabularies: their bits per byte can be compared, their perplexities cannot."
 SPREAD: dict[str, Callable[[Sequence[float]], float]] = {"lowest": min, "median": median, "highest": max}
 
@@ -35,7 +36,7 @@ def summary(
     ]
     for name, reading in zip(names, readings, strict=True):
         lines.append(_measured(reading, f"of {name}'s text", share_vocabulary))
-    sentences = _parted(sides, parting) if share_vocabulary else [NOT_SHARED]
+    sentences = parted(sides, parting) if share_vocabulary else [NOT_SHARED]
     if share_vocabulary and len(names) > 1:
         sentences += [
             f"Over {name}'s text: {_agreement(reading)}{_draws(reading)}"
@@ -138,23 +139,27 @@ def _measured(reading: Reading, whose: str, shared: bool) -> list[str]:
     return [f"bits per byte {whose}", *(_number(bits, 3) for bits in reading.bits_per_byte)]
 
 
-def _parted(sides: Sequence[Side], parting: Parting | None) -> list[str]:
-    """Say in a sentence where the texts of models that share a vocabulary part."""
+def parted(sides: Sequence[Side], parting: Parting | None, in_short: bool = False) -> list[str]:
+    """Say where the texts of models that share a vocabulary part; in short, without how sure the models are of it."""
     if parting is None:
         several = len(sides) > 1
         same = len({side.text for side in sides}) == 1
         return ["The texts are the same." if same else "No token differs, but not all texts go on."] if several else []
+    where = f"after {parting.position} token{'s' * (parting.position != 1)}" if parting.position else "at once"
     choices = [
-        f"{side.name} writes {shown_token(token)} ({margin:+.2f})"
+        f"{side.name} had ended"
+        if token is None or margin is None
+        else f"{side.name} writes {shown_token(token)}{'' if in_short else f' ({margin:+.2f})'}"
         for side, token, margin in zip(sides, parting.tokens, parting.margins, strict=True)
     ]
     held = [
         f"{side.name} held likeliest {listed(likeliest)}"
         for side, likeliest in zip(sides, parting.likeliest, strict=False)
     ]
-    after = f"after {parting.position} token{'' if parting.position == 1 else 's'}" if parting.position else "at once"
+    if in_short:
+        return [f"The texts part {where}: {', '.join(choices)}.", *(f"{sentence}." for sentence in held)]
     return [
-        f"The texts part {after}: {', '.join(choices)}; in parentheses: how much more likely, in nats, each model "
+        f"The texts part {where}: {', '.join(choices)}; in parentheses: how much more likely, in nats, each model "
         f"finds its own token than the other's. {'; '.join(held)}."
     ]
 
@@ -218,18 +223,22 @@ def _explained(
     came = reading.tokens[0][position]
     title = f'{whose}, token {position + 1}: {shown_token(came)} came after "{before}" ({divergence:.3f} bits)'
     lines = wrap(printable(title), n_cells)
-    n_each = (n_cells - 2 * (len(names) - 1)) // len(names)
-    columns = []
+    n_each, beside = (n_cells - 2 * (len(names) - 1)) // len(names), len(names)
+    if n_each < LEAST_WIDTH:
+        n_each, beside = n_cells, 1
+    headings, bars = [], []
     for n, (name, of_model) in enumerate(zip(names, reading.alternatives, strict=True)):
         choice = None if reading.choices is None else reading.choices[n][position]
-        shown = of_model.at(position)[:ON_SCREEN]
-        column = [f"{name}, rank {of_model.ranks[position]}, {of_model.entropies[position]:.1f} bits of entropy"]
-        column += [bar(token, probability, token == came, n_each) for token, probability in shown]
+        heading = f"{name}, rank {of_model.ranks[position]}, {of_model.entropies[position]:.1f} bits of entropy"
+        shown = [bar(token, p, token == came, n_each) for token, p in of_model.at(position)[:ON_SCREEN]]
         if choice is not None and choice not in of_model.ids[position][:ON_SCREEN]:
-            column.append("its own choice is another")
-        columns.append([next(iter(wrap(printable(line), n_each))) for line in column])
-    for cells in zip_longest(*columns, fillvalue=""):
-        lines.append("  ".join(pad(cell, n_each) for cell in cells).rstrip())
+            shown.append("its own choice is another")
+        headings.append(wrap(printable(heading), n_each))
+        bars.append([part for line in shown for part in wrap(line, n_each)])
+    for first in range(0, len(names), beside):
+        for columns in (headings[first : first + beside], bars[first : first + beside]):
+            for cells in zip_longest(*columns, fillvalue=""):
+                lines.append("  ".join(pad(cell, n_each) for cell in cells).rstrip())
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@ import json
 import math
 
 import pytest
-from support.models import random_model
+from support.models import StandIn, random_model, with_context
 
 import gptcompare as gc
 from gptcompare.comparison.page.data import MOST_ATTENTION, MOST_PREDICTIONS
@@ -26,7 +26,7 @@ def test_each_column_has_its_models_own_text(compared, data):
     for number, (side, column) in enumerate(zip(compared.sides, data["columns"], strict=True)):
         assert column == {"text": number, "reader": number}
         text = data["texts"][number]
-        assert "".join(text["cuts"][0]["pieces"]) + text["tail"] == compared.prompt + side.text
+        assert "".join(text["cuts"][0]["pieces"]) + text["cuts"][0]["tail"] == compared.prompt + side.text
 
 
 def test_the_numbers_of_a_token_are_those_of_its_reading(compared, data):
@@ -76,6 +76,7 @@ def test_models_of_different_vocabularies_each_read_their_own_text(story):
     read = gc.compare_text("Once upon a time.", {"story": story, "nano": gc.load("nano-gpt2")}).page_data()
     assert [reading["cut"] for reading in read["texts"][0]["readings"]] == [0, 1]
     assert "".join(read["texts"][0]["cuts"][1]["pieces"]).endswith("Once upon a time.")
+    assert [cut["tail"] for cut in read["texts"][0]["cuts"]] == ["", ""]  # each vocabulary's text is whole
 
 
 def test_a_banded_layer_says_its_band():
@@ -94,7 +95,7 @@ def test_a_long_text_is_cut_and_the_page_says_so(story, first):
     shown = data["texts"][0]["cuts"][0]["pieces"]
     n = 1 + len(read.reading.tokens[0])
     assert len(shown) < n - first
-    assert data["texts"][0]["tail"] == " …"
+    assert data["texts"][0]["cuts"][0]["tail"] == " …"
     assert f"shows {len(shown):,} of {n - first:,} tokens" in " ".join(data["left_out"])
     assert any("begins at token 2000, counted from 0" in said for said in data["left_out"]) == bool(first)
     for number, reading in enumerate(data["texts"][0]["readings"]):
@@ -142,6 +143,27 @@ def test_it_begins_at_the_last_token_and_not_beyond(compared):
         assert math.isfinite(text["readings"][0]["logprobs"][0])
     with pytest.raises(ValueError, match=f"the texts have {longest}, counted from 0"):
         compared.page_data(first=longest)
+
+
+@pytest.mark.parametrize("order", [["short", "long"], ["long", "short"]])
+def test_beyond_the_end_of_a_shorter_text_nothing_of_it_is_shown(order):
+    lm = gc.load("nano-gpt2")
+    sides = {"short": with_context(lm, 8), "long": lm}
+    compared = gc.compare("Once upon a time", {name: sides[name] for name in order}, max_new_tokens=12)
+    texts = dict(zip(order, compared.page_data(first=10)["texts"], strict=True))
+    assert texts["short"]["cuts"][0]["pieces"] == []
+    shown = "".join(texts["long"]["cuts"][0]["pieces"])
+    assert shown == lm.tokenizer.decode(compared.sides[order.index("long")].completion.ids[6:])
+
+
+def test_long_tokens_leave_the_page_small():
+    tokenizer = gc.Tokenizer.train(["═" * 64 + "\n"] * 4, 256 + 8 + 1)
+    text = ("═" * 64 + "\n") * 12_000
+    assert len(tokenizer.encode(text)) == 24_000
+    lm = random_model(StandIn(tokenizer=tokenizer))
+    html = gc.compare_text(text, {"long": lm}, alternatives=0).to_html()
+    assert 500_000 < len(html.encode()) < 2_000_000
+    assert " of 24,001 tokens, so that it stays small." in html
 
 
 @pytest.mark.parametrize("prompt", ["", "\n\n", "   "])

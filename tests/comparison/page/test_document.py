@@ -74,6 +74,11 @@ def test_it_says_how_it_was_made(compared):
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", made["date"])
 
 
+def test_the_name_of_a_model_is_said_as_it_is():
+    compared = gc.compare("Once", {"my_model": ("nano-gpt2", {"top_k": 5})}, max_new_tokens=1, temperature=1.0, seed=1)
+    assert compared.page_data()["made"]["options of my_model"] == "top_k 5"
+
+
 def test_what_it_says_makes_it_again(compared):
     made = compared.page_data()["made"]
     again = gc.compare(

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.models import random_model
 
 import gptcompare as gc
 from gptcompare.comparison.page.insides import TEMPERATURES, Labels, Window, inside, lens_blocks, log_sums, window
 from gptcompare.generation.scoring import windows
 from gptcompare.inspection import logit_lens, trace
 from gptcompare.model.ops import log_softmax
+from gptcompare.patterns import visible_keys
 
 TEXT = "Once upon a time there was a little rabbit, who lived with his mother in a house under a tree."
 
@@ -63,7 +65,7 @@ def test_the_lens_is_that_of_the_trace(read):
             assert [value for _, value in tokens] == pytest.approx(np.sort(likeliest)[::-1][:3], abs=1e-4)
 
 
-def test_each_weight_is_kept_to_a_255th_of_its_square_root(read):
+def test_each_weight_is_kept_to_a_254th_of_its_square_root(read):
     lm, _, found, _, traced = read
     attention, (n_layer, n_head) = found["attention"], (lm.config.n_layer, lm.config.n_head)
     n = attention["n"]
@@ -71,7 +73,26 @@ def test_each_weight_is_kept_to_a_255th_of_its_square_root(read):
     rows, columns = np.tril_indices(n)
     expected = np.sqrt(traced.patterns()[:, :, 2 : 2 + n, 2 : 2 + n][:, :, rows, columns])
     assert (n, attention["start"]) == (9, 2)
-    assert np.abs(stored / 255 - expected).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(np.maximum(stored - 1.0, 0) / 254 - expected).max() <= 0.5 / 254 + 1e-6
+
+
+SIZES = {
+    "banded": {"band_width": 3},
+    "strided": {"stride": 3},
+    "fixed": {"stride": 4, "summary_width": 1, "summary_variants": 2},
+}
+
+
+@pytest.mark.parametrize("pattern", SIZES)
+def test_a_weight_is_0_where_the_layer_s_pattern_hides_the_key_and_nowhere_else(pattern):
+    lm = random_model(gc.load("nano-gpt2"), attention=(pattern, "dense"), **SIZES[pattern])
+    found = inside(lm, lm.encode(TEXT), Window(2, 11, 0, 9), Labels())
+    stored = np.frombuffer(base64.b64decode(found["attention"]["weights"]), np.uint8).reshape(2, 2, 45)
+    rows, columns = np.tril_indices(9)
+    for layer, head in np.ndindex(2, 2):
+        seen = visible_keys(11, 11, lm.config.pattern_of(layer), head)[2 + rows, 2 + columns]
+        assert ((stored[layer, head] > 0) == seen).all()
+    assert (stored[0] == 0).any()
 
 
 def test_nothing_is_expected_before_the_first_token():

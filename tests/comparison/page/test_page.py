@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.browser import Browser, needs_browser
+from support.models import with_context
 
 import gptcompare as gc
 from gptcompare.comparison.page.insides import TEMPERATURES
@@ -87,6 +88,21 @@ def test_a_click_holds_the_place_and_another_lets_it_go(page):
     page.click("#token-0-8")
     page.point("#token-0-12")
     assert page.run("look.ids('.pointed')") == ["token-0-12"]
+
+
+def test_a_click_on_the_same_place_of_another_text_holds_that(page):
+    page.click("#token-0-8")
+    page.click("#token-1-8")
+    page.point("#token-1-12")
+    assert page.run("look.ids('.pointed')") == ["token-1-8"]
+
+
+def test_beyond_a_shorter_text_the_page_begins_with_a_longer_one(opened):
+    lm = gc.load("nano-gpt2")
+    sides = {"short": with_context(lm, 8), "long": lm}
+    page = opened(gc.compare("Once upon a time", sides, max_new_tokens=12), first=10)
+    assert page.run("look.ids('.pointed')")[0].startswith("token-1-")
+    assert "(token 7 of long's text)" in page.text(".column:nth-child(2) h3")
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])

@@ -80,6 +80,17 @@ def test_explain_fits_the_width(compared, n_cells):
     assert max(map(width, compared.explain(3, n_cells).split("\n"))) <= n_cells
 
 
+@pytest.mark.parametrize("n_cells", [30, 53, 54, 70, 100])
+def test_explain_says_all_in_narrow_columns_too(compared, n_cells):
+    def words(text):
+        return sorted(re.findall(r"[\w.]+", text))
+
+    wide = compared.explain(1, 300)
+    narrow = compared.explain(1, n_cells)
+    assert words(narrow) == words(wide)
+    assert narrow.count(" ←") == wide.count(" ←")
+
+
 def test_there_is_nothing_to_explain_without_alternatives_or_a_second_model(pair):
     with pytest.raises(ValueError, match="without alternatives"):
         gc.compare(PROMPT, pair, max_new_tokens=2, alternatives=0).explain()
