@@ -113,8 +113,8 @@ def save_gguf(lm: LanguageModel, file: str | os.PathLike[str], *, dtype: npt.DTy
     """Write a model with its vocabulary as a GGUF file, which llama.cpp and the programs built on it run.
 
     The file is written completely before it gets its name. llama.cpp's GPT-2 is dense, with GELU in its tanh form. It
-    ends a text at the model's `end_ids`, and at `<|endoftext|>` in any case. The file cannot say by which rules a token is
-    found in texts (lstrip, rstrip, single_word): a warning names tokens with such.
+    ends a text at the model's `end_ids`, and at `<|endoftext|>` in any case. The file cannot say by which rules a token
+    is found in texts (lstrip, rstrip, single_word): a warning names tokens with such.
 
     Parameters
     ----------
