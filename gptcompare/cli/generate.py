@@ -187,8 +187,8 @@ def given_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def generation_options_of(options: argparse.Namespace, default: GenerationOptions = GREEDY) -> GenerationOptions:
-    """Return the options of generation; those that were not given have their defaults."""
+    """Return the options of generation; those that were not given have their defaults, greedy ones those of greedy."""
     given = given_options(options)
     if given.pop("greedy", False):
         given["temperature"] = 0.0
-    return dataclasses.replace(default, **given)
+    return dataclasses.replace(GREEDY if given.get("temperature") == 0 else default, **given)

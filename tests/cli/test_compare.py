@@ -288,16 +288,10 @@ class TestJson:
     def test_greedy_is_what_python_does_by_default(self, greedy, capsys):
         assert main(["compare", PROMPT, "--max-new-tokens", "8", "--json", *greedy]) == 0
         assert json.loads(capsys.readouterr().out) == json.loads(
-            json.dumps(gc.compare(PROMPT, max_new_tokens=8, top_p=SAMPLED.top_p).to_dict())  # which draws nothing
+            json.dumps(gc.compare(PROMPT, max_new_tokens=8).to_dict())
         )
         assert main(["compare", PROMPT, "--max-new-tokens", "8", *greedy]) == 0
         assert "--seed" not in capsys.readouterr().out
-
-    def test_greedy_takes_no_other_default_away_from_a_side_that_draws(self, capsys):
-        sides = ["--models", "nano-gpt2,nano-gpt2@temperature=1"]
-        assert main(["compare", PROMPT, "--max-new-tokens", "2", "--json", "--greedy", "--seed", "1", *sides]) == 0
-        greedy, drawn = (side["options"] for side in json.loads(capsys.readouterr().out)["sides"])
-        assert (greedy["temperature"], drawn["temperature"], drawn["top_p"]) == (0, 1, SAMPLED.top_p)
 
     def test_an_option_that_is_given_leaves_the_others_as_they_are_by_default(self, capsys):
         assert main(["compare", PROMPT, "--max-new-tokens", "3", "--temperature", "1.2", "--seed", "4", "--json"]) == 0
