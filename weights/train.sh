@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the embedded pair side by side, one core each, in about four hours; if stopped, the same command resumes.
+# Trains the embedded pair side by side, one core each, in about ten hours; if stopped, the same command resumes.
 #
 #     weights/train.sh CORPUS RUNS
 #
@@ -34,3 +34,4 @@ stage() {
 stage 1 --steps 1000 --batch 32 --context 128 --final-learning-rate 1
 stage 2 --steps 400 --batch 8 --context 512 --final-learning-rate 0.02
 stage 3 --steps 1400 --batch 8 --context 512 --final-learning-rate 0.02
+stage 4 --steps 4530 --batch 8 --context 512 --final-learning-rate 0.02 --validate-every 200
