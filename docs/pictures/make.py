@@ -23,7 +23,7 @@ from gptcompare.patterns import Banded, Dense, Pattern
 
 FOLDER = Path(__file__).parent
 PROMPT = "Once upon a time there was a little rabbit"
-OPTIONS = {"temperature": 0.8, "top_p": 0.9, "seed": 1}
+OPTIONS = {"temperature": 0.8, "top_p": 0.9, "seed": 2}
 
 CELL, LINE = 8.4, 21  # pixels of a character of the text and between two lines
 N_CELLS = 43  # of a column
