@@ -61,10 +61,10 @@ def compare(
     --------
     >>> import gptcompare as gc
     >>> [side.text for side in gc.compare("Once upon a time", max_new_tokens=3).sides]
-    [', and the', ' there was a']
+    [', a little', ' there was a']
     >>> comparison = gc.compare("Once upon a time", ["nano-gpt2", "nano-gpt2@without=0.3"], max_new_tokens=3)
     >>> [side.text for side in comparison.sides]
-    [', and the', ', and then']
+    [', a little', ' there was a']
     """
     checked = GenerationOptions.of(**options)
     sides = load_sides(models)
@@ -116,7 +116,7 @@ def compare_text(
     --------
     >>> import gptcompare as gc
     >>> [f"{bits:.2f}" for bits in gc.compare_text("Once upon a time").reading.bits_per_byte]
-    ['0.92', '0.75']
+    ['0.65', '0.65']
     """
     several = {name: lm.allowing(allowed_special) for name, lm in load_models(models).items()}
     if not isinstance(text, str):

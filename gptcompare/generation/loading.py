@@ -137,7 +137,7 @@ def save_gguf(lm: LanguageModel, file: str | os.PathLike[str], *, dtype: npt.DTy
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     gc.save_gguf(gc.load("nano-gpt2"), f"{folder}/nano.gguf", dtype="float16")
     ...     gc.load(f"{folder}/nano.gguf").generate("Once upon a time", max_new_tokens=4).text
-    ', and the old'
+    ', a little girl'
     """
     check_unchanged(instance("lm", lm, LanguageModel).model, "exported")
     vocabulary = gguf_values(lm.tokenizer.vocabulary, lm.end_ids, lm.config.n_vocab)
