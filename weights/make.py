@@ -4,8 +4,9 @@
 
 Writes `weights/nano-gpt2`, `weights/nano-gpt3` (float16), `measurements.json`, `training.png` and `README.md`, whose
 text is `card.md` with the measured numbers filled in; and `stages/`, what the runs recorded of themselves: RUNS needs
-the last stage, and those before it only as long as they are not there yet. Needs the `plots` extra. Then run
-`tests/data/make_nano_records.py`, so that `gptcompare verify` knows the new pair.
+the last stage, and those before it only as long as they are not there yet. `before.json` is what `writing.py` printed
+for the pair before. Needs the `plots` extra. Then run `tests/data/make_nano_records.py`, so that `gptcompare verify`
+knows the new pair.
 """
 
 from __future__ import annotations
@@ -210,6 +211,7 @@ def main() -> None:
     measured = measure(models, [book for book in books if book.split == "val"], training_tokens)
     measured["writing"] = {name: measure_writing(lm, books) for name, lm in models.items()}
     (WEIGHTS / "measurements.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    before = json.loads((WEIGHTS / "before.json").read_text(encoding="utf-8"))
     draw(runs, WEIGHTS / "training.png")
     training = published(NAMES[0]).training
     card = string.Template((WEIGHTS / "card.md").read_text(encoding="utf-8"))
@@ -220,7 +222,7 @@ def main() -> None:
         n_seen=f"{training.tokens:,}",
         n_epochs=f"{training.tokens / len(training_tokens):.1f}",
         held_out=held_out_table(measured),
-        writing=writing_table(measured["writing"]),
+        writing=writing_table(measured["writing"] | {f"{name}, before": of_name for name, of_name in before.items()}),
         curve=validation_table(runs),
         samples=samples(models),
         books=book_table(books),

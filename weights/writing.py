@@ -190,8 +190,7 @@ def main() -> None:
     args = parser.parse_args()
 
     books = read_manifest(args.corpus)
-    for name in args.models:
-        print(json.dumps({name: measure_writing(gc.load(name), books)}, indent=2), flush=True)
+    print(json.dumps({Path(name).name: measure_writing(gc.load(name), books) for name in args.models}, indent=2))
 
 
 if __name__ == "__main__":
