@@ -146,10 +146,11 @@ class TestParting:
 
     @pytest.mark.parametrize("order", [["short", "long", "other"], ["other", "long", "short"]])
     def test_texts_that_go_on_part_after_another_was_cut_off(self, pair, order):
-        lm = pair["nano-gpt2"]
-        sides = {"short": with_context(lm, 6), "long": lm, "other": "nano-gpt2@without=0.3"}
-        comparison = gc.compare(PROMPT, {name: sides[name] for name in order}, max_new_tokens=5)
-        without = gc.compare(PROMPT, {name: sides[name] for name in order if name != "short"}, max_new_tokens=5)
+        lm, prompt = pair["nano-gpt2"], PROMPT.removesuffix(" time")  # which both write, before they part
+        short = with_context(lm, len(lm.prompt_ids(prompt)) + 1)
+        sides = {"short": short, "long": lm, "other": "nano-gpt2@without=0.3"}
+        comparison = gc.compare(prompt, {name: sides[name] for name in order}, max_new_tokens=5)
+        without = gc.compare(prompt, {name: sides[name] for name in order if name != "short"}, max_new_tokens=5)
         cut = order.index("short")
         assert len(comparison.sides[cut].completion.ids) <= without.parting.position == comparison.parting.position
         assert comparison.parting.tokens[cut] is None is comparison.parting.margins[cut]
