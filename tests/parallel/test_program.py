@@ -141,7 +141,8 @@ class TestOneRankFails:
         os.kill(pids[rank], signal.SIGKILL)
         status, _, err = ended(process, pids)
         assert status == signal.SIGKILL
-        assert err.endswith(f"gptcompare: rank {rank} of 3 was killed, which ends all\n")
+        # MPI may add words of its own, of a rank that was copying from the killed one.
+        assert f"gptcompare: rank {rank} of 3 was killed, which ends all\n" in err
         assert err.count("gptcompare: ") == 1
         if name == "train":
             assert gc.load(folder / "run").generate("Once", max_new_tokens=1).ids
