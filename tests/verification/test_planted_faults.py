@@ -19,6 +19,7 @@ import gptcompare as gc
 from gptcompare.parameters import parameter_shapes
 from gptcompare.verification import Record, verify
 from gptcompare.verification.quantities import QUANTITIES
+from gptcompare.verification.records import known_records
 
 ONLY_WRITING = ("a cache that is not read", "positions off by one in decoding")
 WRITING = {"greedy tokens", "is greedy", "logits of greedy tokens", "log-probabilities of greedy tokens"}
@@ -85,10 +86,14 @@ def test_a_model_of_the_public_shape_that_learned_nothing_agrees_with_no_public_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("of", "outcomes"), [("nano-gpt2", {"passed": 24}), ("nano-gpt3", {"failed": 24})])
-def test_the_tests_of_recorded_outputs_tell_a_model_from_another(of, outcomes):
+@pytest.mark.parametrize("of", ["nano-gpt2", "nano-gpt3"])
+def test_the_tests_of_recorded_outputs_tell_a_model_from_another(of):
+    asked_for, recorded = ([one.expected for one in known_records() if one.model == name] for name in ("nano-gpt2", of))
+    n_same = sum(one == other for one, other in zip(asked_for, recorded, strict=True))  # two models can write the same
+    assert 0 < n_same == len(asked_for) if of == "nano-gpt2" else n_same < 4
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "recorded", "-p", "no:cacheprovider",
                str(Path(__file__).with_name("test_recorded.py")), "--model", f"nano-gpt2={WEIGHTS / of}"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    summary = done.stdout.splitlines()[-1]
-    assert {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed)", summary)} == outcomes, done.stdout
+    found = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed)", done.stdout.splitlines()[-1])}
+    assert found.get("passed", 0) == n_same, done.stdout
+    assert found.get("failed", 0) == len(asked_for) - n_same, done.stdout
