@@ -2,8 +2,9 @@
 # Hugging Face transformers, GPT-Neo's local attention, and a cache of a fixed size.
 # Guess: a static cache changes the speed and nothing else, as with GPT-2, or is refused by a model that cannot use it.
 # Seen with transformers 5.24.0: the model takes the end of the cache for the end of the text. With k slots of the cache
-# still empty, a local layer of window w sees only the last w - k tokens; from k = w on it has no window, but sees all that
-# came before, and for some positions tokens that come later. Nothing is said, and `generate(cache_implementation="static")` writes another text.
+# still empty, a local layer of window w sees only the last w - k tokens; from k = w on it has no window, but sees all
+# that came before, and for some positions tokens that come later. Nothing is said, and
+# `generate(cache_implementation="static")` writes another text.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
